@@ -1,0 +1,183 @@
+"""Statistics of repeated measurements: summaries, paired ratios, intervals, fits.
+
+Knows nothing of models or engines. Every function refuses values that are empty or not finite, because a NaN
+that slips into a mean would reach the report as a number. All intervals are two-sided.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+STEADY_BELOW = 0.05
+UNSTEADY_ABOVE = 0.10
+
+Steadiness = Literal["steady", "fair", "unsteady"]
+
+
+@dataclass(frozen=True)
+class PairedRatio:
+    """Geometric mean of paired ratios; the interval is null where a single pair leaves it undefined."""
+
+    ratio: float
+    ci_low: float | None
+    ci_high: float | None
+    n_pairs: int
+
+    def as_dict(self) -> dict[str, float | int | str | None]:
+        """The fields as in the results file, with a reason beside each bound that is null."""
+        fields: dict[str, float | int | str | None] = asdict(self)
+        if self.ci_low is None:
+            why = "one pair has no spread to make an interval from"
+            fields |= {"ci_low_why": why, "ci_high_why": why}
+        return fields
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """Least squares line; bounds are null with two points, which leave no residual to judge by."""
+
+    slope: float
+    intercept: float
+    slope_ci_low: float | None
+    slope_ci_high: float | None
+    r_squared: float
+    n: int
+
+
+def _finite(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
+    """`values` as a flat float64 array; ValueError when empty, not one-dimensional or not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name}: found shape {array.shape}, allowed a list of at least one number")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: found {array[~np.isfinite(array)][0]}, allowed finite numbers")
+    return array
+
+
+def percentile(values: ArrayLike, q: float) -> float:
+    """The q-th percentile (0 to 100) by linear interpolation, as numpy and vLLM's benchmarks do."""
+    return float(np.percentile(_finite(values), q))
+
+
+def summarise(values: ArrayLike) -> dict[str, float]:
+    """mean, median, std, min, max, p90 and p99, in the unit of `values`.
+
+    `std` divides by n as `numpy.std` does, so that it is the figure that vLLM's benchmarks print.
+    """
+    array = _finite(values)
+    p90, p99 = np.percentile(array, [90, 99])
+    return {
+        "mean": float(array.mean()),
+        "median": float(np.median(array)),
+        "std": float(array.std()),
+        "min": float(array.min()),
+        "max": float(array.max()),
+        "p90": float(p90),
+        "p99": float(p99),
+    }
+
+
+def coefficient_of_variation(values: ArrayLike) -> float | None:
+    """Sample standard deviation (n - 1) over the absolute mean; None for one value or a mean of zero."""
+    array = _finite(values)
+    mean = abs(float(array.mean()))
+    if array.size < 2 or mean == 0.0:
+        return None
+    return float(array.std(ddof=1)) / mean
+
+
+def steadiness(cv: float) -> Steadiness:
+    """The plain word for a coefficient of variation: below 5 % steady, to 10 % fair, above unsteady."""
+    if not cv >= 0.0:
+        raise ValueError(f"coefficient of variation: found {cv}, allowed 0 or more")
+    if cv < STEADY_BELOW:
+        return "steady"
+    return "unsteady" if cv > UNSTEADY_ABOVE else "fair"
+
+
+def _t_quantile(confidence: float, degrees: int) -> float:
+    """Half width of the two-sided Student-t interval in standard errors."""
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence: found {confidence}, allowed between 0 and 1")
+    return float(stdtrit(degrees, 0.5 + confidence / 2))
+
+
+def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> PairedRatio:
+    """How many times larger `a` is than `b`, block by block: exp(mean log(a/b)) with a Student-t interval.
+
+    Pairs cancel whatever slows the machine down for both members, and logs make a/b and b/a mirror images.
+    All values must be positive and both lists equally long.
+    """
+    top, bottom = _finite(a, "a"), _finite(b, "b")
+    if top.size != bottom.size:
+        raise ValueError(f"pairs: found {top.size} and {bottom.size} values, allowed equally many")
+    if min(top.min(), bottom.min()) <= 0.0:
+        raise ValueError(f"pairs: found {min(top.min(), bottom.min())}, allowed positive numbers")
+    logs = np.log(top) - np.log(bottom)
+    centre, n = float(logs.mean()), int(logs.size)
+    if n == 1:
+        return PairedRatio(math.exp(centre), None, None, 1)
+    half = _t_quantile(confidence, n - 1) * float(logs.std(ddof=1)) / math.sqrt(n)
+    return PairedRatio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), n)
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Student-t interval of the mean; None for a single value."""
+    array = _finite(values)
+    if array.size < 2:
+        return None
+    half = _t_quantile(confidence, array.size - 1) * float(array.std(ddof=1)) / math.sqrt(array.size)
+    centre = float(array.mean())
+    return centre - half, centre + half
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927): sensible at 0 and at n, unlike the normal one."""
+    if not (n > 0 and 0 <= successes <= n):
+        raise ValueError(f"share: found {successes} of {n}, allowed 0 to n of n > 0")
+    z = _t_quantile(confidence, 10**12)  # Student's t with this many degrees is the normal distribution
+    share = successes / n
+    denominator = 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / denominator
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / denominator
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    return low, 1.0 if successes == n else min(1.0, centre + half)
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """Two-sided exact p value that two paired yes/no outcomes differ (McNemar 1947, binomial form).
+
+    `only_first` and `only_second` count the cases that exactly one of the two got right; agreements carry no
+    information. Without any disagreement the p value is 1.
+    """
+    if only_first < 0 or only_second < 0:
+        raise ValueError(f"disagreements: found {only_first} and {only_second}, allowed 0 or more")
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    tail: int = sum(math.comb(n, k) for k in range(fewer + 1))
+    return float(min(1.0, 2 * tail / 2**n))
+
+
+def linear_fit(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> LinearFit:
+    """Ordinary least squares y = slope * x + intercept with a Student-t interval on the slope."""
+    xs, ys = _finite(x, "x"), _finite(y, "y")
+    if xs.size != ys.size or xs.size < 2 or np.ptp(xs) == 0.0:
+        raise ValueError(f"line: found {xs.size} x and {ys.size} y, allowed 2 or more pairs of different x")
+    dx, dy = xs - xs.mean(), ys - ys.mean()
+    spread = float(dx @ dx)
+    slope = float(dx @ dy) / spread
+    intercept = float(ys.mean() - slope * xs.mean())
+    residual = float(((dy - slope * dx) ** 2).sum())
+    total = float(dy @ dy)
+    r_squared = 1.0 if total == 0.0 else max(0.0, 1.0 - residual / total)
+    degrees = xs.size - 2
+    if degrees == 0:
+        return LinearFit(slope, intercept, None, None, r_squared, 2)
+    half = _t_quantile(confidence, degrees) * math.sqrt(residual / degrees / spread)
+    return LinearFit(slope, intercept, slope - half, slope + half, r_squared, int(xs.size))
