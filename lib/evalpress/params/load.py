@@ -1,0 +1,167 @@
+"""From a set's name to typed parameters: layering (`extends`), validation, one clear line per mistake."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from evalpress.errors import UserError
+from evalpress.params.schema import Params
+from evalpress.params.yaml12 import KeyPath, load_yaml
+from evalpress.paths import PARAMS, resolve, shown
+
+_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+Origin = dict[KeyPath, tuple[Path, int]]
+
+
+def available_sets() -> list[str]:
+    """Names of the sets under `params/`, without the shared base."""
+    return sorted(path.stem for path in PARAMS.glob("*.yaml") if path.stem != "base")
+
+
+def find(set_name: str) -> Path:
+    """The params file of a set: a name under `params/` or a path to a YAML file.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = resolve(set_name) if set_name.endswith((".yaml", ".yml")) else PARAMS / f"{set_name}.yaml"
+    if not _SET_NAME.fullmatch(path.stem) or not path.is_file():
+        close = difflib.get_close_matches(set_name, available_sets(), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"set {set_name!r}: no such params file; available: {', '.join(available_sets())}{hint}")
+    return path
+
+
+def load(set_name: str) -> Params:
+    """Typed parameters of a set.
+
+    Raises:
+        UserError: one line per mistake, each naming file, line, key, what was found and what is allowed.
+    """
+    path = find(set_name)
+    data, origin = _layers(path, ())
+    data.setdefault("set", path.stem)
+    try:
+        params = Params.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise UserError("\n".join(dict.fromkeys(_line(item, data, origin, path) for item in error.errors()))) from None
+    for key, name in referenced_files(params):
+        if not resolve(name).is_file():
+            at, line = origin.get(key, (path, 1))
+            raise UserError(f"{shown(at)}:{line}: {_dotted(key)}: file {name!r} not found")
+    return params
+
+
+def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
+    """Every file that the parameters name (prompts, cases, claims, reference logits), with its key."""
+    lists: list[tuple[KeyPath, tuple[str, ...]]] = [
+        (("evidence", "prompts"), params.evidence.prompts),
+        (("alignment", "prompts"), params.alignment.prompts),
+        (("quality", "cases"), params.quality.cases),
+        (("claims",), params.claims),
+    ]
+    found: list[tuple[KeyPath, str]] = [((*key, i), name) for key, names in lists for i, name in enumerate(names)]
+    if params.alignment.reference_logits:
+        found.append((("alignment", "reference_logits"), params.alignment.reference_logits))
+    return found
+
+
+def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]:
+    """The file merged over what it extends, and where each key came from."""
+    if path in seen:
+        raise UserError(f"{shown(path)}: extends itself ({' -> '.join(shown(p) for p in (*seen, path))})")
+    data, marks = load_yaml(path)
+    if not isinstance(data, dict):
+        raise UserError(f"{shown(path)}: a mapping of keys is expected, found {_kind(data)}")
+    base: dict[str, Any] = {}
+    origin: Origin = {}
+    parent = data.pop("extends", None)
+    if parent is not None:
+        if not isinstance(parent, str):
+            raise UserError(f"{shown(path)}:{marks[('extends',)]}: extends: found {_kind(parent)}, allowed the name of a set")
+        base, origin = _layers(path.parent / f"{parent}.yaml", (*seen, path))
+    origin.update({key: (path, line) for key, line in marks.items()})
+    return _merge(base, data), origin
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key; everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples: the frozen models hold tuples and are strict about it."""
+    if isinstance(value, dict):
+        return {key: (item if key in ("extra", "compilation_config") else _tuples(item)) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _line(item: Any, data: Any, origin: Origin, path: Path) -> str:
+    """One pydantic error as `file:line: key: found …, allowed …`."""
+    key: KeyPath = tuple(part for part in item["loc"] if part != "[key]")
+    at, line = next((origin[key[:n]] for n in range(len(key), -1, -1) if key[:n] in origin), (path, 1))
+    where = f"{shown(at)}:{line}: "
+    kind, context, found = item["type"], item.get("ctx", {}), item["input"]
+    if kind == "extra_forbidden" or (kind == "literal_error" and "[key]" in item["loc"]):
+        allowed = _allowed_keys(key[:-1])
+        close = difflib.get_close_matches(str(key[-1]), allowed, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{where}{_dotted(key)}: unknown key{hint}; allowed here: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{where}{_dotted(key)}: missing, it must be given"
+    if kind == "value_error":
+        return f"{where}{_dotted(key) + ': ' if key else ''}{context['error']}"
+    wanted = context.get("expected") or _wanted(kind, context, item["msg"])
+    return f"{where}{_dotted(key)}: found {_kind(found)}, allowed {wanted}"
+
+
+def _wanted(kind: str, context: dict[str, Any], message: str) -> str:
+    names = {
+        "bool_type": "true or false",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "string_type": "text",
+        "tuple_type": "a list",
+        "dict_type": "a mapping",
+        "model_type": "a mapping of keys",
+    }
+    bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    limits = [f"{words} {context[name]}" for name, words in bounds.items() if name in context]
+    return names.get(kind) or " and ".join(limits) or message.lower()
+
+
+def _allowed_keys(parent: KeyPath) -> list[str]:
+    model: Any = Params
+    for part in parent:
+        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        annotation = field.annotation if field else None
+        options = [annotation, *get_args(annotation)]
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), field and annotation or model)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return sorted(model.model_fields)
+    keys = get_args(model)
+    return sorted(str(name) for name in get_args(keys[0])) if keys else []
+
+
+def _dotted(key: KeyPath) -> str:
+    return ".".join(str(part) for part in key) or "(file)"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (true or false)"
+    if value is None:
+        return "nothing (null)"
+    names = {str: "text", int: "whole number", float: "number", dict: "mapping", tuple: "list", list: "list"}
+    text = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
+    return f"{text} ({names.get(type(value), type(value).__name__)})"

@@ -1,0 +1,211 @@
+"""What a params file may say: one model per block, every field with its unit and default.
+
+`params/base.yaml` holds the values shared by all sets; the defaults here are those a notebook needs to
+make sense of a file that says nothing about a field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Mode = Literal["eager", "compiled"]
+SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Block(BaseModel):
+    """A block of a params file: frozen, strict types (no `"1"` for 1), no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+class ModelParams(Block):
+    """Which model, where it comes from and what it is."""
+
+    path: str
+    """A folder, a hub name or a ModelScope name."""
+    source: Literal["auto", "folder", "huggingface", "modelscope"] = "auto"
+    revision: str | None = None
+    name: str | None = None
+    """The name that the report uses; by default the last part of `path`."""
+    trust_remote_code: bool = False
+    weights: Literal["trained", "random"] = "trained"
+    """`random`: only config.json is there; the engine draws dummy weights, sections that need trained ones are skipped."""
+    base_model: bool | None = None
+    """True for a base (completion) model; None: one without a chat template is taken for a base model."""
+    instruct_model: str | None = None
+    """The instruction-tuned sibling that the report names when the model is a base model."""
+
+    @property
+    def shown(self) -> str:
+        return self.name or self.path.rstrip("/").split("/")[-1]
+
+
+class PlatformParams(Block):
+    """The device that the set is meant for."""
+
+    backend: Literal["cpu", "cuda", "ascend"]
+    preload: bool = True
+    """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
+
+
+class EngineParams(Block):
+    """Arguments of the vLLM engine, under vLLM's own names."""
+
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_model_len: PositiveInt = 2048
+    gpu_memory_utilization: Share | None = None
+    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Size of the KV cache in GiB; None: what `gpu_memory_utilization` leaves."""
+    max_num_seqs: PositiveInt | None = None
+    tensor_parallel_size: PositiveInt = 1
+    pipeline_parallel_size: PositiveInt = 1
+    data_parallel_size: PositiveInt = 1
+    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
+    seed: int = 0
+    modes: tuple[Mode, ...] = ("eager", "compiled")
+    resident: Literal["both", "one"] = "both"
+    """`both`: eager and compiled engine live side by side and blocks alternate; `one`: one after the other."""
+    in_process: bool | None = None
+    """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
+    compilation_config: dict[str, Any] = {}
+    """Passed to vLLM as it is, in compiled mode only."""
+    extra: dict[str, Any] = {}
+    """Any further keyword of vLLM's LLM(...), passed as it is."""
+    env: dict[str, str] = {}
+    """Environment variables set before vLLM is imported."""
+
+    @model_validator(mode="after")
+    def _modes(self) -> EngineParams:
+        if not self.modes or len(set(self.modes)) != len(self.modes):
+            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+        return self
+
+
+class Workload(Block):
+    """Requests of one shape: `num_prompts` requests of `input_len` random tokens, `output_len` generated."""
+
+    kind: Literal["throughput", "prefill", "decode", "e2e"] = "throughput"
+    num_prompts: PositiveInt
+    input_len: PositiveInt
+    output_len: PositiveInt
+    concurrent: bool = True
+    """All requests at once; False: one after the other."""
+
+
+class BenchmarkParams(Block):
+    """Eager against compiled, in blocks."""
+
+    blocks: Annotated[int, Field(ge=2)] = 6
+    """Blocks per mode and workload; each block draws new prompts."""
+    warmup_blocks: PositiveInt = 1
+    """Blocks that are run first and never counted."""
+    workloads: dict[str, Workload] = {}
+    ceilings: bool = True
+    """Measure memory bandwidth and matrix rate of the device."""
+    test_slowdown_s: dict[Mode, NonNegative] = {}
+    """Test hook: sleep this long per request in one mode, to show that a planted slow-down is found."""
+
+
+class ServingParams(Block):
+    """The OpenAI server and the load put on it."""
+
+    mode: Mode = "compiled"
+    base_url: str | None = None
+    """Measure a server that already runs (for instance http://localhost:8000) instead of starting one."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """0: any free port."""
+    startup_timeout_s: Annotated[float, Field(gt=0)] = 600
+    concurrency: tuple[PositiveInt, ...] = (1, 4, 16)
+    requests_per_level: PositiveInt = 16
+    input_len: PositiveInt = 64
+    output_len: PositiveInt = 32
+
+
+class EvidenceParams(Block):
+    """Prompts answered at temperature 0, and again."""
+
+    prompts: tuple[str, ...] = ("params/prompts/card.yaml",)
+    max_tokens: PositiveInt = 64
+    mode: Mode = "compiled"
+
+
+class AlignmentParams(Block):
+    """Logits against the reference: transformers on CPU in float32."""
+
+    prompts: tuple[str, ...] = ("params/prompts/alignment.yaml",)
+    reference_logits: str | None = None
+    """A file saved on another machine; None: computed here."""
+    vllm_positions: PositiveInt = 16
+    """Positions per text compared for vLLM, whose full-vocabulary logits are dear; evenly spaced, the last one included."""
+    max_position: PositiveInt = 1024
+    """Texts are cut to this many tokens."""
+
+
+class QualityParams(Block):
+    """Cases with checkers."""
+
+    cases: tuple[str, ...] = ("params/quality/card.yaml",)
+    mode: Mode = "compiled"
+
+
+class GateParams(Block):
+    """Limits of the verdict. None switches a gate off, and the report says so."""
+
+    cosine_similarity_min: Annotated[float, Field(ge=-1, le=1)] | None = 0.99
+    kl_divergence_max: NonNegative | None = 0.005
+    unexplained_flips_max: Annotated[int, Field(ge=0)] | None = 0
+    noise_ratio_warn: NonNegative | None = 2.0
+    noise_ratio_max: NonNegative | None = 4.0
+    quality_pass_rate_min: Annotated[float, Field(ge=0, le=1)] | None = None
+    evidence_repeats_identical: bool = True
+
+
+class RunParams(Block):
+    """How notebooks are executed."""
+
+    timeout_s: Annotated[float, Field(gt=0)] = 3600
+    """Longest time one notebook may take."""
+
+
+class Params(Block):
+    """One report."""
+
+    set: str
+    title: str
+    description: str = ""
+    model: ModelParams
+    platform: PlatformParams
+    engine: EngineParams = EngineParams()
+    benchmark: BenchmarkParams = BenchmarkParams()
+    serving: ServingParams = ServingParams()
+    evidence: EvidenceParams = EvidenceParams()
+    alignment: AlignmentParams = AlignmentParams()
+    quality: QualityParams = QualityParams()
+    gates: GateParams = GateParams()
+    claims: tuple[str, ...] = ()
+    """Files of published numbers to audit, shown as claims."""
+    skip: dict[SectionName, str] = {}
+    """Sections not to run, each with the reason that the report prints."""
+    run: RunParams = RunParams()
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Params:
+        limit = self.engine.max_model_len
+        for name, load in self.benchmark.workloads.items():
+            if load.input_len + load.output_len > limit:
+                raise ValueError(
+                    f"benchmark.workloads.{name}: input_len + output_len = {load.input_len + load.output_len} tokens, "
+                    f"engine.max_model_len allows {limit}"
+                )
+        if self.serving.input_len + self.serving.output_len > limit:
+            raise ValueError(
+                f"serving: input_len + output_len = {self.serving.input_len + self.serving.output_len} tokens, "
+                f"engine.max_model_len allows {limit}"
+            )
+        return self

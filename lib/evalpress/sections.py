@@ -1,0 +1,61 @@
+"""The sections of a report: which notebook makes each, from which parameters, with which room of the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from evalpress.errors import UserError
+from evalpress.params.schema import Params
+
+
+@dataclass(frozen=True)
+class Section:
+    """One measured section. `reads` are the blocks of the params file that decide its numbers."""
+
+    name: str
+    notebook: str
+    title: str
+    reads: tuple[str, ...]
+    module: str
+    needs_weights: bool = False
+
+
+_HOST = ("model", "platform", "engine")
+
+SECTIONS = (
+    Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), "evalpress.setup"),
+    Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), "evalpress.bench"),
+    Section("serving", "20_serving", "Serving", (*_HOST, "serving"), "evalpress.serving"),
+    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), "evalpress.evidence", True),
+    Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), "evalpress.alignment.section", True),
+    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True),
+)
+SUMMARY = Section("summary", "90_summary", "Summary", tuple(Params.model_fields), "evalpress.summary")
+
+
+def by_name(name: str) -> Section:
+    """The section called `name`.
+
+    Raises:
+        UserError: there is none.
+    """
+    for section in (*SECTIONS, SUMMARY):
+        if section.name == name:
+            return section
+    raise UserError(f"section {name!r}: unknown; allowed: {', '.join(s.name for s in (*SECTIONS, SUMMARY))}")
+
+
+def skip_reason(section: Section, params: Params) -> str | None:
+    """Why this set does not run the section, or None."""
+    if section.name in params.skip:
+        return params.skip[section.name]  # type: ignore[index]
+    if section.needs_weights and params.model.weights == "random":
+        return "the model's weights are random: this section says something only about trained weights"
+    return None
+
+
+def parameters_read(section: Section, params: Params) -> dict[str, Any]:
+    """The part of the parameters that decides the section's numbers, as plain JSON values."""
+    dumped = params.model_dump(mode="json")
+    return {key: dumped[key] for key in section.reads}
