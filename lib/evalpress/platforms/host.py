@@ -1,0 +1,185 @@
+"""The machine itself: processor, memory, system, compiler, preloaded libraries, environment variables."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from evalpress.platforms.device import GIB
+from evalpress.platforms.shell import output
+
+CPU_FEATURES = (
+    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
+    *("asimd", "sve", "i8mm", "bf16"),
+)
+"""Instruction sets that decide how fast a CPU runs bf16 and int8 matrix products."""
+
+RUNTIMES = ("libtcmalloc", "libjemalloc", "libmimalloc", "libiomp5", "libgomp", "libomp")
+"""Allocators and OpenMP runtimes: the libraries whose presence changes a CPU's figures."""
+
+_EVERYWHERE = (
+    "VLLM_ENABLE_V1_MULTIPROCESSING",
+    "VLLM_WORKER_MULTIPROC_METHOD",
+    "VLLM_BATCH_INVARIANT",
+    "VLLM_DISABLE_COMPILE_CACHE",
+    "VLLM_USE_MODELSCOPE",
+    "VLLM_LOGGING_LEVEL",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TOKENIZERS_PARALLELISM",
+    "PYTHONHASHSEED",
+)
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "cpu": (
+        *_EVERYWHERE,
+        "VLLM_CPU_KVCACHE_SPACE",
+        "VLLM_CPU_OMP_THREADS_BIND",
+        "VLLM_CPU_NUM_OF_RESERVED_CPU",
+        "VLLM_CPU_ATTN_SPLIT_KV",
+        "KMP_AFFINITY",
+        "KMP_BLOCKTIME",
+        "TORCHINDUCTOR_COMPILE_THREADS",
+        "TORCHINDUCTOR_CPP_DYNAMIC_THREADS",
+    ),
+    "cuda": (
+        *_EVERYWHERE,
+        "CUDA_VISIBLE_DEVICES",
+        "CUBLAS_WORKSPACE_CONFIG",
+        "PYTORCH_CUDA_ALLOC_CONF",
+        "VLLM_ATTENTION_BACKEND",
+        "NCCL_ALGO",
+        "NCCL_P2P_DISABLE",
+        "TORCHINDUCTOR_COMPILE_THREADS",
+    ),
+    "ascend": (
+        *_EVERYWHERE,
+        "ASCEND_RT_VISIBLE_DEVICES",
+        "ASCEND_HOME_PATH",
+        "ASCEND_LAUNCH_BLOCKING",
+        "HCCL_DETERMINISTIC",
+        "HCCL_OP_EXPANSION_MODE",
+        "HCCL_BUFFSIZE",
+        "HCCL_INTRA_ROCE_ENABLE",
+        "HCCL_INTRA_PCIE_ENABLE",
+        "LCCL_DETERMINISTIC",
+        "ATB_MATMUL_SHUFFLE_K_ENABLE",
+        "ATB_LLM_LCOC_ENABLE",
+        "PYTORCH_NPU_ALLOC_CONF",
+        "TASK_QUEUE_ENABLE",
+        "CPU_AFFINITY_CONF",
+        "VLLM_VERSION",
+        "VLLM_ASCEND_ENABLE_NZ",
+        "VLLM_ASCEND_ENABLE_FLASHCOMM1",
+        "VLLM_ASCEND_ENABLE_MATMUL_ALLREDUCE",
+        "VLLM_ASCEND_MODE",
+    ),
+}
+"""Variables that a report may show, by backend. Names and no pattern: VLLM_* would print VLLM_API_KEY too."""
+
+
+def environment(backend: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of ENVIRONMENT[backend] that are set, with their values."""
+    values = os.environ if env is None else env
+    return {name: values[name] for name in ENVIRONMENT[backend] if name in values}
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel gives it; the architecture where it gives none (some ARM hosts)."""
+    found = re.search(r"^Model name:\s*(.+)$", output(("lscpu",)) or "", re.MULTILINE)
+    if found and found[1].strip() not in ("", "-"):
+        return found[1].strip()
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*:\s*(.+)$", info.read_text() if info.is_file() else "", re.MULTILINE)
+    return names[0].strip() if names else platform.processor() or platform.machine()
+
+
+def cpu_features() -> list[str]:
+    """Those of CPU_FEATURES that the kernel lists."""
+    info = Path("/proc/cpuinfo")
+    words = set(re.findall(r"\w+", info.read_text())) if info.is_file() else set()
+    return [name for name in CPU_FEATURES if name in words]
+
+
+def memory_limit() -> int | None:
+    """The container's memory limit in bytes (control group v2, then v1), None where there is none."""
+    for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if path.is_file() and (text := path.read_text().strip()).isdigit():
+            limit = int(text)
+            return limit if limit < psutil.virtual_memory().total else None
+    return None
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def operating_system() -> str:
+    """The distribution's own name, such as `Ubuntu 22.04.5 LTS`."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def compiler() -> str | None:
+    """The first line of the C++ compiler's version (the one in CXX, else g++, else clang++)."""
+    for name in (os.environ.get("CXX"), "g++", "clang++"):
+        if name and (text := output((name, "--version"))):
+            return text.splitlines()[0].strip()
+    return None
+
+
+def preloaded(maps: str | None = None, env: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """What LD_PRELOAD names, and which allocators and OpenMP runtimes this process really has mapped.
+
+    vLLM's CPU platform sets LD_PRELOAD inside the running process, which reaches its child processes only:
+    `active` therefore comes from the memory map, never from the variable. Only base names are shown.
+    """
+    path = Path("/proc/self/maps")
+    if maps is None:
+        maps = path.read_text() if path.is_file() else ""
+    mapped = {Path(line.split(None, 5)[5]).name for line in maps.splitlines() if ".so" in line}
+    variable = (os.environ if env is None else env).get("LD_PRELOAD", "")
+    named = dict.fromkeys(Path(item).name for item in re.split(r"[:\s]+", variable) if item)
+    loaded = sorted(name for name in mapped if name.startswith(RUNTIMES) and name not in named)
+    return [
+        *({"library": name, "source": "LD_PRELOAD", "active": name in mapped} for name in named),
+        *({"library": name, "source": "loaded by a library", "active": True} for name in loaded),
+    ]
+
+
+def describe() -> dict[str, Any]:
+    """The host's rows of the environment table; sizes in GiB."""
+    memory = psutil.virtual_memory()
+    limit = memory_limit()
+    found_compiler = compiler()
+    rows: dict[str, Any] = {
+        "cpu_model": cpu_model(),
+        "cpu_cores": os.cpu_count(),
+        "cpu_cores_usable": usable_cores(),
+        "cpu_features": cpu_features(),
+        "ram_total_gib": round(memory.total / GIB, 3),
+        "ram_available_gib": round(memory.available / GIB, 3),
+        "ram_limit_gib": None if limit is None else round(limit / GIB, 3),
+        "os": operating_system(),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "python_implementation": sys.implementation.name,
+        "compiler": found_compiler,
+    }
+    if limit is None:
+        rows["ram_limit_gib_why"] = "no limit of a container below the host's memory"
+    if found_compiler is None:
+        rows["compiler_why"] = "neither CXX nor g++ nor clang++ answers"
+    return rows
