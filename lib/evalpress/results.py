@@ -34,7 +34,9 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write(path: Path, section: str, data: dict[str, Any], params: dict[str, Any], provenance: dict[str, Any]) -> Document:
+def write(
+    path: Path, section: str, data: dict[str, Any], params: dict[str, Any], provenance: dict[str, Any]
+) -> Document:
     """Validate and write one section's results; returns the document as written.
 
     Raises:

@@ -49,7 +49,7 @@ def by_name(name: str) -> Section:
 def skip_reason(section: Section, params: Params) -> str | None:
     """Why this set does not run the section, or None."""
     if section.name in params.skip:
-        return params.skip[section.name]  # type: ignore[index]
+        return params.skip[section.name]
     if section.needs_weights and params.model.weights == "random":
         return "the model's weights are random: this section says something only about trained weights"
     return None

@@ -83,7 +83,9 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]
     parent = data.pop("extends", None)
     if parent is not None:
         if not isinstance(parent, str):
-            raise UserError(f"{shown(path)}:{marks[('extends',)]}: extends: found {_kind(parent)}, allowed the name of a set")
+            raise UserError(
+                f"{shown(path)}:{marks[('extends',)]}: extends: found {_kind(parent)}, allowed the name of a set"
+            )
         base, origin = _layers(path.parent / f"{parent}.yaml", (*seen, path))
     origin.update({key: (path, line) for key, line in marks.items()})
     return _merge(base, data), origin
@@ -146,7 +148,10 @@ def _allowed_keys(parent: KeyPath) -> list[str]:
         field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
         annotation = field.annotation if field else None
         options = [annotation, *get_args(annotation)]
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), field and annotation or model)
+        model = next(
+            (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)),
+            field and annotation or model,
+        )
     if isinstance(model, type) and issubclass(model, BaseModel):
         return sorted(model.model_fields)
     keys = get_args(model)

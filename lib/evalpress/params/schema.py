@@ -34,7 +34,7 @@ class ModelParams(Block):
     """The name that the report uses; by default the last part of `path`."""
     trust_remote_code: bool = False
     weights: Literal["trained", "random"] = "trained"
-    """`random`: only config.json is there; the engine draws dummy weights, sections that need trained ones are skipped."""
+    """`random`: only config.json is there, the engine draws dummy weights; what needs trained ones is skipped."""
     base_model: bool | None = None
     """True for a base (completion) model; None: one without a chat template is taken for a base model."""
     instruct_model: str | None = None
@@ -142,7 +142,7 @@ class AlignmentParams(Block):
     reference_logits: str | None = None
     """A file saved on another machine; None: computed here."""
     vllm_positions: PositiveInt = 16
-    """Positions per text compared for vLLM, whose full-vocabulary logits are dear; evenly spaced, the last one included."""
+    """Positions per text compared for vLLM, whose full-vocabulary logits are dear: evenly spaced, with the last."""
     max_position: PositiveInt = 1024
     """Texts are cut to this many tokens."""
 

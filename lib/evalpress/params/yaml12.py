@@ -36,12 +36,16 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
+def _text(node: yaml.Node) -> str:
+    return str(node.value)
+
+
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(_text(node)))
 _Loader.add_constructor(
     "tag:yaml.org,2002:float",
-    lambda loader, node: float(str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")),
+    lambda loader, node: float(_text(node).lower().replace(".inf", "inf").replace(".nan", "nan")),
 )
 
 
@@ -53,7 +57,9 @@ def _walk(loader: _Loader, node: yaml.Node, at: KeyPath, marks: dict[KeyPath, in
             key = str(loader.construct_object(key_node))
             line = key_node.start_mark.line + 1
             if key in found:
-                raise UserError(f"{name}:{line}: key {key!r} stands twice in the same mapping (first at line {marks[(*at, key)]})")
+                raise UserError(
+                    f"{name}:{line}: key {key!r} stands twice in the same mapping (first at line {marks[(*at, key)]})"
+                )
             marks[(*at, key)] = line
             found[key] = _walk(loader, value_node, (*at, key), marks, name)
         return found

@@ -1,0 +1,104 @@
+"""What this device can do at best: memory bandwidth and matrix rate, measured in the run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from evalpress.model import Facts
+from evalpress.params.schema import Params
+
+_COPY_BYTES = {"cpu": 2**28, "cuda": 2**32, "ascend": 2**31}
+_MATRIX = {"cpu": 1536, "cuda": 8192, "ascend": 8192}
+_REPEATS = 7
+
+
+def device_name(backend: str) -> str:
+    """torch's name of the backend's device."""
+    return {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}[backend]
+
+
+def measure(params: Params) -> dict[str, Any]:
+    """Best of several large copies (bytes read plus written per second) and of several square matrix products.
+
+    Returns:
+        `memory_bandwidth_gb_s` (1e9 bytes), `matmul_tflop_s` in the engine's dtype, and all repeats in `raw`.
+    """
+    import torch
+
+    device = device_name(params.platform.backend)
+    dtype = getattr(torch, params.engine.dtype)
+    count = _COPY_BYTES[params.platform.backend]
+    source = torch.ones(count // 4, dtype=torch.float32, device=device)
+    target = torch.empty_like(source)
+    copies = [2 * count / seconds / 1e9 for seconds in _times(lambda: target.copy_(source), device)]
+    n = _MATRIX[params.platform.backend]
+    generator = torch.Generator().manual_seed(params.engine.seed)
+    a, b = (torch.randn(n, n, generator=generator).to(device=device, dtype=dtype) for _ in range(2))
+    products = [2 * n**3 / seconds / 1e12 for seconds in _times(lambda: a @ b, device)]
+    return {
+        "memory_bandwidth_gb_s": max(copies),
+        "matmul_tflop_s": max(products),
+        "copy_bytes": count,
+        "matrix_size": n,
+        "threads": torch.get_num_threads(),
+        "raw": {"memory_bandwidth_gb_s": copies, "matmul_tflop_s": products},
+    }
+
+
+def _times(work: Any, device: str) -> list[float]:
+    import torch
+
+    def wait() -> None:
+        if device != "cpu":
+            getattr(torch, device).synchronize()
+
+    work()
+    wait()
+    out = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work()
+        wait()
+        out.append(time.perf_counter() - start)
+    return out
+
+
+def utilisation(
+    workload: dict[str, Any], shape: dict[str, Any], facts: Facts, ceiling: dict[str, Any]
+) -> dict[str, Any]:
+    """Model bandwidth utilisation of decoding and model FLOPs utilisation of prefill, against the measured ceilings.
+
+    Args:
+        workload: figures of one mode and workload.
+        shape: its `num_prompts`, `input_len`, `output_len`, `concurrent`.
+        facts: bytes of the weights, KV bytes per token, FLOPs per token.
+        ceiling: what `measure` returned.
+
+    Returns:
+        `mbu`, `mfu` (ratios) and the bounds they imply: `bandwidth_bound_tok_s`, `arithmetic_bound_tok_s`.
+    """
+    batch = shape["num_prompts"] if shape["concurrent"] else 1
+    context = shape["input_len"] + shape["output_len"] / 2
+    step_bytes = facts.weight_bytes + batch * context * facts.kv_bytes_per_token
+    bandwidth_bound = batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes
+    arithmetic_bound = ceiling["matmul_tflop_s"] * 1e12 / facts.flops_per_token(shape["input_len"])
+    out: dict[str, Any] = {
+        "bandwidth_bound_tok_s": bandwidth_bound,
+        "arithmetic_bound_tok_s": arithmetic_bound,
+    }
+    for key, rate, bound in (
+        ("mbu", workload["decode_throughput"], bandwidth_bound),
+        ("mfu", workload["prefill_throughput"], arithmetic_bound),
+    ):
+        out[key] = rate / bound if rate is not None else None
+        if rate is None:
+            out[f"{key}_why"] = "the rate was not observed"
+    return out
+
+
+def regime(mbu: float | None, mfu: float | None) -> str:
+    """Which ceiling limits, in words; both below a tenth means that neither does."""
+    shares = {"memory bandwidth": mbu or 0.0, "arithmetic": mfu or 0.0}
+    name = max(shares, key=lambda key: shares[key])
+    return name if shares[name] >= 0.1 else "launch and scheduling overhead"

@@ -1,0 +1,161 @@
+"""One loaded vLLM engine: generation with per-request timings, and raw logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress.errors import MeasurementError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to generate. `temperature` 0 is greedy."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    ignore_eos: bool = False
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One request's times. Durations in seconds; `*_ts` on the engine core's monotonic clock, `arrival` wall clock.
+
+    `ttft` runs from the request's arrival to its first token; `e2el` is `ttft` plus first to last token,
+    which never subtracts a wall-clock time from a monotonic one.
+    """
+
+    arrival: float
+    scheduled_ts: float
+    first_token_ts: float
+    last_token_ts: float
+    ttft: float
+    e2el: float
+    tokens: int
+
+    @property
+    def tpot(self) -> float | None:
+        """Seconds per output token after the first; None for a single token."""
+        return (self.e2el - self.ttft) / (self.tokens - 1) if self.tokens > 1 else None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came back for one prompt."""
+
+    prompt_token_ids: tuple[int, ...]
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: str
+    timing: Timing
+
+
+@dataclass
+class Engine:
+    """A loaded engine. Made by `evalpress.engine.get`; `llm` is vLLM's own object."""
+
+    llm: Any
+    mode: str
+    max_model_len: int
+    startup: dict[str, Any]
+    memory: dict[str, Any]
+    compilation: dict[str, Any]
+    arguments: dict[str, Any]
+    slowdown_s: float = 0.0
+    inter_token_latencies: list[float] = field(default_factory=list)
+    """Seconds between consecutive tokens, of all requests since `generate` began."""
+
+    def generate(
+        self, prompts: Sequence[str | Sequence[int]], sampling: Sampling | Sequence[Sampling]
+    ) -> list[Completion]:
+        """All prompts at once (the scheduler batches them); completions in the order of the prompts.
+
+        Raises:
+            MeasurementError: a prompt does not fit the context, or vLLM gives no timings.
+        """
+        from vllm import SamplingParams
+
+        each = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
+        requests = [self._request(index, prompt) for index, prompt in enumerate(prompts)]
+        params = [
+            SamplingParams(
+                temperature=s.temperature,
+                max_tokens=s.max_tokens,
+                ignore_eos=s.ignore_eos,
+                stop=list(s.stop) or None,
+                seed=s.seed,
+            )
+            for s in each
+        ]
+        self.inter_token_latencies.clear()
+        if self.slowdown_s:
+            import time
+
+            time.sleep(self.slowdown_s * len(prompts))
+        return [_completion(output) for output in self.llm.generate(requests, params, use_tqdm=False)]
+
+    def _request(self, index: int, prompt: str | Sequence[int]) -> dict[str, Any]:
+        ids = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
+        if len(ids) >= self.max_model_len:
+            raise MeasurementError(
+                f"prompt {index + 1} has {len(ids)} tokens: engine.max_model_len allows {self.max_model_len} "
+                "with at least one to generate"
+            )
+        return {"prompt_token_ids": ids}
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens as the tokenizer adds them."""
+        return list(self.llm.get_tokenizer().encode(text))
+
+    def logits(self, token_ids: Sequence[int], positions: Sequence[int]) -> NDArray[np.float32]:
+        """Raw full-vocabulary logits (before temperature, penalties and softmax), teacher-forced.
+
+        Args:
+            token_ids: the text.
+            positions: 0-based positions whose next-token logits are wanted.
+
+        Returns:
+            float32 array of shape [len(positions), vocabulary].
+        """
+        from vllm import SamplingParams
+
+        params = SamplingParams(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
+        requests = [{"prompt_token_ids": list(token_ids[: position + 1])} for position in positions]
+        outputs = self.llm.generate(requests, params, use_tqdm=False)
+        return np.stack([_row(output.outputs[0].logprobs[0]) for output in outputs])
+
+
+def _row(entries: dict[int, Any]) -> NDArray[np.float32]:
+    """vLLM's `{token id: Logprob}` of a whole vocabulary as one row."""
+    ids = np.fromiter(entries.keys(), dtype=np.int64, count=len(entries))
+    row = np.full(int(ids.max()) + 1, np.nan, dtype=np.float32)
+    row[ids] = np.fromiter((entry.logprob for entry in entries.values()), dtype=np.float32, count=len(entries))
+    return row
+
+
+def _completion(output: Any) -> Completion:
+    metrics, done = output.metrics, output.outputs[0]
+    if metrics is None:
+        raise MeasurementError("vLLM returned no request metrics although disable_log_stats is False")
+    tokens = len(done.token_ids)
+    return Completion(
+        prompt_token_ids=tuple(output.prompt_token_ids),
+        text=done.text,
+        token_ids=tuple(done.token_ids),
+        finish_reason=str(done.finish_reason),
+        timing=Timing(
+            arrival=metrics.arrival_time,
+            scheduled_ts=metrics.scheduled_ts,
+            first_token_ts=metrics.first_token_ts,
+            last_token_ts=metrics.last_token_ts,
+            ttft=metrics.first_token_latency,
+            e2el=metrics.first_token_latency + metrics.last_token_ts - metrics.first_token_ts,
+            tokens=tokens,
+        ),
+    )

@@ -1,0 +1,236 @@
+"""Loading engines: one per mode, kept for the life of the process, with what their start-up said."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evalpress import fingerprint, kernel_env, model
+from evalpress.engine import startup
+from evalpress.engine.core import Engine
+from evalpress.engine.tap import LineTap
+from evalpress.errors import MeasurementError
+from evalpress.params.schema import Mode, Params
+
+_loaded: dict[str, Engine] = {}
+_one_off: dict[str, float] = {}
+GIB = 2**30
+
+
+def get(params: Params, mode: Mode) -> Engine:
+    """The engine of this set in this mode, loaded on first use.
+
+    With `engine.resident: one` the other mode's engine is released first.
+
+    Raises:
+        MeasurementError: vLLM refuses the model or the settings; one line saying why.
+    """
+    key = fingerprint.digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
+    if key not in _loaded:
+        stale = [k for k, e in _loaded.items() if params.engine.resident == "one" or e.mode == mode]
+        for old in stale:
+            release(old)
+        _loaded[key] = _load(params, mode)
+    return _loaded[key]
+
+
+def release(key: str | None = None) -> None:
+    """Free one engine, or all, and the memory they held."""
+    for name in [key] if key else list(_loaded):
+        engine = _loaded.pop(name)
+        core = getattr(engine.llm.llm_engine, "engine_core", None)
+        if core is not None and hasattr(core, "shutdown"):
+            core.shutdown()
+        del engine
+    gc.collect()
+    import torch
+
+    for device in ("cuda", "npu"):
+        accelerator = getattr(torch, device, None)
+        if accelerator is not None and accelerator.is_available():
+            accelerator.empty_cache()
+
+
+def arguments(params: Params, mode: Mode) -> dict[str, Any]:
+    """Keywords of vLLM's `LLM(...)` for this set and mode: the very ones that the run book prints."""
+    e = params.engine
+    folder = model.resolve(params)
+    found: dict[str, Any] = {
+        "model": str(folder),
+        "dtype": e.dtype,
+        "max_model_len": e.max_model_len,
+        "seed": e.seed,
+        "tensor_parallel_size": e.tensor_parallel_size,
+        "pipeline_parallel_size": e.pipeline_parallel_size,
+        "trust_remote_code": params.model.trust_remote_code,
+        "enforce_eager": mode == "eager",
+        "enable_prefix_caching": False,
+        "disable_log_stats": False,
+        "max_logprobs": -1,
+        "logprobs_mode": "raw_logits",
+    }
+    optional = {
+        "gpu_memory_utilization": e.gpu_memory_utilization,
+        "max_num_seqs": e.max_num_seqs,
+        "distributed_executor_backend": e.distributed_executor_backend,
+        "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
+        "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * GIB)
+        if e.kv_cache_gib and params.platform.backend != "cpu"
+        else None,
+    }
+    found |= {key: value for key, value in optional.items() if value is not None}
+    if params.model.weights == "random":
+        found |= {"load_format": "dummy"}
+    if not (Path(folder) / "tokenizer_config.json").is_file():
+        found |= {"skip_tokenizer_init": True}
+    return found | e.extra
+
+
+def supported_architectures() -> Sequence[str]:
+    """The architectures registered in the installed vLLM (its plugins included)."""
+    from vllm import ModelRegistry
+
+    return sorted(ModelRegistry.get_supported_archs())
+
+
+def _prepare(params: Params, mode: Mode) -> None:
+    """Pay what a process pays once (imports, first configuration), so that neither mode's figure holds it."""
+    if _one_off:
+        return
+    for name, value in kernel_env.engine_env(params).items():
+        os.environ.setdefault(name, value)
+    start = time.monotonic()
+    import vllm
+    from vllm.engine.arg_utils import EngineArgs
+
+    _one_off["import_s"] = time.monotonic() - start
+    start = time.monotonic()
+    known = {k: v for k, v in arguments(params, mode).items() if k in EngineArgs.__dataclass_fields__}
+    EngineArgs(**known).create_engine_config()
+    _one_off["config_s"] = time.monotonic() - start
+    logging.getLogger(__name__).info("vLLM %s imported in %.1f s", vllm.__version__, _one_off["import_s"])
+
+
+def _load(params: Params, mode: Mode) -> Engine:
+    keywords = arguments(params, mode)
+    try:
+        with LineTap() as tap:
+            _prepare(params, mode)
+            _forget_printed_lines()
+            import vllm
+
+            before = _compile_artefacts()
+            start = time.monotonic()
+            llm = vllm.LLM(**keywords)
+            wall = time.monotonic() - start
+    except Exception as error:
+        raise MeasurementError(f"vLLM did not load {params.model.shown} in {mode} mode: {one_line(error)}") from error
+    compiled = mode == "compiled"
+    times = startup.phases(tap.lines, **_one_off, wall_s=wall, compiled=compiled)
+    engine = Engine(
+        llm=llm,
+        mode=mode,
+        max_model_len=params.engine.max_model_len,
+        startup=times | _graph_facts(llm, compiled, new_artefacts=bool(_compile_artefacts() - before)),
+        memory=_memory(llm, tap.lines, params),
+        compilation=_compilation(llm, compiled),
+        arguments=keywords,
+        slowdown_s=params.benchmark.test_slowdown_s.get(mode, 0.0),
+    )
+    _tap_inter_token_latencies(engine)
+    return engine
+
+
+def one_line(error: BaseException) -> str:
+    """The telling line of an exception, without pydantic's frame or a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    value = [line for line in lines if line.startswith("Value error, ")]
+    told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ")
+    return told.split(" [type=")[0]
+
+
+def _forget_printed_lines() -> None:
+    """vLLM prints some lines once per process; the second engine's figures must be printed too."""
+    import vllm.logger
+
+    for name in ("_print_info_once", "_print_warning_once", "_print_debug_once"):
+        cached = getattr(vllm.logger, name, None)
+        if cached is not None and hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
+def _compile_artefacts() -> frozenset[str]:
+    import vllm.envs
+
+    root = Path(vllm.envs.VLLM_CACHE_ROOT) / "torch_compile_cache"
+    return frozenset(str(path) for path in root.rglob("*") if path.is_file())
+
+
+def _graph_facts(llm: Any, compiled: bool, *, new_artefacts: bool) -> dict[str, Any]:
+    """How many graphs were captured and whether the compile cache was cold."""
+    config = llm.llm_engine.vllm_config.compilation_config
+    captures = compiled and "NONE" not in str(getattr(config, "cudagraph_mode", "NONE")).upper()
+    sizes = list(getattr(config, "cudagraph_capture_sizes", None) or []) if captures else []
+    return {"captured_graphs": len(sizes), "cold": new_artefacts}
+
+
+def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
+    """What compiled mode does, read from the engine's own configuration."""
+    config = llm.llm_engine.vllm_config.compilation_config
+    return {
+        "mode": str(getattr(config, "mode", getattr(config, "level", "unknown"))).split(".")[-1],
+        "backend": str(getattr(config, "backend", "") or "none") if compiled else "none",
+        "cudagraph_mode": str(getattr(config, "cudagraph_mode", "NONE")).split(".")[-1],
+        "capture_sizes": list(getattr(config, "cudagraph_capture_sizes", None) or []),
+        "splitting_ops": list(getattr(config, "splitting_ops", None) or []),
+    }
+
+
+def _weight_bytes(worker_model: Any) -> int:
+    """Bytes of a model's parameters and buffers, shared storage counted once. Runs inside the worker."""
+    tensors = [*worker_model.parameters(), *worker_model.buffers()]
+    storages = {t.untyped_storage().data_ptr(): t.numel() * t.element_size() for t in tensors if t.numel()}
+    return sum(storages.values())
+
+
+def _memory(llm: Any, lines: Sequence[startup.Line], params: Params) -> dict[str, Any]:
+    told = startup.memory_figures(lines)
+    cache = llm.llm_engine.vllm_config.cache_config
+    found: dict[str, Any] = dict(told)
+    found["weights_source"] = "engine log"
+    if found["model_weights_gib"] is None:
+        found["model_weights_gib"] = sum(llm.apply_model(_weight_bytes)) / GIB
+        found["weights_source"] = "sum of the loaded model's tensors"
+    blocks = getattr(cache, "num_gpu_blocks", None)
+    if blocks:
+        tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size
+        found["kv_cache_tokens"] = int(tokens)
+        found["max_concurrency"] = float(
+            getattr(cache, "kv_cache_max_concurrency", None) or tokens / params.engine.max_model_len
+        )
+    if found["kv_cache_tokens"] is not None:
+        found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
+    for key, value in list(found.items()):
+        if value is None:
+            found[f"{key}_why"] = "this vLLM printed no such figure on this platform"
+    return found
+
+
+def _tap_inter_token_latencies(engine: Engine) -> None:
+    """Keep each engine step's inter-token latencies, which vLLM computes but only aggregates."""
+    manager = engine.llm.llm_engine.logger_manager
+    record = manager.record
+
+    def recording(*args: Any, **kwargs: Any) -> None:
+        stats = kwargs.get("iteration_stats")
+        if stats is not None:
+            engine.inter_token_latencies.extend(stats.inter_token_latencies_iter)
+        record(*args, **kwargs)
+
+    manager.record = recording

@@ -1,0 +1,127 @@
+"""Life cycle of a vLLM OpenAI server: start, await, ask, stop; never left behind."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from evalpress.errors import MeasurementError
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers. `ready_s` is null for one that this suite did not start."""
+
+    base_url: str
+    ready_s: float | None
+    argv: tuple[str, ...]
+
+
+def free_port(host: str, port: int) -> int:
+    """`port` when it is free, any free one for 0.
+
+    Raises:
+        MeasurementError: the port is in use.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise MeasurementError(
+                f"serving.port: {port} on {host} cannot be used ({error.strerror}); "
+                "free it, choose another, or 0 for any free port"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    base_url: str,
+    log: Path,
+    timeout_s: float,
+    progress: Callable[[str], None],
+) -> Iterator[Server]:
+    """The server for the length of a `with` block; its output goes to `log`.
+
+    Raises:
+        MeasurementError: it ends or stays silent before `timeout_s`; the message ends with its last error line.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with log.open("wb") as out:
+        # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
+        process = subprocess.Popen(
+            list(argv),
+            env={**os.environ, **env},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    atexit.register(_stop, process)
+    try:
+        _await(process, base_url, log, start + timeout_s, progress)
+        yield Server(base_url, time.monotonic() - start, tuple(argv))
+    finally:
+        _stop(process)
+        atexit.unregister(_stop)
+
+
+def _await(
+    process: subprocess.Popen[bytes],
+    base_url: str,
+    log: Path,
+    deadline: float,
+    progress: Callable[[str], None],
+) -> None:
+    start = time.monotonic()
+    while True:
+        if process.poll() is not None:
+            raise MeasurementError(
+                f"the server ended with exit status {process.returncode} before it answered: {_last_error(log)}"
+            )
+        if answers(base_url):
+            return
+        if time.monotonic() > deadline:
+            raise MeasurementError(f"the server did not answer in time (serving.startup_timeout_s): {_last_error(log)}")
+        progress(f"waiting for the server, {time.monotonic() - start:.0f} s")
+        time.sleep(0.5)
+
+
+def answers(base_url: str) -> bool:
+    """Whether a server answers its health check."""
+    try:
+        return requests.get(f"{base_url}/health", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _last_error(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if "Error" in line or "error" in line]
+    return (told or lines or ["it printed nothing"])[-1][-300:]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: politely, then for certain."""
+    for sent, patience in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sent)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
