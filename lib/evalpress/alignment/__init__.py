@@ -1,0 +1,1 @@
+"""Logits of a reference, of its noise floor and of candidates, and their comparison."""
