@@ -42,7 +42,7 @@ def compared(pair: Pair, **options: Any) -> metrics.Rows:
     return metrics.compare_rows(*pair, range(len(pair[0])), **options)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs())
 def test_distances_are_numpys(pair: Pair) -> None:
     r, c = pair[0].astype(np.float64), pair[1].astype(np.float64)
@@ -57,7 +57,7 @@ def test_distances_are_numpys(pair: Pair) -> None:
             assert row["relative_euclidean_distance"] == pytest.approx(error / norm, rel=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs())
 def test_cosine_is_torchs_and_stays_in_range(pair: Pair) -> None:
     rows = compared(pair)
@@ -68,7 +68,7 @@ def test_cosine_is_torchs_and_stays_in_range(pair: Pair) -> None:
     assert ((known >= -1) & (known <= 1)).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs())
 def test_kl_is_torchs_and_never_negative(pair: Pair) -> None:
     rows = compared(pair)
@@ -78,7 +78,7 @@ def test_kl_is_torchs_and_never_negative(pair: Pair) -> None:
     assert (rows["kl_divergence"] >= 0).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs())
 def test_five_best_are_a_stable_descending_sort(pair: Pair) -> None:
     rows = compared(pair)
@@ -91,7 +91,7 @@ def test_five_best_are_a_stable_descending_sort(pair: Pair) -> None:
     np.testing.assert_array_equal(rows["margin"], best_two[:, 0] - best_two[:, 1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs(), st.randoms(use_true_random=False))
 def test_likelihood_of_targets_is_scipys(pair: Pair, random: Any) -> None:
     vocabulary = pair[0].shape[1]
@@ -154,7 +154,7 @@ def test_what_is_not_finite_is_named(value: float, side: int, token: int) -> Non
         metrics.compare_rows(pair[0], pair[1], range(100, 120), name="vllm_eager")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(pairs())
 def test_pooled_is_the_whole_array_formula(pair: Pair) -> None:
     r, c = pair[0].astype(np.float64), pair[1].astype(np.float64)
