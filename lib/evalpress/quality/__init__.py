@@ -1,0 +1,1 @@
+"""Quality: cases, checkers, the sandbox for model-written code, people's verdicts."""

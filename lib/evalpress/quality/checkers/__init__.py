@@ -1,0 +1,80 @@
+"""Checkers: small rules that turn an output into pass, fail or needs_review with a reason.
+
+A case names a checker as a mapping of one key, its name, to its arguments; `all_of` and `any_of` take a
+list of such mappings, `first_line` takes one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from evalpress.quality.checkers import code, structure, text  # noqa: F401 - importing them registers their checkers
+from evalpress.quality.checkers.base import CHECKERS, Checker, Judgement, Verdict
+from evalpress.quality.checkers.compose import Composite, FirstLine
+
+__all__ = ["CHECKERS", "Checker", "Judgement", "SpecError", "Verdict", "build", "check"]
+
+
+class SpecError(ValueError):
+    """An unusable checker specification; `at` is the key path inside it that is to blame."""
+
+    def __init__(self, at: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
+    """The checker that a specification describes.
+
+    Raises:
+        SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
+    """
+    if not isinstance(spec, dict) or len(spec) != 1:
+        raise SpecError(at, f"found {_kind(spec)}, allowed one checker's name with its arguments: {_names()}")
+    name, arguments = next(iter(spec.items()))
+    kind = CHECKERS.get(name)
+    if kind is None:
+        raise SpecError((*at, name), f"unknown checker {name!r}, allowed {_names()}")
+    if issubclass(kind, Composite):
+        return kind(parts=_parts(kind, arguments, (*at, name)))
+    try:
+        return kind.model_validate({} if arguments is None else arguments)
+    except ValidationError as problem:
+        raise _first_error(problem, kind, (*at, name)) from None
+
+
+def check(name: str, output: str, **arguments: Any) -> Judgement:
+    """Judge one output by one checker. Raises `SpecError` on bad arguments, nothing on any output."""
+    return build({name: arguments}).judge(output)
+
+
+def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...]) -> list[Checker]:
+    if kind is FirstLine:
+        return [build(arguments, at)]
+    if not isinstance(arguments, list) or not arguments:
+        raise SpecError(at, f"found {_kind(arguments)}, allowed a list of checkers")
+    return [build(part, (*at, index)) for index, part in enumerate(arguments)]
+
+
+def _first_error(problem: ValidationError, kind: type[Checker], at: tuple[str | int, ...]) -> SpecError:
+    error = problem.errors()[0]
+    place = (*at, *error["loc"])
+    if error["type"] == "extra_forbidden":
+        allowed = ", ".join(sorted(field.alias or name for name, field in kind.model_fields.items()))
+        return SpecError(place, f"unknown argument {error['loc'][-1]!r}, allowed {allowed}")
+    if error["type"] == "missing":
+        return SpecError(place, f"argument {error['loc'][-1]!r} is missing")
+    if error["type"] == "value_error":
+        return SpecError(place, str(error["ctx"]["error"]))
+    return SpecError(place, f"found {_kind(error['input'])}, allowed {error['msg'].removeprefix('Input should be ')}")
+
+
+def _names() -> str:
+    return ", ".join(sorted(CHECKERS))
+
+
+def _kind(value: Any) -> str:
+    shown = repr(value)
+    return "nothing (null)" if value is None else shown if len(shown) <= 60 else shown[:59] + "…"

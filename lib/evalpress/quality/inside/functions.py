@@ -1,0 +1,91 @@
+"""Runs inside the sandbox: defines model-written Python and calls one function, call by call.
+
+It reports what came back and judges nothing: the expected values stay outside, so that a program which
+prints a verdict, patches `==` or forges a report gains nothing by it. Standard input is the specification
+as JSON (`source`, `function`, `calls`, `nonce`); the report is one line, the nonce and JSON.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+from typing import Any
+
+_MESSAGE = 200
+"""Longest message of an error, in characters."""
+
+
+def find_code(text: str, function: str) -> str:
+    """The part of `text` that is Python and defines `function`; empty when there is none.
+
+    A fenced block that defines it is taken before running text. Trailing lines that do not parse are cut
+    off, because a completion often stops in the middle of one.
+    """
+    fenced = [part.partition("\n")[2] for part in text.split("```")[1::2]]
+    for block in [*fenced, text]:
+        lines = block.splitlines()
+        if not re.search(rf"^\s*def\s+{re.escape(function)}\b", block, flags=re.MULTILINE):
+            continue
+        for end in range(len(lines), 0, -1):
+            source = "\n".join(lines[:end]) + "\n"
+            if _defines(source, function):
+                return source
+    return ""
+
+
+def _defines(source: str, function: str) -> bool:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
+
+
+def _error(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:_MESSAGE]
+    except BaseException:
+        return "an exception that cannot be printed"
+
+
+def report(spec: dict[str, Any]) -> dict[str, Any]:
+    """`{"problem": text}` when the function cannot be had, else `{"results": [{"value"} or {"error"}]}`."""
+    source = find_code(spec["source"], spec["function"])
+    if not source:
+        return {"problem": f"no Python that defines {spec['function']}()"}
+    names: dict[str, Any] = {"__name__": "model_output"}
+    stopped = ""
+    try:
+        exec(compile(source, "model_output.py", "exec"), names)
+    except BaseException as error:
+        stopped = _error(error)
+    function = names.get(spec["function"])
+    if not callable(function):
+        return {"problem": f"{spec['function']}() was never defined: {stopped or 'it is not callable'}"}
+    results = []
+    for call in spec["calls"]:
+        try:
+            value = function(*call)
+            json.dumps(value)
+            results.append({"value": value})
+        except BaseException as error:
+            results.append({"error": _error(error)})
+    return {"results": results}
+
+
+def main() -> None:
+    """Entry point. What the program prints goes to standard error, the report alone to standard output."""
+    spec = json.loads(sys.stdin.read())
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    line = (spec["nonce"] + json.dumps(report(spec)) + "\n").encode()
+    while line:
+        line = line[os.write(channel, line) :]
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
