@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from evalpress import engine, model, prompts
@@ -23,7 +24,8 @@ def measure(job: Job) -> dict[str, Any]:
     cases = prompts.load(p.evidence.prompts)
     step(f"loading the {p.evidence.mode} engine")
     main = engine.get(p, p.evidence.mode)
-    rendered = {case.id: render(main, case, base=model.facts(p).is_base) for case in cases}
+    is_base, how = model.base_model(p)
+    rendered = {case.id: render(main, case, base=is_base) for case in cases}
     sampling = Sampling(max_tokens=p.evidence.max_tokens)
     # A first request may still compile kernels: it is not the one that is timed.
     _alone(main, cases[:1], rendered, sampling)
@@ -32,14 +34,14 @@ def measure(job: Job) -> dict[str, Any]:
     rungs = _ladder(job, main, cases, rendered, sampling)
     raw = {"first": _tokens(first)} | {name: _tokens(answers) for name, _, answers in rungs}
     job.raw("tokens", raw)
-    facts = model.facts(p)
     return {
         "mode": p.evidence.mode,
         "sampling": {"temperature": 0.0, "max_tokens": p.evidence.max_tokens},
-        "base_model": facts.is_base,
+        "base_model": is_base,
+        "base_model_how": how,
         "cases": [_case(case, rendered[case.id], first[case.id]) for case in cases],
         "determinism": [compare(name, words, first, answers) for name, words, answers in rungs],
-        "note": base_note(facts.is_base, p.model.instruct_model),
+        "note": base_note(is_base, p.model.instruct_model),
     }
 
 
@@ -93,18 +95,17 @@ def _ladder(
     ]
     other: list[Mode] = [mode for mode in p.engine.modes if mode != p.evidence.mode]
     for mode in other:
-        todo.append(
-            (
-                f"{p.evidence.mode}_against_{mode}",
-                f"the {mode} engine",
-                lambda m=mode: _alone(engine.get(p, m), cases, rendered, sampling),
-            )  # type: ignore[misc]
-        )
+        name = f"{p.evidence.mode}_against_{mode}"
+        todo.append((name, f"the {mode} engine", partial(_of_mode, job, mode, cases, rendered, sampling)))
     done = []
     for name, words, answer in todo:
         step(f"determinism: {words}")
         done.append((name, words, answer()))
     return done
+
+
+def _of_mode(job: Job, mode: Mode, cases: Sequence[Prompt], rendered: dict[str, str], sampling: Sampling) -> Answers:
+    return _alone(engine.get(job.params, mode), cases, rendered, sampling)
 
 
 def _tokens(answers: Answers) -> dict[str, list[int]]:

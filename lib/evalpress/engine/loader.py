@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def _prepare(params: Params, mode: Mode) -> None:
 
 def _load(params: Params, mode: Mode) -> Engine:
     keywords = arguments(params, mode)
+    weighed: list[int] = []
     try:
         with LineTap() as tap:
             _prepare(params, mode)
@@ -127,7 +129,8 @@ def _load(params: Params, mode: Mode) -> Engine:
 
             before = _compile_artefacts()
             start = time.monotonic()
-            llm = vllm.LLM(**keywords)
+            with _weighing(weighed):
+                llm = vllm.LLM(**keywords)
             wall = time.monotonic() - start
     except Exception as error:
         raise MeasurementError(f"vLLM did not load {params.model.shown} in {mode} mode: {one_line(error)}") from error
@@ -138,8 +141,8 @@ def _load(params: Params, mode: Mode) -> Engine:
         mode=mode,
         max_model_len=params.engine.max_model_len,
         startup=times | _graph_facts(llm, compiled, new_artefacts=bool(_compile_artefacts() - before)),
-        memory=_memory(llm, tap.lines, params),
-        compilation=_compilation(llm, compiled),
+        memory=_memory(llm, tap.lines, weighed, params),
+        compilation=_compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,
         slowdown_s=params.benchmark.test_slowdown_s.get(mode, 0.0),
     )
@@ -184,29 +187,54 @@ def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
     """What compiled mode does, read from the engine's own configuration."""
     config = llm.llm_engine.vllm_config.compilation_config
     return {
-        "mode": str(getattr(config, "mode", getattr(config, "level", "unknown"))).split(".")[-1],
+        "mode": _name(getattr(config, "mode", getattr(config, "level", "unknown"))),
         "backend": str(getattr(config, "backend", "") or "none") if compiled else "none",
-        "cudagraph_mode": str(getattr(config, "cudagraph_mode", "NONE")).split(".")[-1],
+        "cudagraph_mode": _name(getattr(config, "cudagraph_mode", "NONE")),
         "capture_sizes": list(getattr(config, "cudagraph_capture_sizes", None) or []),
         "splitting_ops": list(getattr(config, "splitting_ops", None) or []),
     }
 
 
-def _weight_bytes(worker_model: Any) -> int:
-    """Bytes of a model's parameters and buffers, shared storage counted once. Runs inside the worker."""
-    tensors = [*worker_model.parameters(), *worker_model.buffers()]
-    storages = {t.untyped_storage().data_ptr(): t.numel() * t.element_size() for t in tensors if t.numel()}
-    return sum(storages.values())
+def _weight_bytes(loaded: Any) -> int:
+    """Bytes of a model's parameters and buffers, storage that several share counted once."""
+    tensors = [*loaded.parameters(), *loaded.buffers()]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
 
-def _memory(llm: Any, lines: Sequence[startup.Line], params: Params) -> dict[str, Any]:
+def _name(value: Any) -> str:
+    """An enum member's name, anything else as text."""
+    return str(getattr(value, "name", value))
+
+
+@contextlib.contextmanager
+def _weighing(weighed: list[int]) -> Iterator[None]:
+    """Weigh the model between loading and repacking: CPU kernels then keep copies that no module shows.
+
+    Only an engine core in this process can be weighed; elsewhere the engine's log has the figure.
+    """
+    from vllm.model_executor.model_loader import base_loader
+
+    repack = base_loader.process_weights_after_loading
+
+    def weigh(loaded: Any, *args: Any, **kwargs: Any) -> Any:
+        weighed.append(_weight_bytes(loaded))
+        return repack(loaded, *args, **kwargs)
+
+    base_loader.process_weights_after_loading = weigh  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        base_loader.process_weights_after_loading = repack
+
+
+def _memory(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
     told = startup.memory_figures(lines)
     cache = llm.llm_engine.vllm_config.cache_config
     found: dict[str, Any] = dict(told)
     found["weights_source"] = "engine log"
-    if found["model_weights_gib"] is None:
-        found["model_weights_gib"] = sum(llm.apply_model(_weight_bytes)) / GIB
-        found["weights_source"] = "sum of the loaded model's tensors"
+    if found["model_weights_gib"] is None and weighed:
+        found["model_weights_gib"] = sum(weighed) / GIB
+        found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
     blocks = getattr(cache, "num_gpu_blocks", None)
     if blocks:
         tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size

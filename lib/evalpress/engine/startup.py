@@ -23,7 +23,6 @@ _CAPTURE_GIB = (rf"Graph capturing finished in .*? took {_NUMBER} GiB",)
 _KV_TOKENS = (rf"KV cache size: {_NUMBER} tokens",)
 _CONCURRENCY = (rf"Maximum concurrency for [0-9,]+ tokens per request: {_NUMBER}x",)
 _KV_GIB = (rf"Available KV cache memory: {_NUMBER} GiB", rf"set \({_NUMBER}/[0-9.]+\) GiB for KV cache")
-_INIT = (rf"init engine \(.*?\) took {_NUMBER} s",)
 
 _MARKS = {
     "engine": r"Initializing a V1 LLM engine",
@@ -77,7 +76,6 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
     load = figure(lines, _LOAD) or _between(seen, "load", "compile", "kv")
     compile_s = (figure(lines, _COMPILE) or _between(seen, "compile", "compiled", "kv")) if compiled else None
     capture = figure(lines, _CAPTURE) if compiled else None
-    init = figure(lines, _INIT)
     kv = _between(seen, "kv", "ready")
     if kv is not None and capture is not None:
         kv = max(kv - capture, 0.0)
@@ -88,21 +86,33 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
         "config_s": config_s,
         "load_weights_s": load,
         "compile_s": compile_s,
-        "dynamo_s": figure(lines, _DYNAMO) if compiled else None,
-        "backend_compile_s": figure(lines, _BACKEND) if compiled else None,
         "graph_capture_s": capture,
         "kv_cache_s": kv,
-        "init_engine_s": init,
         "total_s": total,
         "unaccounted_s": total - known,
     }
-    eager_why = "eager mode neither compiles nor captures"
-    log_why = "this vLLM printed no such figure on this platform"
-    for key, value in list(out.items()):
-        if value is None:
-            mode_bound = key in ("compile_s", "dynamo_s", "backend_compile_s", "graph_capture_s") and not compiled
-            out[f"{key}_why"] = eager_why if mode_bound else log_why
-    return out
+    return out | _reasons(out, compiled)
+
+
+def compile_figures(lines: Sequence[Line], *, compiled: bool) -> dict[str, Any]:
+    """Parts of `compile_s` where the log tells them: Dynamo's tracing and the backend's compilation, in seconds."""
+    out: dict[str, Any] = {
+        "dynamo_s": figure(lines, _DYNAMO) if compiled else None,
+        "backend_compile_s": figure(lines, _BACKEND) if compiled else None,
+    }
+    return out | _reasons(out, compiled)
+
+
+def _reasons(out: dict[str, Any], compiled: bool) -> dict[str, str]:
+    """Why a phase is null: the mode has none, or this vLLM says nothing of it."""
+    of_compiling = ("compile_s", "dynamo_s", "backend_compile_s", "graph_capture_s")
+    return {
+        f"{key}_why": "eager mode neither compiles nor captures"
+        if key in of_compiling and not compiled
+        else "this vLLM printed no such figure on this platform"
+        for key, value in out.items()
+        if value is None
+    }
 
 
 def memory_figures(lines: Sequence[Line]) -> dict[str, float | None]:

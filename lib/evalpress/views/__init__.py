@@ -1,0 +1,1 @@
+"""What each section shows: tables and sentences made from a results document, nothing measured here."""

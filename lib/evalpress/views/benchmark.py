@@ -1,0 +1,250 @@
+"""The benchmark section's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress.bench import metrics
+from evalpress.job import Job
+from evalpress.results import Document
+from evalpress.tables import Badge, Column, Missing, Prose, Quantity, Table, fmt, pick
+
+LABELS = {
+    "output_throughput": ("output throughput", "tok/s"),
+    "request_throughput": ("request throughput", "req/s"),
+    "mean_ttft_ms": ("mean TTFT", "ms"),
+    "mean_tpot_ms": ("mean TPOT", "ms"),
+    "mean_e2el_ms": ("mean E2EL", "ms"),
+}
+_PHASES = {
+    "import_s": "import vLLM",
+    "config_s": "configuration, first time in the process",
+    "load_weights_s": "load weights",
+    "compile_s": "compile",
+    "graph_capture_s": "capture graphs",
+    "kv_cache_s": "allocate the KV cache, first step",
+    "unaccounted_s": "unaccounted",
+    "total_s": "total",
+}
+
+
+def change(ratio: float | None, low: float | None, high: float | None) -> str:
+    """A paired ratio as a signed percentage with its interval: +54 % (+51 % to +57 %)."""
+    if ratio is None:
+        return fmt(None)
+    if low is None or high is None:
+        return f"{_percent(ratio)}"
+    return f"{_percent(ratio)} ({_percent(low)} to {_percent(high)})"
+
+
+def _percent(ratio: float) -> str:
+    value = 100 * (ratio - 1)
+    return f"{'+' if value >= 0 else '−'}{abs(value):.1f} %"
+
+
+def _changed(entry: dict[str, Any]) -> Any:
+    if entry["ratio"] is None:
+        return Missing(entry["ratio_why"])
+    return change(entry["ratio"], entry["ci_low"], entry["ci_high"])
+
+
+def comparison(document: Document) -> Table:
+    """Eager against compiled, every workload and compared metric, with the paired ratio's interval."""
+    data = document["data"]
+    rows = []
+    for workload, metrics in data["comparison"].items():
+        for metric, entry in metrics.items():
+            label, unit = LABELS[metric]
+            better = "higher is better" if entry["better"] == "higher" else "lower is better"
+            rows.append(
+                [
+                    workload,
+                    label,
+                    Quantity(entry["eager"], unit),
+                    Quantity(entry["compiled"], unit),
+                    _changed(entry),
+                    better,
+                ]
+            )
+    note = f"{data['pairing'].capitalize()}. Change: geometric mean of paired ratios, 95 % interval in brackets."
+    heads: list[Column | str] = ["workload", "metric", "eager", "compiled", "change", ""]
+    return Table("Eager against compiled", heads, rows, note=note)
+
+
+def workloads(document: Document) -> Table:
+    """The workloads' shapes, from the parameters."""
+    rows = [
+        [
+            name,
+            w["kind"],
+            w["num_prompts"],
+            w["input_len"],
+            w["output_len"],
+            "together" if w["concurrent"] else "one by one",
+        ]
+        for name, w in document["data"]["workloads"].items()
+    ]
+    heads: list[Column | str] = ["workload", "kind", "requests per block", "input tokens", "output tokens", "sent"]
+    return Table(
+        "Workloads", heads, rows, note="Random token ids, new in every block, the same for both modes of a pair."
+    )
+
+
+def speed(document: Document) -> Table:
+    """Throughputs of every workload and mode, with the measured ceilings' share."""
+    columns: dict[str, Column | str] = {
+        "workload": "workload",
+        "mode": "mode",
+        "output_throughput": Column("output", "tok/s"),
+        "prefill_throughput": Column("prefill", "tok/s"),
+        "decode_throughput": Column("decode", "tok/s"),
+        "mbu": Column("MBU", "share"),
+        "mfu": Column("MFU", "share"),
+        "cv_output_throughput": Column("variation", "share"),
+        "steadiness": "over blocks",
+    }
+    note = (
+        "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
+        "throughput are this suite's own: prompt tokens over the time from scheduled to first token, and tokens after "
+        "the first over the time in which decoding ran. MBU and MFU are shares of the ceilings measured in this run."
+    )
+    return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
+
+
+def latency(document: Document, metric: str = "ttft") -> Table:
+    """Mean, min, max and percentiles of one latency, every workload and mode."""
+    heads = {"mean": "mean", "min": "min", "median": "median", "p90": "p90", "p99": "p99", "max": "max"}
+    columns: dict[str, Column | str] = {"workload": "workload", "mode": "mode"}
+    columns |= {f"{key}_{metric}_ms": Column(head, "ms") for key, head in heads.items()}
+    return Table.from_records(f"{metric.upper()} by workload, ms", columns, _by_workload(document))
+
+
+def _by_workload(document: Document) -> list[dict[str, Any]]:
+    modes = document["data"]["modes"]
+    names = list(document["data"]["workloads"])
+    return [{"workload": name, "mode": mode} | modes[mode]["workloads"][name] for name in names for mode in modes]
+
+
+def end_to_end(document: Document) -> Table:
+    """End-to-end latency of one request against output length, and the tokens per second that it means."""
+    data = document["data"]
+    rows = []
+    for name, load in data["workloads"].items():
+        if load["kind"] != "e2e":
+            continue
+        for mode, found in data["modes"].items():
+            w = found["workloads"][name]
+            rate = 1e3 * load["output_len"] / w["mean_e2el_ms"]
+            rows.append([load["output_len"], mode, w["mean_e2el_ms"], rate, w["completed"]])
+    heads: list[Column | str] = [
+        "output tokens",
+        "mode",
+        Column("mean E2EL", "ms"),
+        Column("output tokens / E2EL", "tok/s"),
+        "requests",
+    ]
+    return Table("End-to-end latency of a single request", heads, rows)
+
+
+def startup(document: Document) -> Table:
+    """Start-up by phase; phases and the unaccounted rest add up to the total."""
+    modes = document["data"]["modes"]
+    rows = [[name, *(pick(m["startup"], key) for m in modes.values())] for key, name in _PHASES.items()]
+    rows.append(["graphs captured", *(m["startup"]["captured_graphs"] for m in modes.values())])
+    rows.append(["compile cache", *("cold" if m["startup"]["cold"] else "warm or unused" for m in modes.values())])
+    note = (
+        "Import and first configuration are paid once per process; both modes' totals contain the same measured value. "
+        "Phases come from the engine's own log lines; what no line explains stands as unaccounted."
+    )
+    return Table("Start-up, seconds", ["phase", *modes], rows, note=note)
+
+
+def compilation(document: Document) -> Table:
+    """What each mode compiles and captures, read from the engine's configuration and log."""
+    modes = document["data"]["modes"]
+    keys = {
+        "mode": "compilation mode",
+        "backend": "backend",
+        "cudagraph_mode": "graph capture mode",
+        "dynamo_s": "Dynamo tracing, s",
+        "backend_compile_s": "backend compilation, s",
+    }
+    rows = [[name, *(pick(m["compilation"], key) for m in modes.values())] for key, name in keys.items()]
+    return Table("What compilation did", ["", *modes], rows)
+
+
+def memory(document: Document) -> Table:
+    """Weights and KV cache as the engine holds them, beside the arithmetic."""
+    data = document["data"]
+    modes = data["modes"]
+    rows: list[list[Any]] = [
+        ["weights, MiB", *(_times(m["memory"], "model_weights_gib", 1024) for m in modes.values())],
+        ["weights by arithmetic, MiB", *(data["model"]["weight_bytes"] / 2**20 for _ in modes)],
+        ["KV cache, GiB", *(pick(m["memory"], "kv_cache_gib") for m in modes.values())],
+        ["KV cache, tokens", *(pick(m["memory"], "kv_cache_tokens") for m in modes.values())],
+        ["KV bytes per token, by arithmetic", *(data["model"]["kv_bytes_per_token"] for _ in modes)],
+        ["KV bytes per token, as loaded", *(_kv_per_token(m["memory"]) for m in modes.values())],
+        ["maximum concurrency at the model length", *(pick(m["memory"], "max_concurrency") for m in modes.values())],
+    ]
+    return Table("Memory", ["", *modes], rows)
+
+
+def _times(memory_block: dict[str, Any], key: str, factor: float) -> Any:
+    value = pick(memory_block, key)
+    return value if isinstance(value, Missing) else value * factor
+
+
+def _kv_per_token(memory_block: dict[str, Any]) -> Any:
+    gib, tokens = memory_block["kv_cache_gib"], memory_block["kv_cache_tokens"]
+    return gib * 2**30 / tokens if gib and tokens else Missing("the engine did not say both tokens and GiB")
+
+
+def ceilings(document: Document) -> Table:
+    """Measured memory bandwidth and matrix rate of the device."""
+    found = document["data"]["ceilings"]
+    if found is None:
+        return Table("Ceilings", ["what"], [[document["data"]["ceilings_why"]]])
+    rows = [
+        ["memory bandwidth (copy, bytes read + written)", Quantity(found["memory_bandwidth_gb_s"], "GB/s")],
+        ["matrix product in the engine's dtype", Quantity(found["matmul_tflop_s"], "TFLOP/s")],
+        ["torch threads", found["threads"]],
+    ]
+    return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows)
+
+
+def identical_tokens(document: Document) -> Table:
+    """At which rate both modes generated the same tokens: a faster wrong answer is none."""
+    rows = [
+        [name, f["identical"], f["of"], f["identical"] / f["of"]]
+        for name, f in document["data"]["identical_tokens"].items()
+    ]
+    heads: list[Column | str] = ["workload", "identical requests", "of", Column("share", "share")]
+    return Table("Do both modes generate the same tokens?", heads, rows)
+
+
+def break_even(document: Document) -> Prose:
+    """When compilation has paid for its longer start, in a sentence."""
+    found = document["data"]["break_even"]
+    if found["tokens"] is None:
+        return Prose(f"**Break-even:** {found['tokens_why']}.")
+    if found["extra_startup_s"] <= 0:
+        return Prose("**Break-even:** at once: compiled mode did not start later than eager in this run.")
+    return Prose(
+        f"**Break-even:** compiled mode starts {fmt(found['extra_startup_s'], 's')} later and saves "
+        f"{fmt(1e6 * found['saved_s_per_token'], 'µs')} per output token on the workload `{found['workload']}`; it has "
+        f"paid for its start after {found['tokens']:,.0f} output tokens, {fmt(found['seconds'], 's')} of running."
+    )
+
+
+def identities(document: Document) -> Table:
+    """The identities that the figures were checked against."""
+    marks = {"ok": "ok", "note": "warn", "broken": "fail"}
+    rows = [[i["statement"], Badge(marks[i["status"]]), i["found"]] for i in document["data"]["identities"]]
+    return Table("Identities checked", ["identity", "holds", "found"], rows)
+
+
+def e2el_by_request(job: Job) -> dict[str, dict[str, list[float]]]:
+    """Every request's end-to-end latency from the raw observations: `{mode: {workload: [ms, …]}}`."""
+    blocks = job.read_raw("blocks")
+    modes = {mode for by_mode in blocks.values() for mode in by_mode}
+    return {m: {name: metrics.observations(by_mode[m], "e2el") for name, by_mode in blocks.items()} for m in modes}
