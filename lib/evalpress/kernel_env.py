@@ -1,0 +1,76 @@
+"""The environment variables that an engine needs before vLLM is imported.
+
+`make report` sets them for the kernel of a report. A notebook opened by hand gets `engine_env` from the
+engine room when it loads an engine; what only a process's start can set (`preload_env`) is then missing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from pathlib import Path
+
+from evalpress.params.schema import Params
+from evalpress.paths import CACHE, resolve
+
+_ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+_OPENMP = ("libiomp5.so",)
+
+
+def in_process(params: Params) -> bool:
+    """Whether the engine core lives in the kernel's process: by default on CPU with a single worker."""
+    engine = params.engine
+    if engine.in_process is not None:
+        return engine.in_process
+    workers = engine.tensor_parallel_size * engine.pipeline_parallel_size * engine.data_parallel_size
+    return params.platform.backend == "cpu" and workers == 1
+
+
+def engine_env(params: Params) -> dict[str, str]:
+    """Variables for a process that loads the set's engines; `engine.env` of the set has the last word."""
+    env = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process(params) else "1",
+        "VLLM_CACHE_ROOT": str(CACHE / "vllm"),
+        "VLLM_LOGGING_STREAM": "ext://sys.__stderr__",  # the process's own stream: a notebook's output is no log
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None:
+        env["VLLM_CPU_KVCACHE_SPACE"] = str(math.ceil(params.engine.kv_cache_gib))  # vLLM takes whole GiB only
+    if params.model.source == "folder" or resolve(params.model.path).is_dir():
+        env["HF_HUB_OFFLINE"] = "1"
+    if params.model.source == "modelscope":
+        env["VLLM_USE_MODELSCOPE"] = "true"
+    return env | params.engine.env
+
+
+def server_env(params: Params) -> dict[str, str]:
+    """Variables for the OpenAI server's process, whose engine core is always a process of its own."""
+    return engine_env(params) | preload_env(params) | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} | params.engine.env
+
+
+def preload_env(params: Params) -> dict[str, str]:
+    """`LD_PRELOAD` with tcmalloc and Intel's OpenMP, for CPU sets with `platform.preload`, where they are installed.
+
+    Both make vLLM's CPU backend faster (its installation guide asks for them). What the caller already
+    preloads stays, first; nothing found, nothing set.
+    """
+    if params.platform.backend != "cpu" or not params.platform.preload or not sys.platform.startswith("linux"):
+        return {}
+    before = [item for item in os.environ.get("LD_PRELOAD", "").replace(":", " ").split() if item]
+    names = {Path(item).name for item in before}
+    found = [path for path in (_first(_ALLOCATORS), _first(_OPENMP)) if path and path.name not in names]
+    return {"LD_PRELOAD": ":".join([*before, *map(str, found)])} if found else {}
+
+
+def _first(names: tuple[str, ...]) -> Path | None:
+    """The first of these libraries in the folders where wheels, conda and distributions put them."""
+    folders = [
+        Path(sys.prefix, "lib"),
+        Path("/usr/lib", f"{platform.machine()}-linux-gnu"),
+        *map(Path, ("/usr/local/lib", "/usr/lib64", "/usr/lib")),
+    ]
+    return next((folder / name for name in names for folder in folders if (folder / name).is_file()), None)

@@ -1,0 +1,208 @@
+"""From a set's name to its report: run what is stale, render, tell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from evalpress import params as params_room
+from evalpress import platforms
+from evalpress.params import Params
+from evalpress.paths import NOTEBOOKS, resolve, shown
+from evalpress.results import write_json
+from evalpress.run import aside, lock, parameters, plan, staleness
+from evalpress.run.plan import Report, Step
+from evalpress.run.terminal import row, say
+from evalpress.sections import SECTIONS, SUMMARY, Section
+
+DONE, FAILED, NOTHING_RUN = 0, 1, 2
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, SIGTERM or SIGHUP."""
+
+
+def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = False, force: bool = False) -> int:
+    """Make the report of a set: measure what is stale, show what changed, render.
+
+    Args:
+        set_name: a set under `params/` or a path to a params file.
+        reports_dir: the folder that holds one folder per set.
+        only_render: measure nothing, use the results that are there.
+        force: measure everything again.
+
+    Returns:
+        0, or 1 when a notebook failed or a gate is `fail`.
+
+    Raises:
+        UserError: unusable parameters; nothing was run.
+        Interrupted: stopped from outside; everything that was started is ended.
+    """
+    params = params_room.load(set_name)
+    if not only_render:
+        _require_host(params, set_name)
+    sections = (*SECTIONS, SUMMARY)
+    for section in sections:
+        parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", _notebook_parameters(set_name, reports_dir, "auto"))
+    inputs = {section.name: staleness.inputs_digest(section, params) for section in sections}
+    asked = Report(set_name, reports_dir, params, resolve(reports_dir) / params.set, inputs, only_render, force)
+    with lock.held(asked.folder), _interruptible():
+        return _Run(asked).make()
+
+
+def _require_host(params: Params, set_name: str) -> None:
+    where = shown(params_room.find(set_name))
+    engine = params.engine
+    devices = engine.tensor_parallel_size * engine.pipeline_parallel_size * engine.data_parallel_size
+    host = platforms.require(params.platform.backend, f"{where}: platform.backend", devices)
+    platforms.require_dtype(engine.dtype, host, f"{where}: engine.dtype")
+
+
+def _notebook_parameters(set_name: str, reports_dir: str, measure: str) -> dict[str, Any]:
+    return {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
+
+
+class _Run:
+    """One `report` call, under the lock."""
+
+    def __init__(self, asked: Report) -> None:
+        self.asked = asked
+        self.failures: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+        self._kernel: Any = None
+        self._told: list[tuple[str, str, str]] | None = []
+        self._stack = contextlib.ExitStack()
+
+    def make(self) -> int:
+        before = self._recorded_failures()
+        with self._stack:
+            for section in SECTIONS:
+                aside.recover(self.asked.folder, section.name)
+                self._section(plan.step(self.asked, section, before))
+            self._record()
+            self._summary()
+        rendered = self._render()
+        return self._verdict(self._told is None or rendered)
+
+    def _section(self, step: Step) -> None:
+        section, folder = step.section, self.asked.folder
+        if step.todo == "nothing":
+            self._tell(section.notebook, "up to date", "")
+        elif step.todo in ("skip", "missing"):
+            self.asked.executed(section).unlink(missing_ok=True)
+            (self.skipped if step.todo == "skip" else self.failures)[section.name] = step.why
+            self._tell(section.notebook, "skipped" if step.todo == "skip" else "no results", step.why)
+        elif step.todo == "show":
+            self._run(step)
+        else:
+            aside.put(folder, section.name)
+            try:
+                ok = self._run(step)
+            except BaseException:
+                aside.recover(folder, section.name)
+                raise
+            (aside.drop if ok else aside.fail)(folder, section.name)
+
+    def _run(self, step: Step) -> bool:
+        """Run one notebook; on failure its state is kept under `failed/` and nothing under `notebooks/`."""
+        from evalpress.run import execution
+
+        if self._told is not None:
+            told, self._told = self._told, None
+            for line in told:
+                row(*line)
+        if self._kernel is None:
+            self._kernel = self._stack.enter_context(execution.kernel(self.asked))
+        given = _notebook_parameters(self.asked.set_name, self.asked.reports_dir, self.asked.measure(step))
+        why = execution.run(self.asked, step, self._kernel, given)
+        if why is not None:
+            self.failures[step.section.name] = why
+        return why is None
+
+    def _tell(self, name: str, outcome: str, detail: str) -> None:
+        """Lines of notebooks that need no run are held back until something does: no work, one line."""
+        if self._told is None:
+            row(name, outcome, detail)
+        else:
+            self._told.append((name, outcome, detail))
+
+    def _summary(self) -> None:
+        there = (self.asked.folder / "summary.json").is_file()
+        if there and self.asked.is_shown(SUMMARY):
+            self._tell(SUMMARY.notebook, "up to date", "")
+            return
+        (self.asked.folder / "summary.json").unlink(missing_ok=True)  # no old verdict beside a failed summary
+        self._run(Step(SUMMARY, "measure"))
+
+    def _record(self) -> None:
+        """Tell the summary what became of each section."""
+        states = {section.name: self._state(section) for section in SECTIONS}
+        path = self.asked.folder / "results" / staleness.STATUS
+        wanted = {"sections": states}
+        if _read_json(path) != wanted:
+            write_json(path, wanted)
+
+    def _state(self, section: Section) -> dict[str, str]:
+        if section.name in self.failures:
+            return {"status": "failed", "why": self.failures[section.name]}
+        if section.name in self.skipped:
+            return {"status": "skipped", "why": self.skipped[section.name]}
+        return {"status": "done"}
+
+    def _recorded_failures(self) -> dict[str, str]:
+        recorded = _read_json(self.asked.folder / "results" / staleness.STATUS)
+        states = recorded.get("sections", {}) if isinstance(recorded, dict) else {}
+        return {name: state["why"] for name, state in states.items() if state.get("status") == "failed"}
+
+    def _render(self) -> bool:
+        """Render unless the report there was made from exactly this; returns whether it did."""
+        folder, title = self.asked.folder, self.asked.params.title
+        digest = staleness.render_digest(folder, title, self.failures, self.skipped)
+        if staleness.is_rendered(folder, digest):
+            return False
+        from evalpress import report as report_room
+
+        report_room.render(folder, title, failures=self.failures, skipped=self.skipped)
+        staleness.set_rendered(folder, digest)
+        return True
+
+    def _verdict(self, worked: bool) -> int:
+        summary = _read_json(self.asked.folder / "summary.json")
+        verdict = summary["verdict"] if isinstance(summary, dict) and "verdict" in summary else "none: no summary"
+        state = "" if worked else " is up to date"
+        say(f"{shown(self.asked.folder / 'report.html')}{state} · verdict {verdict}")
+        return FAILED if self.failures or verdict not in ("pass", "warn") else DONE
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into `Interrupted`, and let nothing disturb the cleaning up after it."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
+        raise Interrupted
+
+    before = {one: signal.signal(one, stop) for one in signals}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

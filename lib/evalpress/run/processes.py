@@ -1,0 +1,55 @@
+"""Everything that a report starts, found again by one environment variable and ended.
+
+Engines and servers run in sessions of their own and outlive a dead kernel, so neither process groups nor
+parenthood find them all. Each inherits the variable, whoever its parent is by now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+MARKER = "EVALPRESS_REPORT"
+_ROUNDS = 5
+
+
+def end_all(folder: Path, patience_s: float = 3.0) -> None:
+    """End every process marked with this report folder, and their descendants: politely, then for certain."""
+    for attempt in range(_ROUNDS):
+        found = list(_of(folder))
+        if not found:
+            return
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.terminate() if attempt == 0 else process.kill()
+        psutil.wait_procs(found, timeout=patience_s)
+
+
+def _of(folder: Path) -> Iterator[psutil.Process]:
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        if process.pid not in mine and _is_marked(process, folder):
+            family = [process]
+            with contextlib.suppress(psutil.Error):
+                family += process.children(recursive=True)
+            found.update((member.pid, member) for member in family)
+    yield from (process for process in found.values() if _lives(process))
+
+
+def _is_marked(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.environ().get(MARKER) == str(folder)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -1,0 +1,101 @@
+"""Whether an executed notebook and the rendered report still show what would be shown today. Decided by content."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evalpress import fingerprint
+from evalpress.params import Params, referenced_files
+from evalpress.paths import NOTEBOOKS, ROOT, resolve
+from evalpress.results import write_json
+from evalpress.sections import SECTIONS, SUMMARY, Section
+
+STATUS = "status.json"
+_STATE = ".state.json"
+_TEMPLATES = ROOT / "lib" / "evalpress" / "report"
+
+
+def inputs_digest(section: Section, params: Params) -> str:
+    """Digest of what decides how results are shown: cells (prose too), parameters, files they name, library."""
+    notebook = NOTEBOOKS / f"{section.notebook}.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return fingerprint.digest(
+        {
+            "cells": ["".join(cell["source"]) for cell in cells],
+            "params": params.model_dump(mode="json"),
+            "files": {name: fingerprint.file_digest(resolve(name)) for _, name in referenced_files(params)},
+            "library": {name: fingerprint.library_digest(name) for name in sorted(_modules("\n".join(code)))},
+        }
+    )
+
+
+def display_digest(inputs: str, section: Section, folder: Path) -> str:
+    """Digest of all that decides what the executed notebook shows: `inputs_digest` and the results themselves."""
+    return fingerprint.digest({"inputs": inputs, "results": _digests(_results(section, folder))})
+
+
+def executed_digest(executed: Path) -> str | None:
+    """The digest that a finished executed notebook carries; None where there is none that counts."""
+    try:
+        mark = json.loads(executed.read_text(encoding="utf-8"))["metadata"]["evalpress"]
+        return str(mark["digest"]) if mark["status"] == "done" else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def render_digest(folder: Path, title: str, failures: Mapping[str, str], skipped: Mapping[str, str]) -> str:
+    """Digest of all that decides what the report looks like."""
+    templates = sorted(p for p in _TEMPLATES.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
+    return fingerprint.digest(
+        {
+            "notebooks": _digests(sorted((folder / "notebooks").glob("*.ipynb"))),
+            "summary": _digests([folder / "summary.json"]),
+            "library": fingerprint.library_digest("evalpress.report"),
+            "templates": _digests(templates),
+            "title": title,
+            "failures": dict(failures),
+            "skipped": dict(skipped),
+        }
+    )
+
+
+def is_rendered(folder: Path, digest: str) -> bool:
+    """Whether the report was rendered from exactly this, and is still there."""
+    try:
+        state: Any = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return state == {"render": digest} and all((folder / name).is_file() for name in ("report.html", "report.md"))
+
+
+def set_rendered(folder: Path, digest: str) -> None:
+    """Remember what the report was rendered from."""
+    write_json(folder / _STATE, {"render": digest})
+
+
+def _results(section: Section, folder: Path) -> list[Path]:
+    if section.name != SUMMARY.name:
+        return [folder / "results" / f"{section.name}.json"]
+    names = [*(f"{one.name}.json" for one in SECTIONS), STATUS]
+    return [folder / "results" / name for name in names]
+
+
+def _digests(paths: list[Path]) -> dict[str, str | None]:
+    return {path.name: fingerprint.file_digest(path) if path.is_file() else None for path in paths}
+
+
+def _modules(code: str) -> set[str]:
+    """Modules of the library that notebook code imports; their own imports are followed by the fingerprint."""
+    lines = [line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return {name for name in found if name.split(".")[0] == "evalpress"}

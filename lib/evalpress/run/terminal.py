@@ -1,0 +1,100 @@
+"""One line per notebook on the terminal: progress, time and outcome."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+_TICK_S = 0.5
+
+
+def say(text: str) -> None:
+    """One whole line, seen at once even where stdout is a pipe."""
+    print(printable(text), flush=True)
+
+
+def row(name: str, outcome: str, detail: str = "") -> None:
+    """The line of a notebook that is not being run."""
+    say(_row(name, outcome, "", detail))
+
+
+def printable(text: str) -> str:
+    """`text` on one line and without control characters: part of it may come from a model or a server."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+class Watch:
+    """The line of a running notebook, as a context manager.
+
+    On a terminal it is rewritten, elsewhere printed once at the end.
+
+    Args:
+        name: the notebook's stem.
+        cells: its number of cells.
+        step: gives what the library says that it is doing.
+    """
+
+    def __init__(self, name: str, cells: int, step: Callable[[], str]) -> None:
+        self._name, self._cells, self._step = name, cells, step
+        self._done = 0
+        self._start = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def cell_started(self, cell: Any, cell_index: int) -> None:
+        """nbclient's hook."""
+        self._done = cell_index
+
+    def finish(self, outcome: str, detail: str = "") -> None:
+        """Print the line's last state."""
+        self._stop()
+        if outcome == "done":
+            self._done = self._cells
+        _clear()
+        say(_row(self._name, outcome, self._progress(), detail))
+
+    def __enter__(self) -> Watch:
+        if sys.stdout.isatty():
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._over.is_set():  # interrupted: the caller has the last word
+            self._stop()
+            _clear()
+
+    def _stop(self) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _progress(self) -> str:
+        return f"{self._done:>3}/{self._cells} cells  {_clock(time.monotonic() - self._start)}"
+
+    def _tick(self) -> None:
+        while not self._over.wait(_TICK_S):
+            line = printable(_row(self._name, "running", self._progress(), self._step()))
+            width = shutil.get_terminal_size().columns - 1
+            sys.stdout.write(f"\r\x1b[2K{line[:width]}")
+            sys.stdout.flush()
+
+
+def _row(name: str, outcome: str, progress: str, detail: str) -> str:
+    return f"  {name:<13} {outcome:<10} {progress:<20} {detail}".rstrip()
+
+
+def _clear() -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write("\r\x1b[2K")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
