@@ -210,10 +210,11 @@ def test_a_model_that_is_nowhere_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     message = str(error.value)
     assert message.startswith("params/x.yaml: model.path: 'nobody/no-such-model' not found: neither a folder nor")
     assert "huggingface: " in message
-    assert "modelscope: " in message
     assert "\n" not in message
     with pytest.raises(UserError, match="huggingface: not the form of a name there"):
         model.resolve(_params("a/b/c/d", source="huggingface"))
+    with pytest.raises(UserError, match="modelscope: package modelscope not installed"):
+        model.resolve(_params("nobody/no-such-model", source="modelscope"))
 
 
 def test_a_hub_is_asked_for_no_more_than_the_set_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

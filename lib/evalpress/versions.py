@@ -65,9 +65,7 @@ _PIN = "requirements of that vLLM's distribution"
 _TABLE = "the suite's table of matched sets"
 
 
-def _ascend(
-    engine: str, vllm: str, cann: str, torch: str, torch_npu: str, triton: str, python: str
-) -> VersionSet:
+def _ascend(engine: str, vllm: str, cann: str, torch: str, torch_npu: str, triton: str, python: str) -> VersionSet:
     expected = {"vllm": vllm, "cann": cann, "torch": torch, "torch_npu": torch_npu, "triton_ascend": triton}
     exact = {component: f"=={version}" for component, version in expected.items()}
     return VersionSet("ascend", engine, {**exact, "python": python}, _POLICY)
@@ -106,9 +104,7 @@ def _vllm_version() -> str | None:
     spec = find_spec("vllm")
     folder = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else None
     file = Path(folder or "") / "_version.py"
-    found = (
-        re.search(r"^__version__\s*=.*?'([^']+)'", file.read_text(), re.MULTILINE) if file.is_file() else None
-    )
+    found = re.search(r"^__version__\s*=.*?'([^']+)'", file.read_text(), re.MULTILINE) if file.is_file() else None
     return found[1] if found else None
 
 
@@ -145,9 +141,7 @@ def _demands(
             component = components.get(requirement.name.lower().replace("_", "-"))
             applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
             if component and applies and requirement.specifier:
-                demands.setdefault(component, []).append(
-                    (str(requirement.specifier), f"required by {distribution}")
-                )
+                demands.setdefault(component, []).append((str(requirement.specifier), f"required by {distribution}"))
     if row := _row(backend, installed):
         for component, specifier in row.expected.items():
             demands.setdefault(component, [(specifier, row.source)])
@@ -177,9 +171,7 @@ def judge(found: str | None, specifier: str) -> tuple[Status, str]:
         version = Version(found)
     except InvalidVersion:
         return "warn", f"{found!r} does not read as a version: compare it by eye"
-    violated = [
-        clause for clause in SpecifierSet(specifier) if not clause.contains(version, prereleases=True)
-    ]
+    violated = [clause for clause in SpecifierSet(specifier) if not clause.contains(version, prereleases=True)]
     if not violated:
         return "ok", "matches"
     if all(_same_minor(clause, version) for clause in violated):
@@ -209,7 +201,8 @@ def _verdict(
 ) -> dict[str, Any]:
     status, why = verdict
     keys = ("component", "found", "expected", "status", "why", "source")
-    return dict(zip(keys, (component, found, expected, status, why, source), strict=True))
+    row = dict(zip(keys, (component, found, expected, status, why, source), strict=True))
+    return row if found is not None else row | {"found_why": "not installed"}
 
 
 def check(

@@ -14,11 +14,11 @@ _FALLBACK = "TransformersForCausalLM"
 """vLLM's own class that runs an unregistered architecture through transformers' modelling code."""
 
 
-def plugins() -> list[dict[str, str | None]]:
+def plugins() -> list[dict[str, str]]:
     """The vLLM plugins installed here: group, name and the distribution that brings them."""
     found = [point for group in PLUGIN_GROUPS for point in metadata.entry_points(group=group)]
     return [
-        {"group": point.group, "name": point.name, "distribution": point.dist.name if point.dist else None}
+        {"group": point.group, "name": point.name, "distribution": point.dist.name if point.dist else "unknown"}
         for point in found
     ]
 
@@ -59,7 +59,7 @@ def adaptation(
         status, why = "fallback", "not registered in this vLLM; it runs through transformers' modelling code"
     else:
         status, why = "unsupported", "neither registered in this vLLM nor known to transformers"
-    return {
+    found = {
         "status": status,
         "why": why,
         "architectures": architectures,
@@ -68,5 +68,9 @@ def adaptation(
         "remote_code": code,
         "plugins": list(found_plugins),
         "platform_plugin": platform_plugin,
-        "platform_plugin_installed": None if platform_plugin is None else platform_plugin in names,
-    } | ({"platform_plugin_installed_why": "vLLM has this platform built in"} if platform_plugin is None else {})
+        "platform_plugin_installed": platform_plugin in names if platform_plugin else None,
+    }
+    if platform_plugin is None:
+        built_in = "vLLM has this platform built in"
+        found |= {"platform_plugin_why": built_in, "platform_plugin_installed_why": built_in}
+    return found

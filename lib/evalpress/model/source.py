@@ -65,15 +65,14 @@ _HUBS: dict[str, Callable[[ModelParams], str]] = {"huggingface": _huggingface, "
 
 @lru_cache(maxsize=8)
 def _fetched(model: ModelParams) -> Path:
-    """The folder of a model from the first hub that has it; asked once per process."""
-    tried = []
-    for name in _HUBS if model.source == "auto" else (model.source,):
-        try:
-            return Path(_HUBS[name](model))
-        except _NotThereError as reason:
-            tried.append(f"{name}: {reason}")
-    neither = "neither a folder nor reachable on a hub" if model.source == "auto" else "not reachable on the hub"
-    raise _NotThereError(f"{neither} ({'; '.join(tried)})")
+    """The folder of a model from its hub; asked once per process."""
+    name = "huggingface" if model.source == "auto" else model.source
+    try:
+        return Path(_HUBS[name](model))
+    except _NotThereError as reason:
+        hint = "; for a ModelScope name set model.source: modelscope" if model.source == "auto" else ""
+        neither = "neither a folder nor" if model.source == "auto" else "not"
+        raise _NotThereError(f"{neither} reachable on the hub ({name}: {reason}){hint}") from None
 
 
 def resolve(params: Params) -> Path:

@@ -1,0 +1,49 @@
+"""The Setup section: what the model is, what it takes to run it, where it runs, how to run it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress import engine, model, platforms, runbook, versions
+from evalpress.job import Job
+from evalpress.params.schema import Params
+from evalpress.progress import step
+
+_PLATFORM_PLUGIN = {"ascend": "ascend"}
+"""Backends that vLLM knows only through a plugin: the name of its entry point."""
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """The section's data: model and environment tables, adaptation status, version check, run book.
+
+    Raises:
+        UserError: the model is nowhere, its files are broken, or this host is not the set's platform.
+    """
+    params = job.params
+    step("reading the model's configuration and weights")
+    described = model.describe(params)
+    step("asking the host")
+    host = platforms.probe(params.platform.backend)
+    found = versions.installed_versions()
+    step("asking vLLM which architectures it has registered")
+    return {
+        "model": described,
+        "adaptation": _adaptation(params),
+        "environment": {
+            "versions": found,
+            **{key: host[key] for key in ("backend", "device", "host")},
+            "variables": host["environment"],
+        },
+        "version_check": versions.check(found, params.platform.backend),
+        "preloaded": host["preloaded"],
+        "runbook": runbook.build(params),
+    }
+
+
+def _adaptation(params: Params) -> dict[str, Any]:
+    return model.adaptation(
+        model.resolve(params),
+        engine.supported_architectures(),
+        _PLATFORM_PLUGIN.get(params.platform.backend),
+        model.plugins(),
+    )
