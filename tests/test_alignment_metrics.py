@@ -195,9 +195,7 @@ def test_parts_pooled_together_are_the_whole() -> None:
     rng = np.random.default_rng(11)
     r = rng.normal(0, 3, (50, 300)).astype(np.float32)
     c = (r + rng.normal(0, 0.2, r.shape)).astype(np.float32)
-    parts = [
-        metrics.compare_rows(r[a : a + 7], c[a : a + 7], range(a, min(50, a + 7))) for a in range(0, 50, 7)
-    ]
+    parts = [metrics.compare_rows(r[a : a + 7], c[a : a + 7], range(a, min(50, a + 7))) for a in range(0, 50, 7)]
     assert np.concatenate(parts).tobytes() == metrics.compare_rows(r, c, range(50)).tobytes()
 
 

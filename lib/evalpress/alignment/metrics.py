@@ -91,17 +91,13 @@ def compare_rows(
         for start in starts:
             part = slice(start, start + _ROWS_PER_TASK)
             nexts = None if targets is None else np.asarray(targets[part])
-            tasks.append(
-                threads.submit(_compare_part, reference[part], candidate[part], rows[part], nexts, name)
-            )
+            tasks.append(threads.submit(_compare_part, reference[part], candidate[part], rows[part], nexts, name))
         for task in tasks:
             task.result()
     return rows
 
 
-def _check_shapes(
-    reference: NDArray[np.float32], candidate: NDArray[np.float32], positions: Any, targets: Any
-) -> None:
+def _check_shapes(reference: NDArray[np.float32], candidate: NDArray[np.float32], positions: Any, targets: Any) -> None:
     if reference.dtype != np.float32 or candidate.dtype != np.float32:
         raise ValueError(f"logits: found {reference.dtype} and {candidate.dtype}, allowed float32")
     if reference.shape != candidate.shape or reference.ndim != 2 or reference.shape[1] < kernel.TOP:
@@ -127,9 +123,7 @@ def _compare_part(
     logits = np.empty((len(rows), 2, kernel.TOP), np.float32)
     bad = kernel.compare(reference, candidate, sums, ids, logits)
     if bad >= 0:
-        raise MeasurementError(
-            _name_bad_logit(reference[bad], candidate[bad], int(rows["position"][bad]), name)
-        )
+        raise MeasurementError(_name_bad_logit(reference[bad], candidate[bad], int(rows["position"][bad]), name))
     rr, cc, dd, largest, kl, reference_lse, candidate_lse = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
         rows["cosine_similarity"] = np.clip((rr + cc - dd) / (2 * np.sqrt(rr) * np.sqrt(cc)), -1.0, 1.0)
@@ -151,9 +145,7 @@ def _nll(logits: NDArray[np.float32], lse: NDArray[np.float64], targets: NDArray
     return np.where(known, lse - chosen, np.nan)
 
 
-def _name_bad_logit(
-    reference: NDArray[np.float32], candidate: NDArray[np.float32], position: int, name: str
-) -> str:
+def _name_bad_logit(reference: NDArray[np.float32], candidate: NDArray[np.float32], position: int, name: str) -> str:
     for side, row in (("reference", reference), (name, candidate)):
         for token in np.flatnonzero(~np.isfinite(row)):
             where = f"{side}: position {position}, token {token}"

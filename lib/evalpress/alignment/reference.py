@@ -1,0 +1,162 @@
+"""Teacher-forced logits from transformers: one forward pass over known tokens, no KV cache, no generation.
+
+Works with every decoder that transformers can load. The logits are the model's own, head and any scaling or
+capping included, as float32 (which holds every bfloat16 and float16 number exactly).
+
+Position p means: the logits after reading tokens 0 to p, which predict token p + 1.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evalpress.errors import MeasurementError
+
+ATTENTION = "sdpa"
+"""The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
+_MAX_TOKENS = 4096
+_MAX_BYTES = 2**29
+"""Largest batch, in padded tokens and in bytes of float32 logits held at a time."""
+
+
+@dataclass(frozen=True)
+class TextLogits:
+    """Raw logits of one text: `values` float32 [positions, vocabulary], `positions` increasing."""
+
+    positions: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
+@dataclass
+class Pass:
+    """A loaded model and what its forward passes have cost so far."""
+
+    model: Any
+    device: str
+    seconds: float = 0.0
+    tokens: int = 0
+    padded_tokens: int = 0
+    batches: int = 0
+    described: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def loaded(
+    folder: Path,
+    dtype: str,
+    device: str = "cpu",
+    attention: str = ATTENTION,
+    trust_remote_code: bool = False,
+) -> Iterator[Pass]:
+    """The model of a folder on a device in a dtype (float32, bfloat16 or float16); freed on leaving.
+
+    Raises:
+        MeasurementError: the weights did not arrive in the dtype that was asked for.
+    """
+    from transformers import AutoModelForCausalLM
+
+    start = time.perf_counter()
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, dtype),
+        attn_implementation=attention,
+        trust_remote_code=trust_remote_code,
+    )
+    model = model.to(device).eval()
+    odd = {str(weight.dtype).removeprefix("torch.") for weight in model.parameters()} - {dtype}
+    if odd:
+        raise MeasurementError(f"{folder.name}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
+    described = {
+        "dtype": dtype,
+        "device": device,
+        "attention": model.config._attn_implementation,
+        "load_s": time.perf_counter() - start,
+    }
+    try:
+        yield Pass(model, device, described=described)
+    finally:
+        del model
+        gc.collect()
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        elif device.startswith("npu"):
+            torch.npu.empty_cache()  # type: ignore[attr-defined]
+
+
+def forward(
+    run: Pass, texts: Mapping[str, Sequence[int]], positions: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[str, TextLogits]]:
+    """Logits of every text at its positions, in order of length, a bounded part in memory at a time.
+
+    Texts of similar length share a pass, padded on the right, where a causal model cannot see the
+    padding. A text whose logits do not fit in that bound comes in several parts, each from a pass of its
+    own.
+
+    Args:
+        run: the loaded model.
+        texts: text id -> token ids.
+        positions: text id -> increasing positions below the text's length.
+    """
+    vocabulary = run.model.config.get_text_config().vocab_size
+    for names in buckets({name: len(ids) for name, ids in texts.items()}):
+        wanted = np.unique(np.concatenate([np.asarray(positions[name], np.int64) for name in names]))
+        step = max(1, _MAX_BYTES // (4 * len(names) * vocabulary))
+        for start in range(0, len(wanted), step):
+            part = wanted[start : start + step]
+            batch = _batch(run, [texts[name] for name in names], part)
+            for name, values in zip(names, batch, strict=True):
+                keep = np.isin(part, positions[name])
+                if keep.any():
+                    yield name, TextLogits(part[keep], values[keep])
+
+
+def buckets(lengths: Mapping[str, int]) -> list[list[str]]:
+    """Names grouped so that each group is at most twice as long as its shortest and within a token
+    budget."""
+    found: list[list[str]] = []
+    for name in sorted(lengths, key=lambda name: lengths[name]):
+        longest = lengths[name]
+        fits = found and longest <= 2 * lengths[found[-1][0]] and longest * (len(found[-1]) + 1) <= _MAX_TOKENS
+        if fits:
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return found
+
+
+@torch.inference_mode()
+def _batch(run: Pass, texts: Sequence[Sequence[int]], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """One forward pass: float32 logits [texts, positions, vocabulary]; those beyond a text's end mean
+    nothing."""
+    longest = max(len(ids) for ids in texts)
+    tokens = torch.zeros((len(texts), longest), dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for row, ids in enumerate(texts):
+        tokens[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+        mask[row, : len(ids)] = 1
+    options: dict[str, Any] = {"use_cache": False}
+    if not bool(mask.all()):
+        options["attention_mask"] = mask.to(run.device)
+    chosen = torch.from_numpy(positions)
+    if "logits_to_keep" in inspect.signature(run.model.forward).parameters:
+        options["logits_to_keep"] = chosen.to(run.device)
+    start = time.perf_counter()
+    logits = run.model(tokens.to(run.device), **options).logits
+    values = (logits if "logits_to_keep" in options else logits[:, chosen.to(run.device)]).float().cpu()
+    run.seconds += time.perf_counter() - start
+    run.tokens += int(mask.sum())
+    run.padded_tokens += mask.numel()
+    run.batches += 1
+    found: NDArray[np.float32] = values.numpy()
+    return found
