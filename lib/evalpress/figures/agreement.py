@@ -1,0 +1,129 @@
+"""Figures of the alignment and quality sections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from evalpress.figures import style
+from evalpress.figures.style import Figure, canvas, finish
+from evalpress.figures.words import Missing, data_of, missing_words, power_of_ten, words
+
+_LOWEST = 1e-9
+"""Differences below this are drawn here: double precision itself is not far below."""
+
+_VERDICTS = {
+    "pass": style.solid(style.GREEN),
+    "needs_review": style.hatched(style.ORANGE, ""),
+    "fail": style.hatched(style.VERMILLION, "////"),
+}
+
+
+def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gate: float = 0.005) -> Figure:
+    """Per prompt and candidate: how far the logits are from the reference's, and is the top token the same.
+
+    Args:
+        document: the alignment's results; reads `candidates.<name>.prompts[]`.
+        cosine_gate: least cosine similarity that the gate allows.
+        kl_gate: greatest mean KL divergence in nats that the gate allows.
+    """
+    candidates = data_of(document).get("candidates") or {}
+    named = {name: _by_name(candidate) for name, candidate in candidates.items()}
+    ids = list(dict.fromkeys(prompt for prompts in named.values() for prompt in prompts))
+    missing: list[Missing] = []
+    with canvas(1.15 + 0.3 * max(len(ids), 2), 1, 2, sharey=True) as (figure, (left, right)):
+        for index, (name, prompts) in enumerate(named.items()):
+            offset = (index - (len(named) - 1) / 2) * min(0.22, 0.66 / len(named))
+            look = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
+            left.plot([], [], look[1], color=look[0], label=words(name))
+            for row, prompt in enumerate(ids):
+                found = prompts.get(prompt, {})
+                cosine, kl = found.get("cosine_similarity"), found.get("kl_divergence")
+                same = found.get("top1_agreement") == 1
+                missing += [
+                    (f"{prompt} ({words(name)})", found.get(f"{key}_why"))
+                    for key in ("cosine_similarity", "kl_divergence")
+                    if found.get(key) is None
+                ]
+                _mark(left, None if cosine is None else 1 - cosine, row + offset, look, same)
+                _mark(right, kl, row + offset, look, same)
+        left.plot([], [], "o", color=style.MUTED, markerfacecolor=style.SURFACE, label="hollow: flipped")
+        _difference_axes(left, "1 − cosine similarity", 1 - cosine_gate)
+        _difference_axes(right, "KL divergence, nats", kl_gate)
+        style.name_rows(left, ids)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        caption = (
+            "Distance of each candidate's logits from the reference's, per prompt, on logarithmic axes: "
+            "further left is closer. Dashed: what the gate allows. Hollow: another token is most probable."
+        )
+        return finish(figure, _agreement_words(candidates), caption + missing_words(missing))
+
+
+def _by_name(candidate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    prompts = candidate.get("prompts") or []
+    return {str(p.get("id") or f"prompt {index}"): p for index, p in enumerate(prompts, 1)}
+
+
+def _mark(axes: Axes, value: float | None, y: float, look: tuple[str, str], same: bool) -> None:
+    if value is not None:
+        tone, marker = look
+        fill = tone if same else style.SURFACE
+        axes.plot(max(value, _LOWEST), y, marker, color=tone, markerfacecolor=fill)
+
+
+def _difference_axes(axes: Axes, label: str, gate: float) -> None:
+    axes.set_xscale("log")
+    axes.margins(x=0.12)
+    axes.axvline(gate, color=style.INK, linewidth=1, linestyle="--")
+    axes.xaxis.set_major_locator(LogLocator(numticks=5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(label)
+
+
+def _agreement_words(candidates: Mapping[str, Any]) -> str:
+    said = []
+    for name, candidate in candidates.items():
+        prompts = candidate.get("prompts") or []
+        cosines = [p["cosine_similarity"] for p in prompts if p.get("cosine_similarity") is not None]
+        same = sum(p.get("top1_agreement") == 1 for p in prompts)
+        lowest = f"lowest cosine {min(cosines):.6f}" if cosines else "no cosine measured"
+        said.append(f"{words(name)}: same top token in {same} of {len(prompts)} prompts, {lowest}")
+    return f"Agreement with the reference per prompt. {'; '.join(said) or 'Nothing measured'}."
+
+
+def category_bars(document: dict[str, Any]) -> Figure:
+    """Verdicts per category of the quality cases, counted.
+
+    Args:
+        document: the quality section's results; reads `cases[]`.
+    """
+    cases: Sequence[Mapping[str, Any]] = data_of(document).get("cases") or []
+    counts: dict[str, Counter[str]] = {}
+    for case in cases:
+        counts.setdefault(str(case.get("category", "other")), Counter())[str(case.get("verdict"))] += 1
+    said = [f"{words(name)} {counted['pass']} of {counted.total()} passed" for name, counted in counts.items()]
+    with canvas(0.85 + 0.32 * max(len(counts), 2)) as (figure, (axes,)):
+        before = [0] * len(counts)
+        for verdict, look in _VERDICTS.items():
+            for row, counted in enumerate(counts.values()):
+                if counted[verdict]:
+                    _count_bar(axes, row, before[row], counted[verdict], look)
+                    before[row] += counted[verdict]
+        style.name_rows(axes, [words(name) for name in counts])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("cases")
+        style.legend_above(axes, {words(verdict): look for verdict, look in _VERDICTS.items()})
+        alt = f"Verdicts per category: {'; '.join(said) or 'no cases'}."
+        caption = "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review."
+        return finish(figure, alt, caption)
+
+
+def _count_bar(axes: Axes, row: int, before: int, count: int, look: Mapping[str, Any]) -> None:
+    axes.barh(row, count, left=before, height=0.62, linewidth=1, **look)
+    box = {"boxstyle": "round,pad=0.2", "facecolor": style.SURFACE, "edgecolor": "none"}
+    axes.text(before + count / 2, row, str(count), ha="center", va="center", fontweight="bold", bbox=box)

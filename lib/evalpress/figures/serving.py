@@ -1,0 +1,87 @@
+"""Figures of the serving section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from evalpress.figures import style
+from evalpress.figures.style import Figure, canvas, finish
+from evalpress.figures.words import Missing, data_of, listed, metric_words, missing_words, short, words
+
+Level = Mapping[str, Any]
+_STATISTICS = (("mean", "-", "o"), ("p99", "--", "s"))
+_PANELS = ("ttft_ms", "tpot_ms")
+
+
+def throughput_latency(document: dict[str, Any]) -> Figure:
+    """What more throughput costs in latency, one point per concurrency level.
+
+    Args:
+        document: the serving section's results; reads `levels[]`: `concurrency`, `output_throughput`,
+            `{mean,p99}_{ttft,tpot}_ms`, and `mode` where several modes were served.
+    """
+    levels: Sequence[Level] = data_of(document).get("levels") or []
+    modes = list(dict.fromkeys(str(level.get("mode") or "") for level in levels))
+    missing: list[Missing] = []
+    with canvas(4.2, len(_PANELS), 1, sharex=True) as (figure, panels):
+        for axes, metric in zip(panels, _PANELS, strict=True):
+            for index, mode in enumerate(modes):
+                chosen = [level for level in levels if str(level.get("mode") or "") == mode]
+                missing += _curves(axes, chosen, metric, mode, style.SERIES[index % len(style.SERIES)])
+            axes.set_title(f"{metric_words(metric)}, ms")
+            axes.grid(True, axis="y")
+            axes.margins(y=0.2, x=0.06)
+            axes.set_ylim(bottom=0)
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        if levels:
+            style.legend_right(panels[0])
+        style.thousands(panels[-1])
+        panels[-1].set_xlabel("output throughput, tok/s (numbers: requests at a time)")
+        alt = f"Throughput against latency: {listed(_level_words(level) for level in levels)}."
+        caption = (
+            "Throughput against latency as more requests are served at a time; the number at each point is "
+            "the concurrency. Further right and lower is better."
+        )
+        return finish(figure, alt, caption + missing_words(missing))
+
+
+def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: str) -> list[Missing]:
+    """Draw mean and p99; returns what could not be drawn, in words."""
+    missing = []
+    for statistic, dashes, marker in _STATISTICS:
+        key = f"{statistic}_{metric}"
+        known = [v for v in levels if v.get(key) is not None and v.get("output_throughput") is not None]
+        missing += [
+            (f"{metric_words(key)} at {v.get('concurrency')}", v.get(f"{key}_why")) for v in levels if v not in known
+        ]
+        points = [(v["output_throughput"], v[key]) for v in known]
+        fill = tone if statistic == "mean" else style.SURFACE
+        label = f"{words(mode)} {statistic}".strip()
+        axes.plot(*_xy(points), dashes, marker=marker, color=tone, label=label, markerfacecolor=fill)
+    _number_levels(axes, levels, metric)
+    return missing
+
+
+def _number_levels(axes: Axes, levels: Sequence[Level], metric: str) -> None:
+    """The concurrency of each level above its highest point."""
+    for level in levels:
+        heights = [level[f"{s}_{metric}"] for s, _, _ in _STATISTICS if level.get(f"{s}_{metric}") is not None]
+        if heights and level.get("output_throughput") is not None:
+            at = (level["output_throughput"], max(heights))
+            text = str(level.get("concurrency", ""))
+            axes.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
+
+
+def _xy(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _level_words(level: Level) -> str:
+    speed, wait = level.get("output_throughput"), level.get("mean_ttft_ms")
+    fast = "n/a" if speed is None else f"{short(speed)} tok/s"
+    late = "n/a" if wait is None else f"{short(wait)} ms"
+    return f"{level.get('concurrency')} at a time {fast} with {late} to the first token"

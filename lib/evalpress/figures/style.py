@@ -1,0 +1,189 @@
+"""One look for every figure, and the SVG that comes of it.
+
+Colours are Okabe and Ito's, safe for every kind of colour vision, and never the only sign: marker shapes,
+labels or hatching say the same. The SVG carries its own dark and print colours, so that the file alone is
+legible in either theme. Text stays text, set in the reader's sans serif. Equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
+
+MimeBundle = tuple[dict[str, Any], dict[str, Any]]
+Panels = tuple[Canvas, list[Axes]]
+
+INK, MUTED, GRID, SURFACE = "#1b1f24", "#57606a", "#d8dde3", "#ffffff"
+BLUE, VERMILLION, GREEN = "#0072b2", "#d55e00", "#009e73"
+PURPLE, ORANGE, SKY = "#aa4f86", "#b87700", "#3d8fc4"
+EAGER, COMPILED = VERMILLION, BLUE
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "D", "^", "v", "P")
+
+_DARK = {
+    INK: "#e6e9ed", MUTED: "#a3adb8", GRID: "#363d46", SURFACE: "#16191d",
+    BLUE: "#56b4e9", VERMILLION: "#f0803c", GREEN: "#2fc79a", PURPLE: "#dd9cc0", ORANGE: "#e69f00",
+    SKY: "#8ccbf2",
+}  # fmt: skip
+
+WIDTH = 5.6
+"""Inches. Narrow on purpose: on a phone the figure keeps letters that can be read."""
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # measured with the font that matplotlib ships: the same layout anywhere
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 9,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "x",
+    "axes.facecolor": "none",
+    "axes.titlecolor": INK,
+    "figure.facecolor": SURFACE,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.borderaxespad": 0.2,
+    "legend.handletextpad": 0.5,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "hatch.linewidth": 0.6,
+    "svg.fonttype": "none",
+}
+
+_FONTS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif'
+_RECOLOUR = "".join(
+    f'[style*="{name}: {light}"],[{name}="{light}"]{{{name}:{dark}!important}}'
+    for light, dark in _DARK.items()
+    for name in ("fill", "stroke")
+)
+_THEME = (
+    f"<style>text{{font-family:{_FONTS}!important}}@media screen and (prefers-color-scheme:dark){{{_RECOLOUR}}}</style>"
+)
+_PROLOGUE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
+_PATH = re.compile(r' d="[^"]*"')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A finished picture with the words for those who cannot see it.
+
+    `alt` says what the picture shows, with its figures; `caption` stands under it.
+
+    Raises:
+        ValueError: `alt` or `caption` is empty.
+    """
+
+    svg: str
+    alt: str
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip() or not self.caption.strip():
+            raise ValueError("a figure needs an alternative text and a caption")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        data = {"image/svg+xml": self.svg, "text/plain": self.alt}
+        mark = {"kind": "figure", "alt": self.alt, "caption": self.caption}
+        return data, {"alt": self.alt, "caption": self.caption, "evalpress": mark}
+
+
+@contextmanager
+def canvas(height: float, rows: int = 1, columns: int = 1, **more: Any) -> Iterator[Panels]:
+    """A canvas of the house's width and `height` inches with its axes, row by row, in the house's style.
+
+    No pyplot: nothing global, nothing that a notebook would show by itself.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Canvas(figsize=(WIDTH, height))
+        axes = figure.subplots(rows, columns, squeeze=False, **more)
+        yield figure, list(axes.flat)
+
+
+def finish(figure: Canvas, alt: str, caption: str) -> Figure:
+    """The picture as a `Figure`; call it inside `canvas`."""
+    return Figure(to_svg(figure, alt), alt, caption)
+
+
+def to_svg(figure: Canvas, title: str) -> str:
+    """`figure` as SVG text: no date, stable ids, both themes, letters as letters."""
+    buffer = io.StringIO()
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = _PROLOGUE.sub("", buffer.getvalue(), count=1)
+    svg = _METADATA.sub("", svg, count=1)
+    svg = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), svg)
+    opening, rest = svg.split(">", 1)
+    return f'{opening} role="img">\n <title>{html.escape(title)}</title>\n {_THEME}{rest}'
+
+
+def legend_above(axes: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Names and looks of bars in one line over the plot, flush left with it."""
+    patches = [Patch(label=name, linewidth=1, **look) for name, look in entries.items()]
+    if patches:
+        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, handlelength=1.2)
+
+
+def thousands(axes: Axes) -> None:
+    """Ticks of the horizontal axis with separated thousands."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the horizontal rows of a plot, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(len(names), 1) - 0.45, -0.6)
+    axes.tick_params(axis="y", length=0)
+
+
+def solid(tone: str) -> dict[str, Any]:
+    """A bar in one colour."""
+    return {"facecolor": tone, "edgecolor": tone}
+
+
+def hatched(tone: str, hatch: str) -> dict[str, Any]:
+    """A bar that differs from solid ones without its colour."""
+    return {"facecolor": SURFACE, "edgecolor": tone, "hatch": hatch}
+
+
+def value_label(axes: Axes, x: float, y: float, text: str) -> None:
+    """A figure in words just right of the end of a horizontal bar."""
+    axes.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def legend_right(axes: Axes) -> None:
+    """The legend on the line of the title, flush right with the plot."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)

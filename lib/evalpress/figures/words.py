@@ -1,0 +1,79 @@
+"""Words for the keys of results files, and numbers for the sentences beside a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+Missing = tuple[str, str | None]
+"""What could not be drawn, and why where that is known."""
+
+_METRICS = {
+    "output_throughput": "output throughput",
+    "request_throughput": "request throughput",
+    "total_token_throughput": "total token throughput",
+    "prefill_throughput": "prefill throughput",
+    "decode_throughput": "decode throughput",
+    "ttft": "time to first token",
+    "tpot": "time per output token",
+    "itl": "inter-token latency",
+    "e2el": "end-to-end latency",
+    "duration": "duration",
+}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_STATISTICS = ("mean", "median", "std", "min", "max", "p90", "p99")
+
+
+def metric_words(key: str) -> str:
+    """`mean_ttft_ms` as "time to first token", `p99_ttft_ms` as "time to first token, p99"."""
+    bare = key.removesuffix("_ms").removesuffix("_s")
+    statistic, _, rest = bare.partition("_")
+    if statistic in _STATISTICS and rest in _METRICS:
+        return _METRICS[rest] if statistic == "mean" else f"{_METRICS[rest]}, {statistic}"
+    return _METRICS.get(bare, bare.replace("_", " "))
+
+
+def is_latency(key: str) -> bool:
+    """Whether less is better."""
+    return "throughput" not in key
+
+
+def words(key: str) -> str:
+    """`vllm_eager` as "vllm eager"."""
+    return key.replace("_", " ")
+
+
+def short(value: float) -> str:
+    """Three significant digits, thousands separated: for labels inside a figure."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """ "a, b and c"."""
+    known = list(names)
+    return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} and {known[-1]}" if known else "none"
+
+
+def missing_words(missing: Iterable[Missing]) -> str:
+    """The end of a caption that names what could not be drawn and why; empty when nothing is missing."""
+    by_reason: dict[str, dict[str, None]] = {}
+    for name, why in missing:
+        by_reason.setdefault(why or "not measured", {})[name] = None
+    reasons = [f"{listed(names)}: {why}" for why, names in by_reason.items()]
+    return f" Not drawn: {'; '.join(reasons)}." if reasons else ""
+
+
+def power_of_ten(value: float) -> str:
+    """0.001 as 10⁻³: for the ticks of a logarithmic axis."""
+    return f"10{str(round(math.log10(value))).translate(_RAISED)}" if value > 0 else ""
+
+
+def data_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The `data` of a results document, or the mapping itself where it is that already."""
+    inner = document.get("data")
+    return inner if isinstance(inner, dict) else document

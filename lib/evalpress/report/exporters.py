@@ -1,0 +1,100 @@
+"""nbconvert's exporters with templates of ours, for the merged notebook only."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nbconvert.exporters.markdown import MarkdownExporter
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from evalpress import __version__
+from evalpress.report.markdown_html import highlighted, to_html
+from evalpress.tables import escape_html, escape_markdown, fence
+
+TEMPLATES = Path(__file__).parent / "templates"
+FILES = "report_files"
+_LINK = re.compile(r"\]\(#([\w-]+)\)")
+
+
+def html_page(notebook: NotebookNode) -> str:
+    """The merged notebook as one self-contained page."""
+    body, _ = _PageExporter(extra_template_basedirs=[str(TEMPLATES)]).from_notebook_node(notebook)
+    return str(body)
+
+
+def markdown_page(notebook: NotebookNode) -> tuple[str, dict[str, bytes]]:
+    """The merged notebook as Markdown, and the pictures that it shows by their path beside it."""
+    exporter = _MarkdownExporter(extra_template_basedirs=[str(TEMPLATES)])
+    body, resources = exporter.from_notebook_node(notebook, {"output_files_dir": FILES})
+    text = re.sub(r"\n{3,}", "\n\n", str(body)).strip() + "\n"
+    return text, dict(resources["outputs"])
+
+
+def stylesheet() -> str:
+    """The CSS that every page of ours carries."""
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+class _PageExporter(TemplateExporter):
+    """HTML without nbconvert's own page: no script, no style sheet from elsewhere."""
+
+    output_mimetype = "text/html"
+    file_extension = ".html"
+    template_name = "html"
+
+    @property
+    def default_config(self) -> Config:
+        order = ["text/html", "image/svg+xml", "image/png", "text/markdown", "text/plain"]
+        config = Config({"NbConvertBase": {"display_data_priority": order}})
+        merged = super().default_config.copy()
+        merged.merge(config)
+        return merged
+
+    def default_filters(self) -> Iterator[tuple[str, Callable[..., Any]]]:
+        yield from super().default_filters()
+        yield "safe", escape_html
+        yield "prose", to_html
+        yield "highlighted", highlighted
+        yield "data_uri", _data_uri
+
+    def _init_resources(self, resources: Any) -> Any:
+        ready = super()._init_resources(resources)
+        return ready | {"stylesheet": stylesheet(), "version": __version__}
+
+
+class _MarkdownExporter(MarkdownExporter):
+    """Markdown with the twins of tables, pictures as files, and no code."""
+
+    template_name = "markdown_report"
+    exclude_input = True
+
+    @property
+    def default_config(self) -> Config:
+        order = ["text/markdown", "image/svg+xml", "image/png", "text/plain"]
+        config = Config({"NbConvertBase": {"display_data_priority": order}})
+        merged = super().default_config.copy()
+        merged.merge(config)
+        return merged
+
+    def default_filters(self) -> Iterator[tuple[str, Callable[..., Any]]]:
+        yield from super().default_filters()
+        yield "safe", escape_markdown
+        yield "fenced", fence
+        yield "github_links", _github_links
+
+
+def _data_uri(data: str, mimetype: str) -> str:
+    """A picture as a data URI. SVG comes as text, anything else in base64 already."""
+    packed = base64.b64encode(data.encode()).decode() if mimetype == "image/svg+xml" else "".join(data.split())
+    return f"data:{mimetype};base64,{packed}"
+
+
+def _github_links(source: str, slugs: Mapping[str, str]) -> str:
+    """Links to anchors of the HTML page as links to the anchors that GitHub makes of the same headings."""
+    return _LINK.sub(lambda match: f"](#{slugs.get(match[1], match[1])})", source)

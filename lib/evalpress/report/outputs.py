@@ -1,0 +1,59 @@
+"""Which outputs of a notebook the report trusts.
+
+Our display objects mark what they emit (`metadata.evalpress.kind`); they have escaped everything that is not
+theirs. From a marked output the types below pass. From any other output only `text/plain` passes, and the
+templates print that as escaped text: what a model wrote can never become HTML or Markdown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from evalpress.tables import visible
+
+TRUSTED = ("text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain")
+_PICTURES = ("image/svg+xml", "image/png")
+
+
+def accepted(outputs: list[NotebookNode], stem: str) -> list[NotebookNode]:
+    """The outputs of one cell that the report shows, as `display_data`; streams are left to the logs.
+
+    Pictures get a file name made of `stem` for the Markdown report.
+    """
+    shown = [o for o in outputs if o.output_type in ("display_data", "execute_result")]
+    return [_trusted(output, f"{stem}-{index}") for index, output in enumerate(shown, 1)]
+
+
+def error_line(outputs: list[NotebookNode]) -> str | None:
+    """The first error among the outputs as one plain line, or None."""
+    for output in outputs:
+        if output.output_type == "error":
+            message = str(output.get("evalue") or "").strip() or "no message"
+            name = str(output.get("ename") or "error")
+            first = message.splitlines()[0]
+            return visible(first if name in ("UserError", "MeasurementError") else f"{name}: {first}")
+    return None
+
+
+def _trusted(output: NotebookNode, name: str) -> NotebookNode:
+    mark = output.get("metadata", {}).get("evalpress")
+    data = {kind: _text(value) for kind, value in output.get("data", {}).items() if kind in TRUSTED}
+    if not isinstance(mark, dict) or not mark.get("kind"):
+        plain = data.get("text/plain") or "(an output that cannot be shown as text)"
+        return _output({"text/plain": visible(plain)}, {"kind": "plain"})
+    if any(kind in data for kind in _PICTURES):
+        picture = next(kind for kind in _PICTURES if kind in data)
+        return _output({picture: data[picture]}, dict(mark), filename=f"{name}.{picture[6:9]}")
+    return _output(data, dict(mark))
+
+
+def _text(value: Any) -> str:
+    """Notebook files may hold text as a list of lines."""
+    return "".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _output(data: dict[str, str], mark: dict[str, Any], **metadata: str) -> NotebookNode:
+    return nbformat.v4.new_output("display_data", data=data, metadata={"evalpress": mark, **metadata})

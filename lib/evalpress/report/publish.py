@@ -1,0 +1,91 @@
+"""Finished reports as a folder that any web server, or a reader's disk, can show."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from evalpress import __version__
+from evalpress.errors import UserError
+from evalpress.report.exporters import FILES, TEMPLATES, stylesheet
+from evalpress.report.folders import replacing
+from evalpress.report.render import readable
+from evalpress.results import write_text
+from evalpress.tables import Badge, visible
+from evalpress.tables.blocks import SYMBOLS
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NEEDED = ("summary.json", "report.html", "report.md", FILES)
+RAW_LIMIT = 5 * 1024 * 1024
+"""Bytes of raw observations that are published with a report; more would swell every clone of the project."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published: the report's page, the list of reports, and what stayed behind (empty when nothing)."""
+
+    page: Path
+    index: Path
+    left_out: str
+
+
+def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
+    """Copy a finished report to `published_root/<set_name>/` and rebuild the list of published reports.
+
+    The pages, the summary and the results go along, and the raw observations unless they exceed `RAW_LIMIT`.
+
+    Raises:
+        UserError: the report is not finished, or the name is no plain folder name.
+    """
+    if not _NAME.fullmatch(set_name):
+        raise UserError(f"publish: set name: found {set_name!r}, allowed letters, digits, '.', '_' and '-'")
+    missing = [name for name in _NEEDED if not (report_dir / name).exists()]
+    if missing:
+        raise UserError(f"publish: {report_dir.name}: unfinished report, it has no {', '.join(missing)}")
+    raw = sum(path.stat().st_size for path in (report_dir / "results" / "raw").rglob("*") if path.is_file())
+    with replacing(published_root / set_name) as folder:
+        for name in ("summary.json", "report.html", "report.md"):
+            shutil.copyfile(report_dir / name, folder / name)
+        shutil.copytree(report_dir / FILES, folder / FILES)
+        if (report_dir / "results").is_dir():
+            hidden = shutil.ignore_patterns(".*", *(["raw"] if raw > RAW_LIMIT else []))
+            shutil.copytree(report_dir / "results", folder / "results", ignore=hidden)
+    left_out = f"results/raw ({raw / 2**20:.1f} MiB)" if raw > RAW_LIMIT else ""
+    return Published(published_root / set_name / "report.html", write_index(published_root), left_out)
+
+
+def write_index(published_root: Path) -> Path:
+    """Write `index.html`, the list of everything published below the folder, newest first."""
+    rows = [_row(path) for path in published_root.glob("*/summary.json")]
+    rows.sort(key=lambda row: row["name"])
+    rows.sort(key=lambda row: row["created"], reverse=True)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES / "index"), autoescape=True)
+    template = environment.get_template("index.html.j2")
+    page = template.render(rows=rows, stylesheet=stylesheet(), version=__version__)
+    write_text(published_root / "index.html", page)
+    return published_root / "index.html"
+
+
+def _row(path: Path) -> dict[str, Any]:
+    """One published report as the list shows it."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        verdict = summary["verdict"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path.parent.name}/summary.json: not a summary with a verdict") from None
+    status = verdict if verdict in SYMBOLS else "info"
+    return {
+        "name": path.parent.name,
+        "model": visible(readable(summary.get("model")) or "not named"),
+        "platform": visible(readable(summary.get("platform")) or "not named"),
+        "device": visible(readable(summary.get("device"))),
+        "created": str(summary.get("created") or ""),
+        "date": readable(summary.get("created")) or "not dated",
+        "badge": Badge(status, str(verdict)).html(),
+    }

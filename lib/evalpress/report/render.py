@@ -1,0 +1,74 @@
+"""From the executed notebooks of a report to its two pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalpress.report.exporters import FILES, html_page, markdown_page
+from evalpress.report.folders import replacing
+from evalpress.report.merge import merge, sources
+from evalpress.results import write_text
+
+_FACTS = {
+    "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "created": "Finished"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RenderedPaths:
+    """Where the pages lie."""
+
+    html: Path
+    markdown: Path
+    files: Path
+
+
+def render(
+    report_dir: Path,
+    title: str,
+    failures: Mapping[str, str] | None = None,
+    skipped: Mapping[str, str] | None = None,
+) -> RenderedPaths:
+    """Write `report.html`, `report.md` and `report_files/`; each appears whole or not at all.
+
+    Args:
+        report_dir: holds `notebooks/*.ipynb`, `failed/*.ipynb` and perhaps `summary.json`.
+        title: the report's one first-level heading.
+        failures: section or notebook → why it failed. It shows that and no results.
+        skipped: section or notebook → why it was not run.
+
+    Raises:
+        UserError: there is no notebook to render, or one that cannot be read.
+    """
+    merged = merge(sources(report_dir, failures or {}, skipped or {}), title, facts(report_dir))
+    page = html_page(merged)
+    text, pictures = markdown_page(merged)
+    with replacing(report_dir / FILES) as folder:
+        for name, data in pictures.items():
+            (folder / Path(name).name).write_bytes(data)
+    write_text(report_dir / "report.md", text)
+    write_text(report_dir / "report.html", page)
+    return RenderedPaths(report_dir / "report.html", report_dir / "report.md", report_dir / FILES)
+
+
+def facts(report_dir: Path) -> dict[str, str]:
+    """What the page's header says of the run, from `summary.json` where there is one."""
+    try:
+        summary = json.loads((report_dir / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {label: readable(summary[key]) for key, label in _FACTS.items() if readable(summary.get(key))}
+
+
+def readable(value: Any) -> str:
+    """A moment as people write it, 2026-11-22 10:00 UTC; a device by its name; nothing where nothing is known."""
+    if isinstance(value, dict):
+        value = value.get("name")
+    if not isinstance(value, str):
+        return ""
+    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", value)

@@ -1,0 +1,89 @@
+"""Text that nobody vouches for, made safe to print: in HTML, in Markdown, and in a reader's eyes.
+
+Three promises, for any string whatever:
+
+- no character that a reader cannot see (controls, text direction marks, lone surrogates) reaches a page;
+- in HTML nothing but text comes out;
+- in Markdown (CommonMark and GitHub's tables) nothing but text or a code span comes out, on one line.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_KEPT = frozenset("\n\t\u200c\u200d")  # the two joiners are part of Persian words and of emoji
+_SPECIAL = re.compile(r"[\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_])")
+_ENTITY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;"}
+_BLOCK_START = re.compile(r"^(?:( *)(?=[#+\-=])|( *\d+)(?=[.)](?: |$)))")
+_INDENT = re.compile(r"^ {2,}")
+_SCHEME = re.compile(r":(?=//)")
+_WIDE_BLANKS = re.compile(r"^ +| {2,}| +$")
+_BACKTICKS = re.compile(r"`+")
+
+
+def visible(text: str) -> str:
+    """`text` with every invisible character written out as ⟨U+202E⟩; newlines and tabs stay.
+
+    Control characters end an HTML parse in an error, direction marks turn the words around them, and a lone
+    surrogate cannot be written as UTF-8 at all: whoever reads the report must see that they were there.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(ch if _is_visible(ch) else f"⟨U+{ord(ch):04X}⟩" for ch in text)
+
+
+def _is_visible(ch: str) -> bool:
+    point = ord(ch)
+    never_a_character = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
+    return ch in _KEPT or not (never_a_character or unicodedata.category(ch) in _INVISIBLE)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: ↵ for a newline, ⇥ for a tab, other invisible characters as in `visible`."""
+    return visible(text).replace("\n", "↵").replace("\t", "⇥")
+
+
+def escape_html(text: str) -> str:
+    """`text` as HTML text or attribute value."""
+    return html.escape(visible(text))
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as running Markdown text on one line, also inside a table cell: nothing in it is markup."""
+    flat = visible(text).replace("\n", " ").replace("\t", " ")
+    flat = _SPECIAL.sub(lambda match: "\\" + match[0], flat)
+    flat = "".join(_ENTITY.get(ch, ch) for ch in flat)
+    flat = _SCHEME.sub("&#58;", flat)
+    return _BLOCK_START.sub(r"\g<0>\\", _INDENT.sub(" ", flat))
+
+
+def code(text: str) -> str:
+    """`text` as a Markdown code span: the way to put model output, paths or names into a sentence.
+
+    A code span cannot hold a pipe inside a table cell in every dialect. Such a text becomes plain text in which
+    every ASCII sign is a character reference, which CommonMark never takes for structure.
+    """
+    flat = one_line(text)
+    if not flat:
+        return "(empty)"
+    if "|" in flat:
+        return _WIDE_BLANKS.sub(lambda run: "&#32;" * len(run[0]), "".join(map(_referenced, flat)))
+    runs = {len(run) for run in _BACKTICKS.findall(flat)}
+    ticks = "`" * next(n for n in range(1, len(runs) + 2) if n not in runs)
+    pad = " " if flat.strip() and (flat[0] in " `" or flat[-1] in " `") else ""
+    return f"{ticks}{pad}{flat}{pad}{ticks}"
+
+
+def _referenced(ch: str) -> str:
+    return ch if not ch.isascii() or ch.isalnum() or ch in " ," else f"&#{ord(ch)};"
+
+
+def fence(text: str, language: str = "") -> str:
+    """`text` as a fenced Markdown block that no run of backticks inside it can close."""
+    shown = visible(text)
+    longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{shown}\n{ticks}"
