@@ -47,6 +47,7 @@ def measure(job: Job) -> dict[str, Any]:
     argv = runbook.serve_argv(params, params.serving.mode, port=port)
     base_url = f"http://{params.serving.host}:{port}"
     log = job.folder / "logs" / "server.log"
+    argv = [runbook.program(argv), *argv[1:]]
     env = kernel_env.server_env(params)
     step("starting the server")
     with server.running(argv, env, base_url, log, params.serving.startup_timeout_s, step) as running:
@@ -67,7 +68,7 @@ def _ask(job: Job, running: server.Server) -> dict[str, Any]:
     data: dict[str, Any] = {
         "mode": params.serving.mode if running.ready_s is not None else "as the running server was started",
         "base_url": running.base_url,
-        "argv": list(running.argv),
+        "command": _command(params, running),
         "model": served,
         "ready_s": running.ready_s,
         "curl": curl,
@@ -76,8 +77,17 @@ def _ask(job: Job, running: server.Server) -> dict[str, Any]:
         "client": client.version_note(),
     }
     if running.ready_s is None:
+        data["command_why"] = "the server was already running (serving.base_url)"
         data["ready_s_why"] = "the server was already running (serving.base_url)"
     return data
+
+
+def _command(params: Params, running: server.Server) -> str | None:
+    """The run book's serve command for the port that was used."""
+    if running.ready_s is None:
+        return None
+    port = int(running.base_url.rsplit(":", 1)[1])
+    return runbook.shell(runbook.serve_argv(params, params.serving.mode, port=port), runbook.env(params))
 
 
 def _served_model(base_url: str) -> str:
@@ -93,13 +103,7 @@ def _curl(params: Params, base_url: str, served: str) -> dict[str, Any]:
     argv = runbook.curl_argv(base_url, served, PROMPT)
     found: dict[str, Any] = {"argv": argv, "command": runbook.shell(argv)}
     try:
-        done = subprocess.run(
-            ["curl", "-sS", "--fail-with-body", *argv[1:]],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     except FileNotFoundError:
         return found | {"output": None, "output_why": "curl is not installed on this host", "ok": False}
     if done.returncode != 0:

@@ -24,6 +24,7 @@ def measure(job: Job) -> dict[str, Any]:
         MeasurementError: an engine does not load, a request fails, or an identity is broken.
     """
     params = job.params
+    engine.import_vllm(params)
     facts = model.facts(params)
     step("measuring ceilings")
     ceiling = ceilings.measure(params) if params.benchmark.ceilings else None

@@ -20,6 +20,7 @@ from evalpress.params.schema import Mode, Params
 
 _loaded: dict[str, Engine] = {}
 _one_off: dict[str, float] = {}
+_log = logging.getLogger(__name__)
 GIB = 2**30
 
 
@@ -93,29 +94,42 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
     return found | e.extra
 
 
-def supported_architectures() -> Sequence[str]:
+def supported_architectures(params: Params) -> Sequence[str]:
     """The architectures registered in the installed vLLM (its plugins included)."""
+    import_vllm(params)
     from vllm import ModelRegistry
 
     return sorted(ModelRegistry.get_supported_archs())
 
 
-def _prepare(params: Params, mode: Mode) -> None:
-    """Pay what a process pays once (imports, first configuration), so that neither mode's figure holds it."""
-    if _one_off:
+def import_vllm(params: Params) -> None:
+    """Import vLLM with the set's environment, timed. Called before anything else that is slow to import.
+
+    Measuring rooms call it first, so that the import is timed in a process that has imported neither torch
+    nor transformers, as a user's process would.
+    """
+    if "import_s" in _one_off:
         return
     for name, value in kernel_env.engine_env(params).items():
         os.environ.setdefault(name, value)
     start = time.monotonic()
     import vllm
-    from vllm.engine.arg_utils import EngineArgs
+    from vllm import LLM  # noqa: F401  vLLM imports its engine on first use of the name
 
     _one_off["import_s"] = time.monotonic() - start
+    _log.info("vLLM %s imported in %.1f s", vllm.__version__, _one_off["import_s"])
+
+
+def _configure_once(params: Params, mode: Mode) -> None:
+    """The first configuration in a process inspects the model's class; neither mode's figure shall hold that."""
+    if "config_s" in _one_off:
+        return
+    from vllm.engine.arg_utils import EngineArgs
+
     start = time.monotonic()
     known = {k: v for k, v in arguments(params, mode).items() if k in EngineArgs.__dataclass_fields__}
     EngineArgs(**known).create_engine_config()
     _one_off["config_s"] = time.monotonic() - start
-    logging.getLogger(__name__).info("vLLM %s imported in %.1f s", vllm.__version__, _one_off["import_s"])
 
 
 def _load(params: Params, mode: Mode) -> Engine:
@@ -123,7 +137,8 @@ def _load(params: Params, mode: Mode) -> Engine:
     weighed: list[int] = []
     try:
         with LineTap() as tap:
-            _prepare(params, mode)
+            import_vllm(params)
+            _configure_once(params, mode)
             _forget_printed_lines()
             import vllm
 
@@ -196,9 +211,9 @@ def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
 
 
 def _weight_bytes(loaded: Any) -> int:
-    """Bytes of a model's parameters and buffers, storage that several share counted once."""
-    tensors = [*loaded.parameters(), *loaded.buffers()]
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+    """Bytes of a model's parameters, shared storage counted once; buffers (rotary tables) are no weights."""
+    storages = [parameter.untyped_storage() for parameter in loaded.parameters()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def _name(value: Any) -> str:

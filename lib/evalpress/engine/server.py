@@ -16,6 +16,7 @@ from pathlib import Path
 import requests
 
 from evalpress.errors import MeasurementError
+from evalpress.paths import ROOT
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def running(
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            cwd=ROOT,
             start_new_session=True,
         )
     atexit.register(_stop, process)

@@ -1,0 +1,80 @@
+"""The quality section: ask the model, then judge; stored answers are judged again without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evalpress import engine, fingerprint
+from evalpress.engine import Sampling
+from evalpress.errors import UserError
+from evalpress.job import Job
+from evalpress.progress import step
+from evalpress.quality import section
+from evalpress.quality.cases import Case
+
+Answers = dict[str, dict[str, Any]]
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Judge every case's answer.
+
+    Answers that the same model and settings gave to the same request are kept, so that a changed rule or a
+    person's verdict does not run the model again.
+    """
+    params = job.params
+    cases = section.load_cases(params.quality.cases)
+    made_with = _made_with(job)
+    kept = _kept(job, made_with)
+    asked = {request["id"]: request for request in section.requests(cases)}
+    missing = [case for case in cases if kept.get(case.id, {}).get("request") != asked[case.id]]
+    if missing:
+        kept |= _answers(job, missing, asked)
+    job.raw("answers", {"made_with": made_with, "answers": {case.id: kept[case.id] for case in cases}})
+    step("judging")
+    outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
+    reviews = section.load_reviews(section.path_of(params.set))
+    return section.section_data(cases, outputs, reviews) | {
+        "mode": params.quality.mode,
+        "asked_now": len(missing),
+        "kept_answers": len(cases) - len(missing),
+    }
+
+
+def _made_with(job: Job) -> str:
+    """Digest of everything but the request that decides an answer."""
+    read = job.params.model_dump(mode="json")
+    return fingerprint.digest(
+        [read["model"], read["platform"], read["engine"], job.params.quality.mode]
+        + [fingerprint.model_digest(job.params), fingerprint.library_digest("evalpress.engine")]
+    )
+
+
+def _kept(job: Job, made_with: str) -> Answers:
+    try:
+        stored = job.read_raw("answers")
+    except UserError:
+        return {}
+    return dict(stored["answers"]) if stored.get("made_with") == made_with else {}
+
+
+def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]]) -> Answers:
+    step(f"loading the {job.params.quality.mode} engine")
+    loaded = engine.get(job.params, job.params.quality.mode)
+    step(f"answering {len(cases)} cases")
+    found = loaded.generate([case.prompt for case in cases], [_sampling(job, case) for case in cases])
+    return {
+        case.id: {
+            "request": asked[case.id],
+            "output": answer.text,
+            "output_token_ids": list(answer.token_ids),
+            "finish_reason": answer.finish_reason,
+            "latency_s": answer.timing.e2el,
+        }
+        for case, answer in zip(cases, found, strict=True)
+    }
+
+
+def _sampling(job: Job, case: Case) -> Sampling:
+    drawn = case.sampling
+    return Sampling(drawn.max_tokens, drawn.temperature, stop=tuple(drawn.stop), seed=job.params.engine.seed)
