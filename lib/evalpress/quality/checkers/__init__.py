@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from evalpress.quality.checkers import code, structure, text  # noqa: F401 - importing them registers their checkers
 from evalpress.quality.checkers.base import CHECKERS, Checker, Judgement, Verdict
 from evalpress.quality.checkers.compose import Composite, FirstLine
+from evalpress.quality.wording import explain, shown
 
 __all__ = ["CHECKERS", "Checker", "Judgement", "SpecError", "Verdict", "build", "check"]
 
@@ -32,7 +33,7 @@ def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
         SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
     """
     if not isinstance(spec, dict) or len(spec) != 1:
-        raise SpecError(at, f"found {_kind(spec)}, allowed one checker's name with its arguments: {_names()}")
+        raise SpecError(at, f"found {shown(spec)}, allowed one checker's name with its arguments: {_names()}")
     name, arguments = next(iter(spec.items()))
     kind = CHECKERS.get(name)
     if kind is None:
@@ -40,7 +41,7 @@ def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
     if issubclass(kind, Composite):
         return kind(parts=_parts(kind, arguments, (*at, name)))
     try:
-        return kind.model_validate({} if arguments is None else arguments)
+        return kind.model_validate(arguments)
     except ValidationError as problem:
         raise _first_error(problem, kind, (*at, name)) from None
 
@@ -54,27 +55,15 @@ def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...]) -> 
     if kind is FirstLine:
         return [build(arguments, at)]
     if not isinstance(arguments, list) or not arguments:
-        raise SpecError(at, f"found {_kind(arguments)}, allowed a list of checkers")
+        raise SpecError(at, f"found {shown(arguments)}, allowed a list of checkers")
     return [build(part, (*at, index)) for index, part in enumerate(arguments)]
 
 
 def _first_error(problem: ValidationError, kind: type[Checker], at: tuple[str | int, ...]) -> SpecError:
     error = problem.errors()[0]
-    place = (*at, *error["loc"])
-    if error["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted(field.alias or name for name, field in kind.model_fields.items()))
-        return SpecError(place, f"unknown argument {error['loc'][-1]!r}, allowed {allowed}")
-    if error["type"] == "missing":
-        return SpecError(place, f"argument {error['loc'][-1]!r} is missing")
-    if error["type"] == "value_error":
-        return SpecError(place, str(error["ctx"]["error"]))
-    return SpecError(place, f"found {_kind(error['input'])}, allowed {error['msg'].removeprefix('Input should be ')}")
+    keys = [field.alias or name for name, field in kind.model_fields.items()]
+    return SpecError((*at, *error["loc"]), explain(error, keys))
 
 
 def _names() -> str:
     return ", ".join(sorted(CHECKERS))
-
-
-def _kind(value: Any) -> str:
-    shown = repr(value)
-    return "nothing (null)" if value is None else shown if len(shown) <= 60 else shown[:59] + "…"

@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalpress.quality import sandbox
 from evalpress.quality.checkers.base import Checker, Judgement, code_blocks, decide, quoted, register
@@ -22,23 +22,36 @@ NOT_EXECUTED = "not executed: no sandbox holds on this host; read the code and r
 
 
 class FunctionTest(BaseModel):
-    """One call and the value that it must return (JSON values; a tuple counts as a list)."""
+    """One call and the value that it must return, or several any of which is right (JSON; a tuple is a list)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     args: list[Any]
-    expect: Any
+    expect: Any = None
+    expect_any: list[Any] = []
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> FunctionTest:
+        if ("expect" in self.model_fields_set) == bool(self.expect_any):
+            raise ValueError("give either 'expect' or a list 'expect_any'")
+        return self
+
+    @property
+    def right(self) -> list[Any]:
+        """The values that count as right."""
+        return self.expect_any or [self.expect]
 
 
 @register("python_function")
 class PythonFunction(Checker):
     """The Python in the output defines `function`, and every call of it returns what the test expects.
 
-    `prefix` is put before the output where the prompt already began the function. The values come out of the
-    sandbox and are compared here, so the program never sees what is expected of it.
+    Without `function` the first one that the output defines is meant. `prefix` is put before the output where
+    the prompt already began the function. The values come out of the sandbox and are compared here, so the
+    program never sees what is expected of it.
     """
 
-    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     tests: Annotated[list[FunctionTest], Field(min_length=1)]
     prefix: str = ""
     tolerance: Annotated[float, Field(ge=0)] = 1e-9
@@ -69,17 +82,17 @@ class PythonFunction(Checker):
     def _compare(self, results: Any) -> Judgement:
         if not isinstance(results, list) or len(results) != len(self.tests):
             return Judgement("fail", "the program tampered with the report of its tests")
-        wrong = ""
-        right = 0
+        name = self.function or "the function"
+        wrong, right = "", 0
         for test, result in zip(self.tests, results, strict=True):
             returned = isinstance(result, dict) and "value" in result
-            if returned and same(result["value"], test.expect, self.tolerance):
+            if returned and any(same(result["value"], value, self.tolerance) for value in test.right):
                 right += 1
             elif not wrong:
                 seen = f"returned {_shown(result['value'])}" if returned else f"raised {quoted(str(result), 120)}"
-                call = f"{self.function}({', '.join(map(_shown, test.args))})"
-                wrong = f"; {call} {seen}, expected {_shown(test.expect)}"
-        return decide(right == len(self.tests), f"{right} of {len(self.tests)} calls of {self.function}() right{wrong}")
+                call = f"{name}({', '.join(map(_shown, test.args))})"
+                wrong = f"; {call} {seen}, expected {' or '.join(map(_shown, test.right))}"
+        return decide(right == len(self.tests), f"{right} of {len(self.tests)} calls of {name}() right{wrong}")
 
 
 def read_report(stdout: bytes, nonce: str) -> dict[str, Any] | None:
@@ -142,8 +155,10 @@ class Bash(Checker):
         return Judgement("pass", f"{quoted(script)} parses and calls {', '.join(called)}")
 
 
-_BETWEEN = {"then", "do", "else", "elif", "if", "while", "until", "!", "{", "time", "sudo", "exec", "xargs"}
+_BEFORE_COMMAND = {"then", "do", "else", "elif", "if", "while", "until", "!", "{", "time", "sudo", "exec", "xargs"}
 """Words after which the next word is a command as well."""
+_KEYWORDS = {"for", "select", "case", "function", "done", "fi", "esac", "}", "[["}
+"""First words of a simple command that name no program."""
 
 
 def commands(script: str) -> list[str]:
@@ -157,9 +172,10 @@ def commands(script: str) -> list[str]:
         for word in lexer:
             if set(word) <= set("();<>|&"):
                 expected = not set(word) & set("<>")
-            elif expected and word not in _BETWEEN and not re.match(r"[A-Za-z_]\w*=", word):
-                found[word.rpartition("/")[2]] = None
+            elif expected and word not in _BEFORE_COMMAND and not re.match(r"[A-Za-z_]\w*=", word):
                 expected = False
+                if word not in _KEYWORDS:
+                    found[word.rpartition("/")[2]] = None
     except ValueError:  # an open quotation mark; bash -n says so better
         pass
     return list(found)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import sys
 from typing import Any
 
@@ -18,30 +17,29 @@ _MESSAGE = 200
 """Longest message of an error, in characters."""
 
 
-def find_code(text: str, function: str) -> str:
-    """The part of `text` that is Python and defines `function`; empty when there is none.
+def find_code(text: str, function: str | None) -> tuple[str, str]:
+    """The Python in `text` that defines `function` (None: any function), and its name; empty when there is none.
 
     A fenced block that defines it is taken before running text. Trailing lines that do not parse are cut
     off, because a completion often stops in the middle of one.
     """
     fenced = [part.partition("\n")[2] for part in text.split("```")[1::2]]
     for block in [*fenced, text]:
-        lines = block.splitlines()
-        if not re.search(rf"^\s*def\s+{re.escape(function)}\b", block, flags=re.MULTILINE):
-            continue
+        lines = block.splitlines() if "def" in block else []
         for end in range(len(lines), 0, -1):
             source = "\n".join(lines[:end]) + "\n"
-            if _defines(source, function):
-                return source
-    return ""
+            names = _functions(source)
+            if function in names or (function is None and names):
+                return source, function or names[0]
+    return "", function or "a function"
 
 
-def _defines(source: str, function: str) -> bool:
+def _functions(source: str) -> list[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
+        return []
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
 def _error(error: BaseException) -> str:
@@ -53,18 +51,18 @@ def _error(error: BaseException) -> str:
 
 def report(spec: dict[str, Any]) -> dict[str, Any]:
     """`{"problem": text}` when the function cannot be had, else `{"results": [{"value"} or {"error"}]}`."""
-    source = find_code(spec["source"], spec["function"])
+    source, name = find_code(spec["source"], spec["function"])
     if not source:
-        return {"problem": f"no Python that defines {spec['function']}()"}
+        return {"problem": f"no Python that defines {name}()".replace("a function()", "a function")}
     names: dict[str, Any] = {"__name__": "model_output"}
     stopped = ""
     try:
         exec(compile(source, "model_output.py", "exec"), names)
     except BaseException as error:
         stopped = _error(error)
-    function = names.get(spec["function"])
+    function = names.get(name)
     if not callable(function):
-        return {"problem": f"{spec['function']}() was never defined: {stopped or 'it is not callable'}"}
+        return {"problem": f"{name}() was never defined: {stopped or 'it is not callable'}"}
     results = []
     for call in spec["calls"]:
         try:
