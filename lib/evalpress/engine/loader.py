@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -140,6 +141,7 @@ def _load(params: Params, mode: Mode) -> Engine:
             import_vllm(params)
             _configure_once(params, mode)
             _forget_printed_lines()
+            _quieten_llvmlite()
             import vllm
 
             before = _compile_artefacts()
@@ -171,6 +173,18 @@ def one_line(error: BaseException) -> str:
     value = [line for line in lines if line.startswith("Value error, ")]
     told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ")
     return told.split(" [type=")[0]
+
+
+def _quieten_llvmlite() -> None:
+    """Let vLLM (0.32, CPU) look through a process in which numba was imported.
+
+    It asks `vars()` of every object in every module; llvmlite's proxy of its C library answers any attribute,
+    `__dict__` too, with a function, and the engine dies. An empty answer is kept ready for it.
+    """
+    ffi = sys.modules.get("llvmlite.binding.ffi")
+    functions = getattr(getattr(ffi, "lib", None), "_fntab", None)
+    if functions is not None:
+        functions.setdefault("__dict__", {})
 
 
 def _forget_printed_lines() -> None:

@@ -52,8 +52,8 @@ def comparison(document: Document) -> Table:
     """Eager against compiled, every workload and compared metric, with the paired ratio's interval."""
     data = document["data"]
     rows = []
-    for workload, metrics in data["comparison"].items():
-        for metric, entry in metrics.items():
+    for workload, compared in data["comparison"].items():
+        for metric, entry in compared.items():
             label, unit = LABELS[metric]
             better = "higher is better" if entry["better"] == "higher" else "lower is better"
             rows.append(

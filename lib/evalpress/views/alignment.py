@@ -1,0 +1,131 @@
+"""The alignment section's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress.results import Document
+from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, pick
+
+_METRICS: dict[str, Column | str] = {
+    "n_positions": "positions",
+    "top1_agreement": Column("top-1", "share"),
+    "top5_overlap": Column("top-5", "share"),
+    "cosine_similarity": Column("cosine", "cosine"),
+    "mse": "MSE",
+    "max_abs_err": "max abs error",
+    "relative_euclidean_distance": "relative distance",
+    "kl_divergence": Column("KL", "nats"),
+    "noise_ratio": Column("noise ratio", "ratio"),
+}
+NAMES = {
+    "noise_floor": "noise floor: transformers, CPU, engine's dtype",
+    "vllm_eager": "vLLM, eager",
+    "vllm_compiled": "vLLM, compiled",
+    "transformers_cuda": "transformers on the GPU",
+    "transformers_npu": "transformers on the NPU",
+}
+
+
+def _legs(document: Document) -> dict[str, dict[str, Any]]:
+    data = document["data"]
+    return {"noise_floor": data["noise_floor"], **data["candidates"]}
+
+
+def legs(document: Document) -> Table:
+    """What was compared: engine, device, dtype and positions of each leg."""
+    reference = document["data"]["reference"]
+    rows: list[list[Cell]] = [
+        ["reference", reference["engine"], reference["device"], reference["dtype"], reference["n_positions"], ""]
+    ]
+    platform = document["provenance"]["platform"]
+    for name, leg in _legs(document).items():
+        sampled = "a stated sample, evenly spaced" if leg["positions"]["sampled"] else "every position"
+        device = leg.get("device", platform)
+        rows.append([NAMES.get(name, name), leg["engine"], device, leg["dtype"], leg["n_positions"], sampled])
+    return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
+
+
+def overall(document: Document) -> Table:
+    """Each leg over all its positions."""
+    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = (
+        "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The noise "
+        "ratio is the leg's RMSE over the noise floor's at the same positions."
+    )
+    return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
+
+
+def last_positions(document: Document) -> Table:
+    """Each leg at the last position of the prompts, where the next token is decided."""
+    keys = [key for key in _METRICS if key != "noise_ratio"]
+    columns: dict[str, Column | str] = {"leg": "leg"} | {key: _METRICS[key] for key in keys}
+    records = [{"leg": NAMES.get(name, name)} | leg["last_positions"] for name, leg in _legs(document).items()]
+    return Table.from_records("Agreement at the last position of the prompts", columns, records)
+
+
+def prompts(document: Document) -> Table:
+    """Per prompt and candidate: both sides' best token at the last position, and the metrics there."""
+    rows: list[list[Cell]] = []
+    for name, leg in document["data"]["candidates"].items():
+        for found in leg["prompts"]:
+            if found["kind"] != "prompt":
+                continue
+            last = found["last_position"]
+            best, other = found["top5_reference"][0], found["top5_candidate"][0]
+            same = best["id"] == other["id"]
+            rows.append(
+                [
+                    found["id"],
+                    NAMES.get(name, name),
+                    (Code(best["text"]), f" {best['id']}"),
+                    (Code(other["text"]), f" {other['id']}"),
+                    Badge("pass", "same") if same else Badge("warn", "flip"),
+                    pick(last, "top5_overlap"),
+                    pick(last, "cosine_similarity"),
+                    pick(last, "kl_divergence"),
+                ]
+            )
+    heads: list[Column | str] = [
+        "prompt",
+        "candidate",
+        "reference's best",
+        "candidate's best",
+        "top-1",
+        Column("top-5", "share"),
+        Column("cosine", "cosine"),
+        Column("KL", "nats"),
+    ]
+    return Table("Last position of each prompt", heads, rows, note="Tokens with their ids.")
+
+
+def texts(document: Document) -> Table:
+    """Per text and candidate over every compared position."""
+    records = [
+        {"text": found["id"], "leg": NAMES.get(name, name)} | found
+        for name, leg in document["data"]["candidates"].items()
+        for found in leg["prompts"]
+    ]
+    columns: dict[str, Column | str] = {"text": "text", "leg": "candidate", **_METRICS}
+    return Table.from_records("Per text, all compared positions", columns, records)
+
+
+def flips(document: Document) -> Table:
+    """How many positions changed their best token, and how many of them the noise explains."""
+    rows: list[list[Cell]] = []
+    for name, leg in _legs(document).items():
+        f = leg["flips"]
+        badge = Badge("pass", "none unexplained") if f["unexplained"] == 0 else Badge("fail", "unexplained")
+        rows.append([NAMES.get(name, name), leg["n_positions"], f["total"], f["within_noise"], f["unexplained"], badge])
+    return Table("Flips", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
+
+
+def flip_sentences(document: Document) -> Prose:
+    """One sentence for every flip of a candidate."""
+    said = [
+        f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}"
+        for name, leg in document["data"]["candidates"].items()
+        for flip in leg["flips"]["list"]
+    ]
+    return Prose("\n".join(said) or "No candidate flipped a token.")
