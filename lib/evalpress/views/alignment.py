@@ -51,16 +51,16 @@ def overall(document: Document) -> Table:
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
     records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
     note = (
-        "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The noise "
-        "ratio is the leg's RMSE over the noise floor's at the same positions."
+        "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
+        "noise ratio is the leg's RMSE over the noise floor's at the same positions."
     )
     return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
 
 
 def last_positions(document: Document) -> Table:
     """Each leg at the last position of the prompts, where the next token is decided."""
-    keys = [key for key in _METRICS if key != "noise_ratio"]
-    columns: dict[str, Column | str] = {"leg": "leg"} | {key: _METRICS[key] for key in keys}
+    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
+    del columns["noise_ratio"]
     records = [{"leg": NAMES.get(name, name)} | leg["last_positions"] for name, leg in _legs(document).items()]
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
