@@ -17,6 +17,7 @@ from evalpress.results import write_text
 _FACTS = {
     "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "created": "Finished"
 }  # fmt: skip
+_PLATFORMS = {"cpu": "CPU", "cuda": "CUDA", "ascend": "Ascend NPU"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ def facts(report_dir: Path) -> dict[str, str]:
 
 
 def readable(value: Any) -> str:
-    """A moment as people write it, 2026-11-22 10:00 UTC; a device by its name; nothing where nothing is known."""
+    """A moment as people write it (2026-11-22 10:00 UTC), a device or platform by its name, "" for nothing."""
     if isinstance(value, dict):
         value = value.get("name")
     if not isinstance(value, str):
         return ""
+    value = _PLATFORMS.get(value, value)
     return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", value)

@@ -1,0 +1,141 @@
+"""Made-up results documents and notebook outputs, for tests of the looks only.
+
+Nothing here was measured: the numbers come from a seeded generator, and every page made of them says "synthetic"
+in its title.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import nbformat
+
+WORKLOADS = ("throughput", "prefill", "decode", "e2e_16", "e2e_64", "e2e_256")
+HOSTILE = (
+    "</script><script>document.title='owned'</script>",
+    "</details></td></table><h1>owned</h1><img src=x onerror=alert(1)>",
+    "```\n# owned\n```\n~~~\n| a | b |\n",
+    "a | b `code` \\| \\\\| ``two`` |",
+    "[click](javascript:alert(1)) ![x](http://evil.example/x.png) <http://evil.example> www.evil.example",
+    "\u202etxet desrever\u202c \u2066isolate",
+    "nul \x00 bell \x07 escape \x1b[31m red \ud800 surrogate \ufffe nonchar",
+    "$x^2$ &lt;b&gt; &#60;i&#62; <!-- comment --> <![CDATA[x]]> {{ 7 * 7 }} {% raw %}",
+    "    indented code\n\n# heading\n\n- item\n1. one\n> quote\n---\n",
+    "",
+    "   ",
+    "中文输出 | 管道 `反引号`\n第二行 عربى",
+)
+
+
+def benchmark(seed: int = 1) -> dict[str, Any]:
+    """A benchmark document with both modes, six workloads and paired ratios."""
+    rng = random.Random(seed)
+    modes = {mode: _mode(mode, rng) for mode in ("eager", "compiled")}
+    comparison: dict[str, Any] = {}
+    for workload in WORKLOADS:
+        comparison[workload] = {}
+        for metric in ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms"):
+            eager, compiled = (modes[m]["workloads"][workload][metric] for m in ("eager", "compiled"))
+            ratio = compiled / eager
+            spread = 1 + rng.uniform(0.01, 0.08)
+            comparison[workload][metric] = {
+                "eager": eager, "compiled": compiled, "ratio": ratio,
+                "ci_low": ratio / spread, "ci_high": ratio * spread, "n_pairs": 8,
+            }  # fmt: skip
+    break_even = {"extra_startup_s": 23.3, "tokens": 91_000, "seconds": 17.4}
+    return {"data": {"modes": modes, "comparison": comparison, "break_even": break_even}}
+
+
+def _mode(mode: str, rng: random.Random) -> dict[str, Any]:
+    faster = 1.0 if mode == "eager" else 1.22
+    startup: dict[str, Any] = {
+        "import_s": 6.4, "load_weights_s": 0.31, "compile_s": 0.0 if mode == "eager" else 17.9,
+        "graph_capture_s": None, "graph_capture_s_why": "the CPU backend captures no graphs",
+        "kv_cache_s": 0.42, "unaccounted_s": 1.1, "captured_graphs": 0, "cold": True,
+    }  # fmt: skip
+    startup["total_s"] = sum(v for k, v in startup.items() if k.endswith("_s") and v is not None)
+    workloads = {}
+    for index, name in enumerate(WORKLOADS):
+        ttft, tpot = (4 + index) / faster * rng.uniform(0.9, 1.1), 1.3 / faster * rng.uniform(0.97, 1.03)
+        output = 3100 * faster * rng.uniform(0.97, 1.03) / (1 + index / 4)
+        row = {"output_throughput": output, "request_throughput": 62.0 * faster}
+        for metric, mean in (("ttft", ttft), ("tpot", tpot), ("itl", tpot), ("e2el", ttft + 64 * tpot)):
+            steps = {"mean": 1, "median": 0.98, "std": 0.1, "min": 0.8, "max": 1.6, "p90": 1.2, "p99": 1.5}
+            row |= {f"{name}_{metric}_ms": mean * factor for name, factor in steps.items()}
+        workloads[name] = row
+    memory = {"model_weights_gib": 0.002, "kv_cache_gib": 1.0, "kv_cache_tokens": 524_288, "max_concurrency": 256}
+    return {"startup": startup, "memory": memory, "workloads": workloads}
+
+
+def raw_latencies(document: dict[str, Any], seed: int = 2) -> dict[str, dict[str, list[float]]]:
+    """Per-request end-to-end latencies around the document's means, in milliseconds."""
+    rng = random.Random(seed)
+    return {
+        mode: {
+            name: [row["mean_e2el_ms"] * rng.lognormvariate(0, 0.08) for _ in range(50)]
+            for name, row in found["workloads"].items()
+        }
+        for mode, found in document["data"]["modes"].items()
+    }
+
+
+def alignment(seed: int = 3) -> dict[str, Any]:
+    """Five prompts, a noise floor and two engines; one flipped token, one value missing."""
+    rng = random.Random(seed)
+    names = ("capital_of_france", "symbol_for_water", "def_hello", "capital_of_china", "arithmetic")
+    candidates = {}
+    for candidate in ("noise_floor", "vllm_eager", "vllm_compiled"):
+        prompts = [
+            {
+                "id": name,
+                "cosine_similarity": 1 - 10 ** rng.uniform(-6, -3.5),
+                "kl_divergence": 10 ** rng.uniform(-6, -2.6),
+                "top1_agreement": 0.0 if (name, candidate) == ("def_hello", "vllm_eager") else 1.0,
+            }
+            for name in names
+        ]
+        candidates[candidate] = {"prompts": prompts}
+    candidates["vllm_compiled"]["prompts"][4] |= {"kl_divergence": None, "kl_divergence_why": "synthetic gap"}
+    return {"data": {"reference": "transformers, CPU, fp32", "candidates": candidates}}
+
+
+def serving() -> dict[str, Any]:
+    """Five concurrency levels with a knee."""
+    rows = ((1, 410, 6.1, 7.9, 2.3), (2, 760, 7.0, 9.4, 2.5), (4, 1290, 9.2, 15, 2.9), (8, 1720, 16, 34, 4.1),
+            (16, 1810, 39, 92, 7.9))  # fmt: skip
+    keys = ("concurrency", "output_throughput", "mean_ttft_ms", "p99_ttft_ms", "mean_tpot_ms")
+    levels = [dict(zip(keys, row, strict=True)) | {"p99_tpot_ms": row[4] * 1.4} for row in rows]
+    return {"data": {"levels": levels}}
+
+
+def quality() -> dict[str, Any]:
+    """Four categories with every verdict."""
+    verdicts = {"general": "pppnf", "code": "pn", "summarisation": "p", "creative": "nnf"}
+    spelt = {"p": "pass", "n": "needs_review", "f": "fail"}
+    cases = [
+        {"id": f"{category}_{index}", "category": category, "verdict": spelt[letter], "prompt": "?", "output": "!"}
+        for category, letters in verdicts.items()
+        for index, letter in enumerate(letters)
+    ]
+    return {"data": {"cases": cases}}
+
+
+def display(value: Any) -> nbformat.NotebookNode:
+    """The output that a kernel would record for a display object of ours."""
+    data, metadata = value._repr_mimebundle_()
+    return nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+
+
+def notebook(title: str, *cells: Any) -> nbformat.NotebookNode:
+    """An executed notebook: strings are Markdown cells, `(source, *outputs)` code cells with what they showed."""
+    made = [nbformat.v4.new_markdown_cell(f"# {title}")]
+    for cell in cells:
+        if isinstance(cell, str):
+            made.append(nbformat.v4.new_markdown_cell(cell))
+            continue
+        source, *outputs = cell
+        shown = [o if isinstance(o, nbformat.NotebookNode) else display(o) for o in outputs]
+        made.append(nbformat.v4.new_code_cell(source, outputs=shown))
+    widgets = {"widgets": {"application/vnd.jupyter.widget-state+json": {}}}
+    return nbformat.v4.new_notebook(cells=made, metadata=widgets)

@@ -1,0 +1,183 @@
+"""Figures: valid, deterministic, legible in both themes, true to their documents and tolerant of gaps."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import looks
+import pytest
+from evalpress import figures
+from evalpress.figures import Figure, style
+from evalpress.figures.speed import speed_up
+from evalpress.figures.startup import phases
+from evalpress.figures.words import metric_words, missing_words
+
+SVG = "{http://www.w3.org/2000/svg}"
+MAKERS = {
+    "eager_vs_compiled": (figures.eager_vs_compiled, looks.benchmark),
+    "throughput_bars": (figures.throughput_bars, looks.benchmark),
+    "latency_distribution": (figures.latency_distribution, looks.benchmark),
+    "startup_phases": (figures.startup_phases, looks.benchmark),
+    "prompt_agreement": (figures.prompt_agreement, looks.alignment),
+    "throughput_latency": (figures.throughput_latency, looks.serving),
+    "category_bars": (figures.category_bars, looks.quality),
+}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def made(request) -> Figure:
+    draw, document = MAKERS[request.param]
+    return draw(document())
+
+
+def texts(figure: Figure) -> list[str]:
+    return ["".join(node.itertext()) for node in ET.fromstring(figure.svg).iter(f"{SVG}text")]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_figure_is_one_closed_drawing(made):
+    root = ET.fromstring(made.svg)
+    assert root.tag == f"{SVG}svg" and root.find(f"{SVG}title").text == made.alt
+    links = [value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")]
+    assert all(link.startswith("#") for link in links)
+    assert not [node for node in root.iter() if node.tag in (f"{SVG}script", f"{SVG}image", f"{SVG}foreignObject")]
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", made.svg)
+    identities = [node.get("id") for node in root.iter() if node.get("id")]
+    assert len(identities) == len(set(identities))
+
+
+def test_a_figure_has_words(made):
+    data, metadata = made._repr_mimebundle_()
+    assert data["image/svg+xml"] == made.svg and data["text/plain"] == made.alt
+    assert metadata["alt"] == metadata["evalpress"]["alt"] == made.alt and len(made.alt) > 40
+    assert metadata["caption"] == made.caption and len(made.caption) > 40
+    with pytest.raises(ValueError, match="alternative text"):
+        Figure(made.svg, " ", "caption")
+
+
+def test_every_colour_has_a_counterpart_in_the_dark(made):
+    drawn = set(re.findall(r"(?:fill|stroke)(?::\s*|=\")(#[0-9a-f]{6})", made.svg.split("</style>", 1)[1]))
+    assert drawn and drawn <= set(style._DARK), drawn - set(style._DARK)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_contrast_with_the_surface_in_both_themes(dark):
+    theme = style._DARK if dark else {colour: colour for colour in style._DARK}
+    surface = theme[style.SURFACE]
+    for colour in (style.INK, style.MUTED):
+        assert contrast(theme[colour], surface) >= 4.5
+    for colour in style.SERIES:
+        assert contrast(theme[colour], surface) >= 3
+
+
+def test_equal_documents_give_equal_bytes_in_another_process():
+    program = "import looks; from evalpress import figures; print(figures.startup_phases(looks.benchmark()).svg)"
+    search = f"import sys; sys.path[:0] = {[str(p) for p in sys.path]!r}; "
+    other = subprocess.run([sys.executable, "-c", search + program], capture_output=True, text=True, check=True)
+    assert other.stdout.rstrip("\n") == figures.startup_phases(looks.benchmark()).svg.rstrip("\n")
+
+
+def test_speed_ups_point_the_same_way_for_throughput_and_latency():
+    ratio = {"ratio": 2.0, "ci_low": 1.6, "ci_high": 2.5}
+    assert speed_up("output_throughput", ratio) == (2.0, 1.6, 2.5)
+    assert speed_up("mean_ttft_ms", ratio) == pytest.approx((0.5, 0.4, 0.625))
+    assert speed_up("goodput", ratio | {"better": "higher"}) == (2.0, 1.6, 2.5)
+    assert speed_up("mean_ttft_ms", ratio | {"ci_low": None, "ci_high": None}) == (0.5, None, None)
+    assert speed_up("mean_ttft_ms", {"ratio": None}) is None
+
+
+def test_ratios_and_intervals_stand_in_the_figure():
+    entry = {"ratio": 1.224, "ci_low": 1.201, "ci_high": 1.239}
+    document = {"data": {"comparison": {"decode_128": {"output_throughput": entry}}}}
+    assert {"decode 128", "output throughput", "1.22× (1.20–1.24)"} <= set(texts(figures.eager_vs_compiled(document)))
+
+
+def test_throughput_figures_stand_at_their_bars():
+    document = looks.benchmark()
+    document["data"]["modes"]["eager"]["workloads"]["decode"]["output_throughput"] = 1234.4
+    shown = figures.throughput_bars(document)
+    assert "1,234" in texts(shown) and "decode eager 1,234" in shown.alt
+
+
+def test_latencies_are_drawn_from_the_requests_where_they_are_given():
+    document = looks.benchmark()
+    requests = [float(v) for v in range(1, 100)]
+    raw = {mode: dict.fromkeys(looks.WORKLOADS, requests) for mode in ("eager", "compiled")}
+    assert "decode compiled 50 ms" in figures.latency_distribution(document, raw).alt
+    many = {"eager": {"decode": [float(v) for v in range(10_001)]}}
+    assert "decode eager 5,000 ms" in figures.latency_distribution(document, many).alt
+
+
+def test_start_up_phases_keep_their_order_and_sum():
+    startup = looks.benchmark()["data"]["modes"]["compiled"]["startup"] | {"warm_up_s": 0.5}
+    names = [name for name, _, _ in phases(startup)]
+    assert names == ["import", "load weights", "compile", "capture graphs", "KV cache", "warm up", "unaccounted"]
+    shown = figures.startup_phases(looks.benchmark())
+    assert "compiled, empty compile cache: 26.1 s" in texts(shown)
+    assert "capture graphs (eager)" in shown.caption and "captures no graphs" in shown.caption
+
+
+def test_flips_are_counted_in_words():
+    shown = figures.prompt_agreement(looks.alignment())
+    assert "vllm eager: same top token in 4 of 5 prompts" in shown.alt
+    assert "arithmetic (vllm compiled): synthetic gap" in shown.caption
+
+
+def test_verdicts_are_counted():
+    shown = figures.category_bars(looks.quality())
+    assert "general 3 of 5 passed" in shown.alt and "creative 0 of 3 passed" in shown.alt
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_empty_document_gives_an_empty_figure_that_says_so(name):
+    draw, _ = MAKERS[name]
+    assert draw({"data": {}}).alt
+
+
+def without_numbers(value):
+    """The document with every number null and a reason beside it."""
+    if isinstance(value, list):
+        return [without_numbers(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = {key: without_numbers(item) for key, item in value.items()}
+    numbers = [k for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)]
+    return out | dict.fromkeys(numbers) | {f"{key}_why": "no device" for key in numbers}
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "category_bars"])
+def test_null_values_are_named_in_the_caption_and_not_drawn_as_zero(name):
+    draw, document = MAKERS[name]
+    shown = draw(without_numbers(copy.deepcopy(document())))
+    assert "Not drawn:" in shown.caption
+    if name != "latency_distribution":
+        assert "no device" in shown.caption
+
+
+def test_names_are_letters_and_not_formulas():
+    entry = {"ratio": 1.2, "ci_low": 1.1, "ci_high": 1.3}
+    document = {"data": {"comparison": {"a$b$ <i>&": {"output_throughput": entry}}}}
+    assert "a$b$ <i>&" in texts(figures.eager_vs_compiled(document))
+
+
+def test_words_for_keys():
+    assert metric_words("p99_ttft_ms") == "time to first token, p99"
+    assert metric_words("mean_e2el_ms") == "end-to-end latency"
+    assert metric_words("goodput") == "goodput"
+    assert missing_words([]) == ""
+    assert missing_words([("a", "x"), ("b", "x"), ("c", None)]) == " Not drawn: a and b: x; c: not measured."
