@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from evalpress import results, runbook
 from evalpress.engine.loader import arguments
+from evalpress.params.load import available_sets, load
 from evalpress.params.schema import EngineParams, ModelParams, Params, PlatformParams, ServingParams
 from evalpress.paths import ROOT
 from evalpress.runbook import settings, variables
@@ -121,6 +122,26 @@ def test_the_run_book_is_a_valid_result_and_names_no_folder_of_this_machine(back
             assert command["text"] == runbook.shell(command["argv"], command["env"])
     assert commands["serve"]["argv"] == runbook.serve_argv(params, params.serving.mode)
     assert commands["fast_start"]["argv"] == runbook.serve_argv(params, "eager")
+
+
+@pytest.mark.parametrize("name", available_sets())
+def test_every_set_of_the_project_has_a_run_book(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalpress.model.resolve", lambda params: ROOT / "models" / "qwen2-0.5b-shape")
+    params = load(name)
+    built = runbook.build(params)
+    commands = {command["id"]: command for command in built["commands"]}
+    assert params.model.path in commands["offline"]["text"]
+    assert params.model.path in commands["serve"]["argv"]
+    skipped = "serving" in params.skip
+    assert (commands["serve"]["runs_in"] is None) == skipped
+    assert not skipped or params.skip["serving"] in commands["serve"]["runs_in_why"]
+
+
+def test_a_server_that_already_runs_is_asked_and_not_started() -> None:
+    params = _demo().model_copy(update={"serving": ServingParams(base_url="http://node7:8000")})
+    commands = {command["id"]: command for command in runbook.build(params)["commands"]}
+    assert (commands["serve"]["runs_in"], commands["curl"]["runs_in"]) == (None, "serving")
+    assert "http://node7:8000/v1/completions" in commands["curl"]["argv"]
 
 
 def test_a_setting_of_the_set_is_shown_as_in_force() -> None:

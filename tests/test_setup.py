@@ -15,7 +15,7 @@ from evalpress.sections import by_name
 
 
 def _measure(folder: Path, monkeypatch: pytest.MonkeyPatch, supported: list[str]) -> dict[str, Any]:
-    monkeypatch.setattr("evalpress.engine.supported_architectures", lambda: supported)
+    monkeypatch.setattr("evalpress.engine.supported_architectures", lambda params: supported)
     params = Params(
         set="x",
         title="x",
@@ -35,6 +35,7 @@ def test_the_section_is_whole_and_valid(tmp_path: Path, monkeypatch: pytest.Monk
     assert stored["environment"]["versions"]["vllm"]
     assert {row["status"] for row in stored["version_check"]} == {"ok"}
     assert [command["id"] for command in stored["runbook"]["commands"]][:2] == ["offline", "serve"]
+    assert [item["id"] for item in stored["not_run"]] == ["two_devices", "fast_start"]
     assert str(ROOT) not in json.dumps(stored)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from evalpress import engine, model, platforms, runbook, versions
@@ -20,15 +21,17 @@ def measure(job: Job) -> dict[str, Any]:
         UserError: the model is nowhere, its files are broken, or this host is not the set's platform.
     """
     params = job.params
+    step("importing vLLM")
+    registered = engine.supported_architectures(params)
     step("reading the model's configuration and weights")
     described = model.describe(params)
     step("asking the host")
     host = platforms.probe(params.platform.backend)
     found = versions.installed_versions()
-    step("asking vLLM which architectures it has registered")
+    book = runbook.build(params)
     return {
         "model": described,
-        "adaptation": _adaptation(params),
+        "adaptation": _adaptation(params, registered),
         "environment": {
             "versions": found,
             **{key: host[key] for key in ("backend", "device", "host")},
@@ -36,14 +39,15 @@ def measure(job: Job) -> dict[str, Any]:
         },
         "version_check": versions.check(found, params.platform.backend),
         "preloaded": host["preloaded"],
-        "runbook": runbook.build(params),
+        "runbook": book,
+        "not_run": [{"id": c["id"], "why": c["runs_in_why"]} for c in book["commands"] if c["runs_in"] is None],
     }
 
 
-def _adaptation(params: Params) -> dict[str, Any]:
+def _adaptation(params: Params, registered: Sequence[str]) -> dict[str, Any]:
     return model.adaptation(
         model.resolve(params),
-        engine.supported_architectures(),
+        registered,
         _PLATFORM_PLUGIN.get(params.platform.backend),
         model.plugins(),
     )

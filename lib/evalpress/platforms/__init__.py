@@ -109,9 +109,7 @@ def _driver_rows(platform: Platform) -> dict[str, Any]:
     cann = ascend.cann_version() if on_npu else None
     rows: dict[str, Any] = {"driver_version": driver, "cann_version": cann}
     if driver is None:
-        rows["driver_version_why"] = (
-            "the driver's tool did not tell" if platform.devices else "a CPU has no driver"
-        )
+        rows["driver_version_why"] = "the driver's tool did not tell" if platform.devices else "a CPU has no driver"
     if cann is None:
         rows["cann_version_why"] = "no toolkit found" if on_npu else "CANN belongs to Ascend NPUs"
     return rows
