@@ -13,7 +13,7 @@ from evalpress.quality.sandbox import Limits, Sandbox
 
 _NAMESPACES = ("net", "pid", "mnt", "ipc", "uts")
 _PROGRAM = r"""
-import json, os, socket, sys
+import json, os, socket, sys, tempfile
 wanted = json.loads(sys.stdin.read())
 held = {}
 
@@ -28,14 +28,9 @@ def connect():
     with socket.create_connection(("127.0.0.1", wanted["port"]), timeout=1):
         pass
 
-def write_outside():
-    for folder in ("/", "/usr", os.path.dirname(wanted["file"])):
-        try:
-            with open(os.path.join(folder, "evalpress-probe"), "w"):
-                return
-        except OSError:
-            pass
-    raise OSError
+def write_beside_the_file():
+    with open(wanted["file"] + ".new", "w"):
+        pass
 
 def many_processes():
     children = []
@@ -55,15 +50,16 @@ def many_processes():
 pipe = os.pipe()
 attempt("network", connect)
 attempt("outside file read", lambda: open(wanted["file"]).close())
-attempt("write outside the scratch folder", write_outside)
+attempt("outside file written", write_beside_the_file)
+for path in ("/", "/usr"):
+    held[path + " read-only"] = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 attempt("memory limit", lambda: bytearray(2 * wanted["memory_mib"] << 20))
 attempt("process limit", many_processes)
 for name, link in wanted["namespaces"].items():
     held[name + " namespace"] = os.readlink("/proc/self/ns/" + name) != link
 held["not root"] = os.getuid() != 0
-held["scratch folder"] = False
-with open("probe", "w") as file:
-    held["scratch folder"] = file.write("x") == 1
+with tempfile.TemporaryFile() as file:
+    held["scratch folder"] = file.write(b"x") == 1
 sys.stdout.write(wanted["nonce"] + json.dumps(held))
 """
 
@@ -97,7 +93,7 @@ def failures(sandbox: Sandbox) -> tuple[str, ...]:
         if not text.startswith(nonce):
             return (f"does not start ({_last_line(outcome.stderr)})",)
         held: dict[str, bool] = json.loads(text[len(nonce) :])
-        held["no file left outside"] = list(Path(folder).iterdir()) == [outside]
+        held["nothing changed outside"] = list(Path(folder).iterdir()) == [outside]
         return tuple(name for name, holds in held.items() if not holds)
 
 
