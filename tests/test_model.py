@@ -15,7 +15,7 @@ from evalpress.model import config, weights
 from evalpress.model.facts import Facts, architecture_sizes, read
 from evalpress.params.schema import EngineParams, ModelParams, Params, PlatformParams
 from evalpress.paths import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from torch.utils.flop_counter import FlopCounterMode
@@ -145,6 +145,7 @@ def test_a_tied_copy_and_old_buffers_are_not_counted(tmp_path: Path) -> None:
     assert found.parameters == built.num_parameters()
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_refused_in_one_line(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("bytes") / "model.safetensors"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from evalpress import results, runbook
 from evalpress.engine.loader import arguments
@@ -82,6 +83,7 @@ def test_two_devices_differ_in_tensor_parallelism_only() -> None:
     assert re.fullmatch(r"[\d-]+\|[\d-]+", runbook.env(runbook.two_devices(_demo()))["VLLM_CPU_OMP_THREADS_BIND"])
 
 
+@hypothesis.settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=6))
 def test_a_real_shell_reads_the_printed_command_back(words: list[str]) -> None:
     argv = ["printf", r"%s\0", *words]

@@ -64,9 +64,7 @@ def test_the_cards_torch_is_not_what_ran() -> None:
         ("python", "3.12.1", "fail"),
     ],
 )
-def test_a_point_release_warns_and_a_minor_version_fails(
-    component: str, found: str | None, status: str
-) -> None:
+def test_a_point_release_warns_and_a_minor_version_fails(component: str, found: str | None, status: str) -> None:
     assert _status({**CARDS_RELEASE, component: found})[component] == status
 
 
