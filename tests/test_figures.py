@@ -134,7 +134,7 @@ def test_start_up_phases_keep_their_order_and_sum():
 
 def test_flips_are_counted_in_words():
     shown = figures.prompt_agreement(looks.alignment())
-    assert "vllm eager: same top token in 4 of 5 prompts" in shown.alt
+    assert "vllm eager: same top token throughout 4 of 5 texts" in shown.alt
     assert "arithmetic (vllm compiled): synthetic gap" in shown.caption
 
 

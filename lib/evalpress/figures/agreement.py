@@ -24,15 +24,17 @@ _VERDICTS = {
 
 
 def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gate: float = 0.005) -> Figure:
-    """Per prompt and candidate: how far the logits are from the reference's, and is the top token the same.
+    """Per text and leg: how far the logits are from the reference's, and is the top token always the same.
 
     Args:
-        document: the alignment's results; reads `candidates.<name>.prompts[]`.
+        document: the alignment's results; reads `prompts[]` of `noise_floor` and of each of `candidates`.
         cosine_gate: least cosine similarity that the gate allows.
         kl_gate: greatest mean KL divergence in nats that the gate allows.
     """
-    candidates = data_of(document).get("candidates") or {}
-    named = {name: _by_name(candidate) for name, candidate in candidates.items()}
+    data = data_of(document)
+    floor = {"noise_floor": data["noise_floor"]} if isinstance(data.get("noise_floor"), dict) else {}
+    legs = floor | (data.get("candidates") or {})
+    named = {name: _by_name(leg) for name, leg in legs.items()}
     ids = list(dict.fromkeys(prompt for prompts in named.values() for prompt in prompts))
     missing: list[Missing] = []
     with canvas(1.15 + 0.3 * max(len(ids), 2), 1, 2, sharey=True) as (figure, (left, right)):
@@ -57,10 +59,11 @@ def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gat
         style.name_rows(left, ids)
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=4)
         caption = (
-            "Distance of each candidate's logits from the reference's, per prompt, on logarithmic axes: "
-            "further left is closer. Dashed: what the gate allows. Hollow: another token is most probable."
+            "Distance of the logits from the reference's, per text over its compared positions, on logarithmic "
+            "axes: further left is closer. Dashed: what the gate allows. Hollow: at some position another token "
+            "is most probable."
         )
-        return finish(figure, _agreement_words(candidates), caption + missing_words(missing))
+        return finish(figure, _agreement_words(named), caption + missing_words(missing))
 
 
 def _by_name(candidate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -85,15 +88,15 @@ def _difference_axes(axes: Axes, label: str, gate: float) -> None:
     axes.set_xlabel(label)
 
 
-def _agreement_words(candidates: Mapping[str, Any]) -> str:
+def _agreement_words(named: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     said = []
-    for name, candidate in candidates.items():
-        prompts = candidate.get("prompts") or []
+    for name, by_id in named.items():
+        prompts = by_id.values()
         cosines = [p["cosine_similarity"] for p in prompts if p.get("cosine_similarity") is not None]
         same = sum(p.get("top1_agreement") == 1 for p in prompts)
         lowest = f"lowest cosine {min(cosines):.6f}" if cosines else "no cosine measured"
-        said.append(f"{words(name)}: same top token in {same} of {len(prompts)} prompts, {lowest}")
-    return f"Agreement with the reference per prompt. {'; '.join(said) or 'Nothing measured'}."
+        said.append(f"{words(name)}: same top token throughout {same} of {len(prompts)} texts, {lowest}")
+    return f"Agreement with the reference per text. {'; '.join(said) or 'Nothing measured'}."
 
 
 def category_bars(document: dict[str, Any]) -> Figure:

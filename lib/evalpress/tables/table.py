@@ -40,7 +40,7 @@ class Table:
 
     Args:
         caption: what the table shows, in a phrase: plain text.
-        columns: heads; a plain string is a column without a unit.
+        columns: heads; a plain string is a column without a unit, an empty one a column without a head.
         rows: one cell per column; the first cell of a row names it unless `row_heads` is False.
         note: a line under the table.
         warning: why the figures must not be relied upon, printed above them.
@@ -96,7 +96,7 @@ class Table:
         heads, notes = self.heads, _Footnotes(_mark_html)
         classes = [_classes(column) for column in heads]
         head = "".join(
-            f'<th scope="col"{css}>{t.escape_html(column.head)}</th>'
+            f'<th scope="col"{css}>{t.escape_html(column.head)}</th>' if column.head else "<td></td>"
             for column, css in zip(heads, classes, strict=True)
         )
         body = []
