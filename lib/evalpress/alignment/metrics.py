@@ -253,3 +253,20 @@ def flips(rows: Rows, noise: Rows) -> list[Flip]:
 def _same_positions(rows: Rows, noise: Rows) -> None:
     if not np.array_equal(rows["position"], noise["position"]):
         raise ValueError("noise floor: found other positions than the candidate's, allowed the same")
+
+
+def to_columns(rows: Rows) -> dict[str, list[Any]]:
+    """The records as JSON columns, undefined values as null."""
+    columns = {}
+    for key in ROW.names or ():
+        values = rows[key].tolist()
+        columns[key] = [None if value != value else value for value in values] if rows[key].ndim == 1 else values
+    return columns
+
+
+def from_columns(columns: dict[str, list[Any]]) -> Rows:
+    """The records that `to_columns` wrote."""
+    rows = np.zeros(len(columns["position"]), ROW)
+    for key in ROW.names or ():
+        rows[key] = np.array([np.nan if value is None else value for value in columns[key]])
+    return rows

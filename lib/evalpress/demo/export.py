@@ -86,6 +86,7 @@ def write_model(folder: Path, model: Qwen2ForCausalLM, tokenizer: Tokenizer) -> 
         if name != "lm_head.weight"
     }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # safetensors makes files that only their owner can read
     _write_json(folder / "config.json", model_config(model.config))
     ends = {"eos_token_id": END_ID, "pad_token_id": END_ID}
     _write_json(folder / "generation_config.json", {"do_sample": False, **ends})

@@ -19,7 +19,7 @@ from evalpress.results import write_json
 from evalpress.run import aside, lock, parameters, plan, staleness
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import row, say
-from evalpress.sections import SECTIONS, SUMMARY, Section
+from evalpress.sections import SECTIONS, SUMMARY, Section, by_name
 
 DONE, FAILED, NOTHING_RUN = 0, 1, 2
 
@@ -163,12 +163,13 @@ class _Run:
     def _render(self) -> bool:
         """Render unless the report there was made from exactly this; returns whether it did."""
         folder, title = self.asked.folder, self.asked.params.title
-        digest = staleness.render_digest(folder, title, self.failures, self.skipped)
+        failures, skipped = _by_notebook(self.failures), _by_notebook(self.skipped)
+        digest = staleness.render_digest(folder, title, failures, skipped)
         if staleness.is_rendered(folder, digest):
             return False
         from evalpress import report as report_room
 
-        report_room.render(folder, title, failures=self.failures, skipped=self.skipped)
+        report_room.render(folder, title, failures=failures, skipped=skipped)
         staleness.set_rendered(folder, digest)
         return True
 
@@ -178,6 +179,10 @@ class _Run:
         state = "" if worked else " is up to date"
         say(f"{shown(self.asked.folder / 'report.html')}{state} · verdict {verdict}")
         return FAILED if self.failures or verdict not in ("pass", "warn") else DONE
+
+
+def _by_notebook(reasons: dict[str, str]) -> dict[str, str]:
+    return {by_name(section).notebook: why for section, why in reasons.items()}
 
 
 def _read_json(path: Path) -> Any:
