@@ -1,0 +1,58 @@
+# One command makes the report. `make help` lists the rest.
+SET     ?= demo
+BACKEND ?= cpu
+PYTHON  ?= python3
+VENV    ?= .venv
+ARGS    ?=
+
+# VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM.
+PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
+ONE_SET := $(filter command% environment%,$(origin SET))
+
+.DEFAULT_GOAL := help
+.PHONY: help report test test-fast lab render publish clean lint lock demo-model env
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@echo "make <target> [SET=$(SET)] [BACKEND=cpu|cuda|ascend] [PYTHON=$(PYTHON)] [VENV=$(VENV)] [ARGS=...]"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  %-12s %s\n' "$$name" "$$text"; done
+
+report: env ## measure what is stale, write reports/SET/report.html (ARGS=--force measures everything)
+	@$(PY) -m evalpress report --set '$(SET)' $(ARGS)
+
+render: env ## render again from the results that are there, without an engine
+	@$(PY) -m evalpress render --set '$(SET)' $(ARGS)
+
+publish: env ## copy a finished report to reports/published/SET and rebuild the index there
+	@$(PY) -m evalpress publish --set '$(SET)' $(ARGS)
+
+test: env ## all tests
+	@$(PY) -m pytest $(ARGS)
+
+test-fast: env ## the tests that load no engine
+	@$(PY) -m pytest -m 'not slow' $(ARGS)
+
+lab: env ## JupyterLab in notebooks/, with this environment's kernel
+	@$(PY) -m jupyterlab --notebook-dir=notebooks $(ARGS)
+
+lint: env ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+demo-model: env ## train the demo model again from its recipe into models/demo
+	@$(PY) -m evalpress.demo $(ARGS)
+
+clean: ## remove generated reports (with SET=..., that one); published ones stay
+	@PYTHONPATH=lib $(PYTHON) -m evalpress clean $(if $(ONE_SET),--set '$(SET)')
+
+lock: ## resolve requirements/*.in anew into hash-pinned locks (needs the network)
+	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
+	@cd requirements && ../.cache/lock/bin/uv pip compile cpu.in --generate-hashes --excludes excludes.txt \
+		--universal --python-version 3.11 --no-header --output-file cpu.txt
+
+env:
+	@command -v $(PYTHON) > /dev/null || { echo "set-up: $(PYTHON) not found; name a Python 3.11 or newer, PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+		"set-up: Python 3.11 or newer is needed, $(PYTHON) is %d.%d; name another, PYTHON=..." % v[:2])'
+	@$(PYTHON) scripts/setup_env.py --venv '$(VENV)' --backend '$(BACKEND)'

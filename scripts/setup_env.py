@@ -1,0 +1,244 @@
+"""Prepare the Python environment: a locked virtual environment, or only what an existing interpreter lacks.
+
+Run by make with the system's Python, before anything is installed, so it uses the standard library only. A
+second run does nothing, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "requirements"
+LOG = ROOT / ".cache" / "setup.log"
+STAMP = "evalpress-setup.txt"
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+FREE_GIB = 6
+TAIL_LINES = 15
+# In an environment that is not ours, these stay whatever they are, even where a notebook tool would want another.
+KEPT = {"numpy", "transformers", "safetensors", "pydantic", "pyyaml", "requests", "psutil"}
+
+
+class SetupError(Exception):
+    """One line that says what is missing and what to do."""
+
+
+def main() -> int:
+    """Set up what is missing; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Prepare the environment of this project.")
+    parser.add_argument("--venv", default=".venv", help="folder of the environment; empty: use this interpreter")
+    parser.add_argument("--backend", default="cpu", choices=("cpu", "cuda", "ascend"))
+    arguments = parser.parse_args()
+    try:
+        if arguments.venv.strip():
+            _locked(ROOT / arguments.venv.strip(), arguments.backend)
+        else:
+            _existing(arguments.backend)
+    except SetupError as error:
+        print(f"set-up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("set-up: stopped; the next make goes on with it", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _locked(venv: Path, backend: str) -> None:
+    """A virtual environment with the locked requirements of `backend`."""
+    lock, torch = REQUIREMENTS / (f"{backend}.txt"), REQUIREMENTS / (f"torch-{backend}.txt")
+    if not lock.is_file():
+        raise SetupError(f"BACKEND={backend}: no locked requirements ({lock.relative_to(ROOT)} is missing)")
+    state = _digest([lock, torch, ROOT / "pyproject.toml", Path(__file__)], str(venv))
+    if _is_stamped(venv, state):
+        return
+    problems = _missing_prerequisites(venv, backend)
+    if problems:
+        raise SetupError("\nset-up: ".join(problems))
+    python = _python(venv)
+    steps = Steps(4 if torch.is_file() else 3)
+    if not _works(python):
+        steps.run(f"virtual environment in {venv.name}", [sys.executable, "-m", "venv", "--clear", str(venv)])
+    else:
+        steps.skip(f"virtual environment in {venv.name}")
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    steps.run(f"locked packages of {lock.name}", [*pip, "--require-hashes", "-r", str(lock)])
+    if torch.is_file():
+        _install_torch(steps, pip, torch)
+    steps.run("this suite", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
+    (venv / STAMP).write_text(state, encoding="utf-8")
+
+
+def _missing_prerequisites(venv: Path, backend: str) -> list[str]:
+    """One line for each thing that the set-up or the first report would stumble over."""
+    found = []
+    if importlib.util.find_spec("ensurepip") is None:
+        found.append("Python's venv module is incomplete (Debian, Ubuntu: apt install python3-venv)")
+    compiler = (os.environ.get("CXX") or "g++").split()[0]
+    if backend == "cpu" and not shutil.which(compiler):
+        found.append(
+            f"a C++ compiler is needed by the compiled mode, {compiler} not found: install g++ or name one in CXX"
+        )
+    if backend == "cpu" and not Path(sysconfig.get_paths()["include"], "Python.h").is_file():
+        found.append("Python's headers are needed by the compiled mode (Debian, Ubuntu: apt install python3-dev)")
+    free = shutil.disk_usage(next(p for p in (venv, *venv.parents) if p.is_dir())).free / 2**30
+    if free < FREE_GIB and not venv.is_dir():
+        found.append(f"{FREE_GIB} GiB of free disk space are needed in {venv.parent}, found {free:.1f}")
+    if venv.is_dir() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").is_file():
+        found.append(f"{venv} is a folder but no virtual environment: name another, VENV=…")
+    return found
+
+
+def _install_torch(steps: Steps, pip: list[str], torch: Path) -> None:
+    """From wherever pip is configured to look, else from PyTorch's own index: given to this step alone, since
+    pip asks an index that does not answer again and again, for every package."""
+    wanted = re.search(r"^torch==\S+", torch.read_text(encoding="utf-8"), re.MULTILINE)
+    assert wanted is not None
+    name = wanted.group()
+    hashed = sys.version_info[:2] == (3, 11) and sys.platform == "linux" and platform.machine() == "x86_64"
+    what = ["--require-hashes", "-r", str(torch)] if hashed else [name]
+    if not hashed:
+        print(f"  note: {name} is pinned by version only, its hash is known for Python 3.11 on Linux x86-64")
+    if not steps.run(name, [*pip, "--retries", "1", *what], may_fail=True):
+        steps.again()
+        steps.run(name + " from PyTorch's index", [*pip, "--retries", "1", "--index-url", TORCH_INDEX, *what])
+
+
+def _existing(backend: str) -> None:
+    """The suite and the notebook tools that are missing, into this interpreter's environment, nothing else."""
+    wanted = [REQUIREMENTS / "suite.in", REQUIREMENTS / "dev.in"]
+    state = _digest([*wanted, ROOT / "pyproject.toml", Path(__file__)], sys.prefix)
+    stamp = ROOT / ".cache" / (f"setup-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]}.txt")
+    installed = {_normal(d.metadata["Name"]): d.version for d in importlib.metadata.distributions()}
+    if "evalpress" in installed and stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
+        return
+    constraints = ROOT / ".cache" / "constraints.txt"
+    constraints.parent.mkdir(exist_ok=True)
+    constraints.write_text(constrained(installed, wanted), encoding="utf-8")
+    steps = Steps(2)
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    files = [argument for path in wanted for argument in ("-r", str(path))]
+    steps.run("notebook tools that are missing", [*pip, "-c", str(constraints), *files])
+    modern = int(installed.get("setuptools", "0").split(".")[0]) >= 71  # builds wheels without the package `wheel`
+    isolation = ["--no-build-isolation"] if modern else []
+    steps.run("this suite", [*pip, "--no-deps", *isolation, "--editable", str(ROOT)])
+    stamp.write_text(state, encoding="utf-8")
+
+
+def constrained(installed: dict[str, str], wanted: list[Path]) -> str:
+    """A constraints file that holds every installed package where it is, the suite's own tools apart.
+
+    torch, torch-npu, vLLM and all that they need cannot be replaced then: pip stops instead.
+    """
+    lines = [line for path in wanted for line in path.read_text(encoding="utf-8").splitlines()]
+    tools = {_normal(re.split(r"[<>=!~; \[]", line)[0]) for line in lines if line and not line.startswith(("#", "-"))}
+    free = (tools - KEPT) | {"evalpress", "pip"}
+    version = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[A-Za-z0-9.]+)?")
+    kept = sorted(name for name, number in installed.items() if name not in free and version.fullmatch(number))
+    return "".join(f"{name}=={installed[name]}\n" for name in kept)
+
+
+class Steps:
+    """Numbered steps, one line each with the time they took; what they print goes to the log."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._number = count, 0
+        LOG.parent.mkdir(exist_ok=True)
+        LOG.write_text("", encoding="utf-8")
+
+    def again(self) -> None:
+        """The next step replaces the one before."""
+        self._number -= 1
+
+    def skip(self, what: str) -> None:
+        """A step whose work is already done."""
+        self._number += 1
+        self._say(what, "there")
+
+    def run(self, what: str, command: list[str], may_fail: bool = False) -> bool:
+        """Run a command; returns whether it succeeded.
+
+        Raises:
+            SetupError: it failed and may not; the end of its output was printed.
+        """
+        self._number += 1
+        start = time.monotonic()
+        with LOG.open("ab") as log:
+            log.write(b"$ " + " ".join(command).encode() + b"\n")
+            log.flush()
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            try:
+                self._await(process, what, start)
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        outcome = "" if process.returncode == 0 else "  not found" if may_fail else "  failed"
+        self._say(what, _clock(start) + outcome)
+        if process.returncode != 0 and not may_fail:
+            tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+            print("\n".join("    " + line for line in tail), file=sys.stderr)
+            raise SetupError(f"{what} failed; all of its output: {LOG.relative_to(ROOT)}")
+        return process.returncode == 0
+
+    def _await(self, process: subprocess.Popen[bytes], what: str, start: float) -> None:
+        while True:
+            try:
+                process.wait(1)
+                return
+            except subprocess.TimeoutExpired:
+                if sys.stdout.isatty():
+                    self._say(what, _clock(start), end="")
+
+    def _say(self, what: str, state: str, end: str = "\n") -> None:
+        begin = "\r\x1b[2K" if sys.stdout.isatty() else ""
+        print(f"{begin}  set-up {self._number}/{self._count}  {what:<44} {state}", end=end, flush=True)
+
+
+def _python(venv: Path) -> Path:
+    return venv / "bin" / "python"
+
+
+def _works(python: Path) -> bool:
+    """Whether the interpreter there is of this version and has pip: an interrupted set-up may have left less."""
+    code = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    try:
+        return subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _is_stamped(venv: Path, state: str) -> bool:
+    stamp = venv / STAMP
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == state and _python(venv).exists()
+
+
+def _digest(files: list[Path], place: str) -> str:
+    found = hashlib.sha256((f"{place} {sys.version_info[:2]}").encode())
+    for path in files:
+        found.update(path.read_bytes() if path.is_file() else b"")
+    return found.hexdigest()
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _clock(start: float) -> str:
+    minutes, seconds = divmod(int(time.monotonic() - start), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
