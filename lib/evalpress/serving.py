@@ -113,9 +113,14 @@ def _curl(params: Params, base_url: str, served: str) -> dict[str, Any]:
     return found | {
         "output": choice["text"],
         "finish_reason": choice["finish_reason"],
-        "usage": body["usage"],
+        "usage": _counts(body["usage"]),
         "ok": True,
     }
+
+
+def _counts(usage: dict[str, Any]) -> dict[str, int]:
+    """The token counts of an answer's `usage`; its optional details are often null."""
+    return {key: value for key, value in usage.items() if isinstance(value, int)}
 
 
 def _stream(base_url: str, served: str, params: Params) -> dict[str, Any]:
