@@ -111,7 +111,7 @@ def test_throughput_figures_stand_at_their_bars():
     document = looks.benchmark()
     document["data"]["modes"]["eager"]["workloads"]["decode"]["output_throughput"] = 1234.4
     shown = figures.throughput_bars(document)
-    assert "1,234" in texts(shown) and "decode eager 1,234" in shown.alt
+    assert "1,234 tok/s" in texts(shown) and "decode eager 1,234" in shown.alt
 
 
 def test_latencies_are_drawn_from_the_requests_where_they_are_given():
@@ -125,8 +125,9 @@ def test_latencies_are_drawn_from_the_requests_where_they_are_given():
 
 def test_start_up_phases_keep_their_order_and_sum():
     startup = looks.benchmark()["data"]["modes"]["compiled"]["startup"] | {"warm_up_s": 0.5}
-    names = [name for name, _, _ in phases(startup)]
-    assert names == ["import", "load weights", "compile", "capture graphs", "KV cache", "warm up", "unaccounted"]
+    names = [name for name, _, _ in phases({"config_s": 0.2} | startup)]
+    assert names[:3] == ["configuration", "import", "load weights"]
+    assert names[3:] == ["compile", "capture graphs", "KV cache", "warm up", "unaccounted"]
     shown = figures.startup_phases(looks.benchmark())
     assert "compiled, empty compile cache: 26.1 s" in texts(shown)
     assert "capture graphs (eager)" in shown.caption and "captures no graphs" in shown.caption

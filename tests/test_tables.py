@@ -77,18 +77,20 @@ def read_table(markdown: str) -> list[list[str]]:
     ("value", "unit", "shown"),
     [
         (5254.1, "tok/s", "5,254 tok/s"),
-        (0.0194, "", "0.01940"),
-        (15.0, "ms", "15.00 ms"),
+        (0.0194, "", "0.0194"),
+        (0.01940123, "", "0.01940"),
+        (15.0, "ms", "15.0 ms"),
+        (15.04999, "ms", "15.05 ms"),
         (1.23e-5, "s", "1.23e-05 s"),
         (0.0, "ms", "0 ms"),
         (4_437_760, "tokens", "4,437,760 tokens"),
         (0.8, "share", "80.0 %"),
         (0.9994, "cosine", "0.999400"),
         (1.2345, "ratio", "1.23×"),
-        (0.00123, "ratio", "0.001230×"),
+        (0.00123, "ratio", "0.00123×"),
         (None, "ms", "n/a"),
         (True, "", "yes"),
-        (-12.5, "ms", "-12.50 ms"),
+        (-12.5, "ms", "-12.5 ms"),
         (float("inf"), "s", "infinite s"),
     ],
 )
@@ -203,8 +205,23 @@ def test_a_table_says_what_it_shows():
     assert [node.text for node in dom.findall(".//thead//th")] == ["mode", "TTFT (ms)", "ratio", "state"]
     assert [node.get("class") for node in dom.findall(".//tbody/tr[1]/td")] == ["num", "num", None]
     read = read_table(table.markdown())
-    assert read[1:] == [["eager", "25.80", "1.00×", "✓ pass"], ["compiled", "15.00", "0.58×", "? needs review"]]
+    assert read[1:] == [["eager", "25.8", "1.00×", "✓ pass"], ["compiled", "15.0", "0.58×", "? needs review"]]
     assert "quality failed" in table.markdown() and "quality failed" in "".join(dom.itertext())
+
+
+def test_rows_of_one_name_are_a_group_in_html_and_stay_whole_in_markdown():
+    rows = [("decode", "TTFT", 1), ("decode", "TPOT", 2), ("prefill", "TTFT", 3), ("decode", "E2EL", 4)]
+    table = Table("Groups", ("workload", "metric", "x"), rows)
+    dom = fragment(table.html())
+    heads = dom.findall(".//tbody//th")
+    assert [(head.text, head.get("scope"), head.get("rowspan")) for head in heads] == [
+        ("decode", "rowgroup", "2"),
+        ("prefill", "row", None),
+        ("decode", "row", None),
+    ]
+    assert [len(body.findall("tr")) for body in dom.findall(".//tbody")] == [2, 1, 1]
+    assert [len(row.findall("td")) for row in dom.findall(".//tbody/tr")] == [2, 2, 2, 2]
+    assert [row[0] for row in read_table(table.markdown())[1:]] == ["decode", "decode", "prefill", "decode"]
 
 
 def test_a_missing_value_gives_its_reason_once():

@@ -14,10 +14,10 @@ from evalpress.figures.words import data_of, missing_words, short, words
 Phase = tuple[str, float | None, str | None]
 """Name, seconds (None where not measured) and the reason for None."""
 
-_FIRST = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "kv_cache_s")
 _REST = "unaccounted"
 _NAMES = {
     "import_s": "import",
+    "config_s": "configuration",
     "load_weights_s": "load weights",
     "compile_s": "compile",
     "graph_capture_s": "capture graphs",
@@ -27,10 +27,9 @@ _NAMES = {
 
 
 def phases(startup: Mapping[str, Any]) -> list[Phase]:
-    """The phases of one start in order; the unaccounted rest comes last."""
+    """The phases of one start in the order of its record; the unaccounted rest comes last."""
     timed = [k for k in startup if k.endswith("_s") and k not in ("total_s", "unaccounted_s")]
-    ordered = [k for k in _FIRST if k in timed] + [k for k in timed if k not in _FIRST]
-    keys = [*ordered, *(["unaccounted_s"] if "unaccounted_s" in startup else [])]
+    keys = [*timed, *(["unaccounted_s"] if "unaccounted_s" in startup else [])]
     return [(_NAMES.get(k, words(k.removesuffix("_s"))), startup[k], startup.get(f"{k}_why")) for k in keys]
 
 
@@ -50,7 +49,8 @@ def startup_phases(document: dict[str, Any]) -> Figure:
             steps = phases(startup)
             missing += [(f"{name} ({mode})", why) for name, seconds, why in steps if seconds is None]
             _waterfall(axes, steps, style.EAGER if mode == "eager" else style.COMPILED)
-            cold = {True: ", empty compile cache", False: ", warm compile cache"}.get(startup.get("cold"), "")
+            caches = {True: ", empty compile cache", False: ", warm compile cache"}
+            cold = caches.get(startup.get("cold"), "") if startup.get("compile_s") else ""
             total = startup.get("total_s")
             summed = "total not measured" if total is None else f"{short(total)} s"
             axes.set_title(f"{words(mode)}{cold}: {summed}")

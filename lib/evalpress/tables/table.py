@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalpress.tables import text as t
@@ -99,13 +100,7 @@ class Table:
             f'<th scope="col"{css}>{t.escape_html(column.head)}</th>' if column.head else "<td></td>"
             for column, css in zip(heads, classes, strict=True)
         )
-        body = []
-        for row in self.rows:
-            cells = [notes.write(as_html, cell, column.unit) for cell, column in zip(row, heads, strict=True)]
-            marked = [f"<td{css}>{cell}</td>" for cell, css in zip(cells, classes, strict=True)]
-            if self.row_heads:
-                marked[0] = f'<th scope="row"{classes[0]}>{cells[0]}</th>'
-            body.append(f"<tr>{''.join(marked)}</tr>")
+        body = self._body(heads, classes, notes)
         caption = t.escape_html(self.caption)
         below = [as_html(self.note)] if self.note else []
         below += [f"<sup>{index}</sup> {t.escape_html(why)}" for index, why in notes.numbered()]
@@ -114,9 +109,28 @@ class Table:
             (f'<p class="ep-warning">{warning}</p>' if warning else "")
             + f'<div class="ep-table" role="region" aria-label="{caption}" tabindex="0"><table>'
             + f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-            + f"<tbody>{''.join(body)}</tbody></table></div>"
+            + f"{body}</table></div>"
             + (f'<p class="ep-note">{"<br>".join(below)}</p>' if below else "")
         )
+
+    def _body(self, heads: Sequence[Column], classes: Sequence[str], notes: _Footnotes) -> str:
+        """The rows; neighbours that share their name are a group which says it once."""
+        names = [row[0] if self.row_heads and isinstance(row[0], str) else index for index, row in enumerate(self.rows)]
+        groups = [list(group) for _, group in groupby(range(len(names)), key=names.__getitem__)]
+        bodies = []
+        for group in groups:
+            span = f' scope="rowgroup" rowspan="{len(group)}"' if len(group) > 1 else ' scope="row"'
+            lines = []
+            for index in group:
+                pairs = zip(self.rows[index], heads, strict=True)
+                cells = [notes.write(as_html, cell, column.unit) for cell, column in pairs]
+                marked = [f"<td{css}>{cell}</td>" for cell, css in zip(cells, classes, strict=True)]
+                if self.row_heads:
+                    marked[0] = f"<th{span}{classes[0]}>{cells[0]}</th>" if index == group[0] else ""
+                lines.append(f"<tr>{''.join(marked)}</tr>")
+            bodies.append("".join(lines))
+        apart = "</tbody><tbody>" if len(groups) < len(names) else ""
+        return f"<tbody>{apart.join(bodies)}</tbody>"
 
     def markdown(self) -> str:
         """The same table in GitHub's Markdown: caption in bold above, notes below."""

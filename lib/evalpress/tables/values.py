@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from evalpress.tables.text import escape_html, escape_markdown
@@ -37,13 +38,17 @@ def number(value: Number, unit: str = "") -> str:
 
 
 def significant(value: float, digits: int = 4) -> str:
-    """`value` with `digits` significant digits, thousands separated, 1.23e-05 below a ten-thousandth."""
+    """`value` with at most `digits` significant digits, thousands separated, 1.23e-05 below a ten-thousandth.
+
+    A number that was given with fewer digits (0.01 read from a log line) gets no more than it had.
+    """
     size = abs(value)
     if size == 0:
         return "0"
     if size < 1e-4:
         return f"{value:.{max(0, digits - 2)}e}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    given = -int(Decimal(repr(float(value))).as_tuple().exponent)
+    decimals = max(0, min(given, digits - 1 - math.floor(math.log10(size))))
     return f"{value:,.{decimals}f}"
 
 
