@@ -46,10 +46,13 @@ demo-model: env ## train the demo model again from its recipe into models/demo
 clean: ## remove generated reports (with SET=..., that one); published ones stay
 	@PYTHONPATH=lib $(PYTHON) -m evalpress clean $(if $(ONE_SET),--set '$(SET)')
 
-lock: ## resolve requirements/*.in anew into hash-pinned locks (needs the network)
+lock: COMPILE = ../.cache/lock/bin/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 $(ARGS)
+lock: ## bring the hash-pinned locks up to requirements/*.in (ARGS=--upgrade: to the newest versions too)
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
-	@cd requirements && ../.cache/lock/bin/uv pip compile cpu.in --generate-hashes --excludes excludes.txt \
-		--universal --python-version 3.11 --no-header --output-file cpu.txt
+	@cd requirements && $(COMPILE) --universal --excludes excludes.txt -o cpu.txt cpu.in
+	@cd requirements && $(COMPILE) --universal -o cuda.txt cuda.in
+	@cd requirements && $(COMPILE) --python-platform aarch64-manylinux_2_28 --overrides ascend-overrides.txt \
+		--no-emit-package vllm -o ascend.txt ascend.in
 
 env:
 	@command -v $(PYTHON) > /dev/null || { echo "set-up: $(PYTHON) not found; name a Python 3.11 or newer, PYTHON=..." >&2; exit 1; }

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
 LOG = ROOT / ".cache" / "setup.log"
 STAMP = "evalpress-setup.txt"
+# For no device: what runs on the NPU comes from the plugin. PyPI's vllm is the build for CUDA (requirements/ascend.in).
+ASCEND_VLLM = "git+https://github.com/vllm-project/vllm@v0.18.0"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 FREE_GIB = 6
 TAIL_LINES = 15
@@ -67,7 +69,7 @@ def _locked(venv: Path, backend: str) -> None:
     if problems:
         raise SetupError("\nset-up: ".join(problems))
     python = _python(venv)
-    steps = Steps(4 if torch.is_file() else 3)
+    steps = Steps(3 + torch.is_file() + (backend == "ascend"))
     if not _works(python):
         steps.run(f"virtual environment in {venv.name}", [sys.executable, "-m", "venv", "--clear", str(venv)])
     else:
@@ -76,6 +78,9 @@ def _locked(venv: Path, backend: str) -> None:
     steps.run(f"locked packages of {lock.name}", [*pip, "--require-hashes", "-r", str(lock)])
     if torch.is_file():
         _install_torch(steps, pip, torch)
+    if backend == "ascend":
+        os.environ["VLLM_TARGET_DEVICE"] = "empty"
+        steps.run("vLLM from its source", [*pip, "--no-build-isolation", ASCEND_VLLM])
     steps.run("this suite", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
     (venv / STAMP).write_text(state, encoding="utf-8")
 

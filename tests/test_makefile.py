@@ -169,6 +169,11 @@ def test_torch_is_asked_of_the_configured_places_first_then_of_its_own_index(set
     assert all(command[command.index("--retries") + 1] == "1" for command in asked)
 
 
+def test_vllm_for_ascend_is_built_from_the_version_that_its_requirements_name(setup_env):
+    wanted = re.search(r"^vllm==(\S+)", (ROOT / "requirements" / "ascend.in").read_text(), re.MULTILINE)
+    assert setup_env.ASCEND_VLLM.endswith(f"@v{wanted.group(1)}")
+
+
 def test_ci_runs_the_test_command():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111

@@ -14,7 +14,6 @@ from queue import Empty
 from types import TracebackType
 from typing import Any
 
-import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -137,12 +136,11 @@ class SharedKernel:
         self._home = Path(tempfile.mkdtemp(prefix="evalpress-"))
         self._pump = LogPump()
         self._pump.to(log, append)
-        ipc = zmq.has("ipc") and len(str(self._home)) < _SOCKET_PATH
         self.manager = AsyncKernelManager(
             kernel_spec_manager=_ThisInterpreter(),
             kernel_name="evalpress",
             connection_file=str(self._home / "kernel.json"),
-            transport="ipc" if ipc else "tcp",
+            transport="ipc" if len(str(self._home)) < _SOCKET_PATH else "tcp",
         )
         run_sync(self.manager.start_kernel)(
             env=self._environment(), cwd=str(self._workdir), stdout=self._pump.write_end, stderr=self._pump.write_end
