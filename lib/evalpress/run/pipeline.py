@@ -13,6 +13,7 @@ from typing import Any
 
 from evalpress import params as params_room
 from evalpress import platforms
+from evalpress.errors import UserError
 from evalpress.params import Params
 from evalpress.paths import NOTEBOOKS, resolve, shown
 from evalpress.results import write_json
@@ -54,6 +55,24 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
     asked = Report(set_name, reports_dir, params, resolve(reports_dir) / params.set, inputs, only_render, force)
     with lock.held(asked.folder), _interruptible():
         return _Run(asked).make()
+
+
+def publish(set_name: str, reports_dir: str = "reports") -> int:
+    """Copy a finished report to `reports/published/<set>/` and rebuild the list of published reports.
+
+    Raises:
+        UserError: there is no finished report of this set.
+    """
+    from evalpress.report.publish import publish as publish_folder
+
+    params = params_room.load(set_name)
+    folder = resolve(reports_dir) / params.set
+    if not folder.is_dir():
+        raise UserError(f"{shown(folder)}: no report of this set; make one with `make report SET={set_name}`")
+    with lock.held(folder):
+        published = publish_folder(folder, resolve(reports_dir) / "published", params.set)
+    say(shown(published.page) + (f" · without {published.left_out}" if published.left_out else ""))
+    return DONE
 
 
 def _require_host(params: Params, set_name: str) -> None:
