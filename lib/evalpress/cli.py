@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, "publish", _publish, "copy a finished report to reports/published/<set>/ and rebuild its index")
     clean = _verb(verbs, "clean", _clean, "remove generated reports; published ones stay")
     clean.set_defaults(set=None)
+    review = _verb(verbs, "review", _review, "list the quality cases that wait for a person, or record a verdict")
+    review.add_argument("--case", metavar="ID", help="the case to decide; without it the waiting cases are listed")
+    review.add_argument("--verdict", choices=("pass", "fail"))
+    review.add_argument("--reviewer", metavar="NAME")
+    review.add_argument("--comment", default="", metavar="TEXT")
     sets = verbs.add_parser("sets", help="list the sets of params/")
     sets.set_defaults(run=_sets)
     return parser
@@ -101,6 +106,26 @@ def _publish(args: argparse.Namespace) -> int:
     from evalpress.run import pipeline
 
     return pipeline.publish(args.set, args.reports_dir)
+
+
+def _review(args: argparse.Namespace) -> int:
+    from evalpress import results
+    from evalpress.quality import reviews
+
+    if args.case is None:
+        path = resolve(args.reports_dir) / args.set / "results" / "quality.json"
+        waiting = reviews.pending(results.read(path, "quality")["data"]["cases"])
+        for case in waiting:
+            print(
+                f"{case['id']}\n  asked:   {case['prompt']!r}\n  output:  {case['output']!r}\n  look at: {case['reason']}"
+            )
+        print(f"{len(waiting)} waiting; decide one: evalpress review --case ID --verdict pass|fail --reviewer NAME")
+        return 0
+    if args.verdict is None or args.reviewer is None:
+        raise UserError("review: --case needs --verdict pass|fail and --reviewer NAME")
+    reviews.record(args.set, args.case, args.verdict, args.reviewer, args.comment, args.reports_dir)
+    print(f"recorded in {shown(reviews.path_of(args.set))}; `make report SET={args.set}` judges again")
+    return 0
 
 
 def _clean(args: argparse.Namespace) -> int:

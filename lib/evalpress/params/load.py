@@ -58,7 +58,7 @@ def load(set_name: str) -> Params:
 
 
 def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
-    """Every file that the parameters name (prompts, cases, claims, reference logits), with its key."""
+    """Every file that a report reads besides its set: prompts, cases, people's verdicts, claims, reference logits."""
     lists: list[tuple[KeyPath, tuple[str, ...]]] = [
         (("evidence", "prompts"), params.evidence.prompts),
         (("alignment", "prompts"), params.alignment.prompts),
@@ -66,6 +66,9 @@ def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
         (("claims",), params.claims),
     ]
     found: list[tuple[KeyPath, str]] = [((*key, i), name) for key, names in lists for i, name in enumerate(names)]
+    reviews = PARAMS / "reviews" / f"{params.set}.yaml"
+    if reviews.is_file():
+        found.append((("quality", "reviews"), str(reviews)))
     if params.alignment.reference_logits:
         found.append((("alignment", "reference_logits"), params.alignment.reference_logits))
     return found
