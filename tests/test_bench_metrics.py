@@ -29,7 +29,10 @@ def block(duration, *requests, itl=(0.01,)):
     return {"duration": duration, "failed": 0, "requests": list(requests), "itl": list(itl)}
 
 
-TWO = [block(2.0, request(0.1, 1.1, 11), request(0.2, 1.2, 11)), block(2.0, request(0.3, 2.3, 21), request(0.1, 0.1, 1))]
+TWO = [
+    block(2.0, request(0.1, 1.1, 11), request(0.2, 1.2, 11)),
+    block(2.0, request(0.3, 2.3, 21), request(0.1, 0.1, 1)),
+]
 
 
 def test_rates_by_hand():
@@ -93,10 +96,14 @@ def test_identical_tokens_are_counted_pairwise():
 
 def test_break_even_by_hand_and_never():
     startup = {"eager": {"total_s": 10.0}, "compiled": {"total_s": 30.0}}
-    found = metrics.break_even(startup, {"eager": {"output_throughput": 100.0}, "compiled": {"output_throughput": 200.0}})
+    found = metrics.break_even(
+        startup, {"eager": {"output_throughput": 100.0}, "compiled": {"output_throughput": 200.0}}
+    )
     assert found["tokens"] == pytest.approx(20 / (1 / 100 - 1 / 200))
     assert found["seconds"] == pytest.approx(found["tokens"] / 200)
-    never = metrics.break_even(startup, {"eager": {"output_throughput": 200.0}, "compiled": {"output_throughput": 100.0}})
+    never = metrics.break_even(
+        startup, {"eager": {"output_throughput": 200.0}, "compiled": {"output_throughput": 100.0}}
+    )
     assert never["tokens"] is None
     assert never["tokens_why"].startswith("never")
 

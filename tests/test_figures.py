@@ -104,7 +104,7 @@ def test_speed_ups_point_the_same_way_for_throughput_and_latency():
 def test_ratios_and_intervals_stand_in_the_figure():
     entry = {"ratio": 1.224, "ci_low": 1.201, "ci_high": 1.239}
     document = {"data": {"comparison": {"decode_128": {"output_throughput": entry}}}}
-    assert {"decode 128", "output throughput", "1.22× (1.20–1.24)"} <= set(texts(figures.eager_vs_compiled(document)))
+    assert {"decode_128", "output throughput", "1.22× (1.20–1.24)"} <= set(texts(figures.eager_vs_compiled(document)))
 
 
 def test_throughput_figures_stand_at_their_bars():
@@ -135,8 +135,8 @@ def test_start_up_phases_keep_their_order_and_sum():
 
 def test_flips_are_counted_in_words():
     shown = figures.prompt_agreement(looks.alignment())
-    assert "vllm eager: same top token throughout 4 of 5 texts" in shown.alt
-    assert "arithmetic (vllm compiled): synthetic gap" in shown.caption
+    assert "vLLM eager: same top token throughout 4 of 5 texts" in shown.alt
+    assert "arithmetic (vLLM compiled): synthetic gap" in shown.caption
 
 
 def test_verdicts_are_counted():

@@ -27,7 +27,16 @@ def refusal(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-5", 1e-5), ("on", "on"), ("yes", "yes"), ("0123", 123), ("12:30", "12:30"), ("true", True), ("~", None), ("-2.5", -2.5)],
+    [
+        ("1e-5", 1e-5),
+        ("on", "on"),
+        ("yes", "yes"),
+        ("0123", 123),
+        ("12:30", "12:30"),
+        ("true", True),
+        ("~", None),
+        ("-2.5", -2.5),
+    ],
 )
 def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
     data, marks = load_yaml(Path(write(tmp_path, f"# comment\na: {text}\n")))
@@ -55,11 +64,20 @@ def test_a_set_extends_another_key_by_key(tmp_path):
         ("engin: {}\n", ["set.yaml:7", "engin", "unknown key", "did you mean 'engine'"]),
         ("engine: {sed: 1}\n", ["set.yaml:7", "engine.sed", "did you mean 'seed'"]),
         ("engine: {seed: '1'}\n", ["engine.seed", "found '1' (text)", "allowed a whole number"]),
-        ("model: {path: m, trust_remote_code: on}\n", ["model.trust_remote_code", "found 'on' (text)", "allowed true or false"]),
-        ("gates: {kl_divergence_max: '1e-5'}\n", ["gates.kl_divergence_max", "found '1e-5' (text)", "allowed a number"]),
+        (
+            "model: {path: m, trust_remote_code: on}\n",
+            ["model.trust_remote_code", "found 'on' (text)", "allowed true or false"],
+        ),
+        (
+            "gates: {kl_divergence_max: '1e-5'}\n",
+            ["gates.kl_divergence_max", "found '1e-5' (text)", "allowed a number"],
+        ),
         ("engine: {gpu_memory_utilization: 1.5}\n", ["found 1.5", "at most 1"]),
         ("engine: {modes: [eager, eager]}\n", ["engine", "at most once"]),
-        ("benchmark: {workloads: {big: {num_prompts: 1, input_len: 2048, output_len: 1}}}\n", ["benchmark.workloads.big", "2049", "2048"]),
+        (
+            "benchmark: {workloads: {big: {num_prompts: 1, input_len: 2048, output_len: 1}}}\n",
+            ["benchmark.workloads.big", "2049", "2048"],
+        ),
         ("skip: {evidnce: why}\n", ["skip.evidnce", "did you mean 'evidence'"]),
         ("claims: [params/claims/none.yaml]\n", ["set.yaml:7", "claims.0", "'params/claims/none.yaml' not found"]),
         ("run: 3\n", ["run", "found 3 (whole number)", "a mapping"]),

@@ -23,6 +23,7 @@ from evalpress.tables import (
     fence,
     fmt,
     interval,
+    moment,
     number,
     one_line,
     output,
@@ -102,6 +103,11 @@ def test_numbers_show_the_digits_that_their_unit_deserves(value, unit, shown):
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_four_digits_are_within_half_a_unit_of_the_fourth(value):
     assert float(number(value).replace(",", "")) == pytest.approx(value, rel=5.01e-3 if abs(value) < 1e-4 else 5.01e-4)
+
+
+def test_moments_are_written_for_people():
+    assert moment("2026-11-22T10:58:38Z") == moment("2026-11-22T10:58:38.5+00:00") == "2026-11-22 10:58 UTC"
+    assert moment("yesterday") == "yesterday"
 
 
 def test_interval_keeps_its_two_ends_on_one_line():

@@ -19,6 +19,8 @@ from evalpress.progress import step
 
 PROMPT = "The capital of France is"
 LATENCIES = ("ttft", "tpot", "itl", "e2el")
+RAW = ("duration", "ttfts", "itls", "input_lens", "output_lens", "start_times", "errors")
+"""What the client keeps of every request (seconds, tokens)."""
 FROM_CLIENT = (
     "duration",
     "completed",
@@ -173,13 +175,7 @@ def _level(job: Job, base_url: str, served: str, concurrency: int) -> dict[str, 
         raise MeasurementError(
             f"load at concurrency {concurrency}: no request completed: {(errors or ['no reason given'])[0][:200]}"
         )
-    job.raw(
-        f"concurrency-{concurrency}",
-        {
-            key: found.get(key)
-            for key in ("duration", "ttfts", "itls", "input_lens", "output_lens", "start_times", "errors")
-        },
-    )
+    job.raw(f"concurrency-{concurrency}", {key: found[key] for key in RAW})
     statistics = {
         f"{key}_{name}_ms": found[f"{key}_{name}_ms"]
         for name in LATENCIES

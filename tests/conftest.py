@@ -1,0 +1,43 @@
+"""Shared by the slow tests: one real report of the demo set, made once by the command that users run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from evalpress.paths import ROOT
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report and what the command printed."""
+
+    reports_dir: Path
+    folder: Path
+    stdout: str
+    returncode: int
+
+
+def evalpress(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """The command line, run as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "evalpress", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_report(tmp_path_factory) -> Report:
+    """`evalpress report --set demo`: real engines, a real server, every section."""
+    reports_dir = tmp_path_factory.mktemp("reports")
+    done = evalpress("report", "--set", "demo", "--reports-dir", str(reports_dir))
+    assert done.returncode in (0, 1), done.stderr
+    return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)

@@ -1,0 +1,186 @@
+"""The real report of the demo set: files, keys, recomputation from raw observations, staleness, failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from conftest import evalpress
+
+from evalpress import bench, model, params, results
+from evalpress.paths import ROOT
+from evalpress.quality import section as quality
+from evalpress.sections import SECTIONS
+
+pytestmark = pytest.mark.slow
+
+SPEEDS = (
+    "output_throughput",
+    "request_throughput",
+    "total_token_throughput",
+    "prefill_throughput",
+    "decode_throughput",
+)
+STATISTICS = [
+    f"{s}_{n}_ms"
+    for s in ("mean", "median", "std", "min", "max", "p90", "p99")
+    for n in ("ttft", "tpot", "itl", "e2el")
+]
+
+
+def data(report, section):
+    return results.read(report.folder / "results" / f"{section}.json", section)["data"]
+
+
+def raw(report, name):
+    return json.loads((report.folder / "results" / "raw" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_every_file_of_the_contract_is_there(demo_report):
+    for name in ("report.html", "report.md", "summary.json", "report_files"):
+        assert (demo_report.folder / name).exists(), name
+    for section in SECTIONS:
+        document = results.read(demo_report.folder / "results" / f"{section.name}.json", section.name)
+        assert document["provenance"]["digests"]["params"]
+        assert document["provenance"]["versions"]["vllm"]
+        assert (demo_report.folder / "notebooks" / f"{section.notebook}.ipynb").is_file()
+    assert list((demo_report.folder / "failed").glob("*.ipynb")) == []
+
+
+def test_the_last_line_is_the_path_and_the_verdict(demo_report):
+    summary = json.loads((demo_report.folder / "summary.json").read_text())
+    assert summary["verdict"] in ("pass", "warn")
+    assert demo_report.returncode == 0
+    last = demo_report.stdout.strip().splitlines()[-1]
+    assert "report.html" in last
+    assert last.endswith(f"verdict {summary['verdict']}")
+
+
+def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
+    found, demo = data(demo_report, "benchmark"), params.load("demo")
+    for mode in ("eager", "compiled"):
+        for workload in found["modes"][mode]["workloads"].values():
+            assert {*SPEEDS, *STATISTICS, "duration", "completed", "failed"} <= set(workload)
+        startup = found["modes"][mode]["startup"]
+        phases = [v for k, v in startup.items() if k.endswith("_s") and k != "total_s" and v is not None]
+        assert sum(phases) == pytest.approx(startup["total_s"])
+    measured = {mode: {k: v for k, v in m.items() if k != "workloads"} for mode, m in found["modes"].items()}
+    again = bench.report(
+        demo, model.facts(demo), measured, raw(demo_report, "benchmark-blocks"), raw(demo_report, "benchmark-ceilings")
+    )
+    assert json.loads(json.dumps(again)) == found
+
+
+def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
+    for level in data(demo_report, "serving")["levels"]:
+        kept = raw(demo_report, f"serving-concurrency-{level['concurrency']}")
+        ttft = 1e3 * np.array(kept["ttfts"])
+        e2el = ttft + 1e3 * np.array([sum(gaps) for gaps in kept["itls"]])
+        tpot = (e2el - ttft) / (np.array(kept["output_lens"]) - 1)
+        itl = 1e3 * np.concatenate(kept["itls"])
+        for name, values in (("ttft", ttft), ("tpot", tpot), ("itl", itl), ("e2el", e2el)):
+            assert level[f"mean_{name}_ms"] == pytest.approx(values.mean(), rel=1e-6)
+            assert level[f"p99_{name}_ms"] == pytest.approx(np.percentile(values, 99), rel=1e-6)
+        assert level["output_throughput"] == pytest.approx(sum(kept["output_lens"]) / kept["duration"])
+        assert level["failed"] == 0
+
+
+def test_evidence_recomputes_from_raw(demo_report):
+    found, kept = data(demo_report, "evidence"), raw(demo_report, "evidence-tokens")
+    assert {c["id"]: c["output_token_ids"] for c in found["cases"]} == kept["first"]
+    for rung in found["determinism"]:
+        assert rung["identical"] == sum(kept[rung["rung"]][name] == tokens for name, tokens in kept["first"].items())
+
+
+def test_alignment_recomputes_from_raw(demo_report):
+    found, kept = data(demo_report, "alignment"), raw(demo_report, "alignment-positions")
+    for name, leg in found["candidates"].items():
+        rows = [kept[name][text] for text in kept[name]]
+        joined = {key: np.concatenate([np.asarray(row[key]) for row in rows]) for key in rows[0]}
+        assert leg["n_positions"] == len(joined["position"])
+        assert leg["mse"] == pytest.approx(joined["mse"].mean())
+        assert leg["rmse"] == pytest.approx(np.sqrt(joined["mse"].mean()))
+        assert leg["cosine_similarity"] == pytest.approx(joined["cosine_similarity"].mean())
+        assert leg["kl_divergence"] == pytest.approx(joined["kl_divergence"].mean())
+        assert leg["max_abs_err"] == joined["max_abs_err"].max()
+        same = joined["top_ids"][:, 0, 0] == joined["top_ids"][:, 1, 0]
+        assert leg["top1_agreement"] == pytest.approx(same.mean())
+        assert leg["flips"]["total"] == int((~same).sum())
+        assert -1 <= leg["cosine_similarity"] <= 1
+
+
+def test_quality_judges_again_from_raw(demo_report):
+    found, kept = data(demo_report, "quality"), raw(demo_report, "quality-answers")["answers"]
+    cases = quality.load_cases(params.load("demo").quality.cases)
+    outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
+    again = quality.section_data(cases, outputs, quality.load_reviews(quality.path_of("demo")))
+    assert again["by_category"] == found["by_category"]
+    assert {c["verdict"] for c in found["cases"]} == {"pass", "fail", "needs_review"}
+
+
+def test_the_first_greedy_token_is_the_arg_max(demo_report):
+    gates = {g["id"]: g["status"] for g in json.loads((demo_report.folder / "summary.json").read_text())["gates"]}
+    assert gates["first_token_is_argmax"] == "pass"
+
+
+def test_nothing_changed_nothing_done(demo_report):
+    before = {p: p.stat().st_mtime_ns for p in demo_report.folder.rglob("*") if p.is_file()}
+    done = evalpress("report", "--set", "demo", "--reports-dir", str(demo_report.reports_dir))
+    assert done.returncode == 0
+    assert "up to date" in done.stdout
+    after = {p: p.stat().st_mtime_ns for p in demo_report.folder.rglob("*") if p.is_file()}
+    assert {p for p in after if p.name != ".lock" and after[p] != before.get(p)} == set()
+
+
+def test_it_renders_from_results_alone(demo_report, tmp_path):
+    bare = tmp_path / "demo"
+    shutil.copytree(demo_report.folder / "results", bare / "results")
+    done = evalpress("render", "--set", "demo", "--reports-dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr + done.stdout
+    first = (demo_report.folder / "report.html").read_text(encoding="utf-8")
+    again = (bare / "report.html").read_text(encoding="utf-8")
+    assert again.count("<table>") == first.count("<table>") > 20
+    assert again.count("<figure") == first.count("<figure") > 5
+
+
+def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, tmp_path):
+    folder = tmp_path / "demo"
+    shutil.copytree(demo_report.folder, folder)
+    (folder / "results" / "benchmark.json").unlink()
+    (folder / "notebooks" / "10_benchmark.ipynb").unlink()
+    command = [sys.executable, "-m", "evalpress", "report", "--set", "demo", "--reports-dir", str(tmp_path)]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    kernel = _kernel_of(running.pid)
+    time.sleep(5)
+    os.kill(kernel, signal.SIGKILL)
+    output, _ = running.communicate(timeout=600)
+    assert running.returncode == 1, output
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["verdict"] == "fail"
+    assert summary["sections"]["benchmark"]["status"] == "failed"
+    assert summary["sections"]["serving"]["status"] == "done"
+    assert (folder / "failed" / "10_benchmark.ipynb").is_file()
+    assert not (folder / "results" / "benchmark.json").exists()
+    assert "failed" in (folder / "report.html").read_text(encoding="utf-8")
+    again = evalpress("report", "--set", "demo", "--reports-dir", str(tmp_path))
+    assert again.returncode == 0, again.stdout
+    ran = {line.split()[0] for line in again.stdout.splitlines() if " done " in line}
+    assert ran == {"10_benchmark", "90_summary"}
+
+
+def _kernel_of(pid: int, timeout: float = 60) -> int:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for child in psutil.Process(pid).children(recursive=True):
+            if any("ipykernel" in part for part in child.cmdline()):
+                return child.pid
+        time.sleep(0.2)
+    raise AssertionError("no kernel was started")

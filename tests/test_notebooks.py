@@ -1,0 +1,85 @@
+"""Every notebook is clean, short-celled and complete; git sees the library."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+
+import nbformat
+import pytest
+
+from evalpress import fingerprint
+from evalpress.paths import NOTEBOOKS, ROOT
+from evalpress.sections import SECTIONS, SUMMARY
+
+ALL = (*SECTIONS, SUMMARY)
+LOOKS = {"tables", "figures", "report", "run", "summary", "views"}
+
+
+@pytest.fixture(params=[s.notebook for s in ALL])
+def notebook(request):
+    return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
+
+
+def test_there_is_one_notebook_per_section():
+    assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(s.notebook for s in ALL)
+
+
+def test_valid_without_outputs_functions_or_long_cells(notebook):
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    for cell in code:
+        tree = ast.parse(cell.source)
+        assert not any(
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in ast.walk(tree)
+        )
+        assert len(cell.source.splitlines()) <= 8
+
+
+def test_one_parameters_cell_with_the_same_three_parameters(notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    names = [node.targets[0].id for node in ast.parse(tagged[0].source).body]
+    assert names == ["set_name", "reports_dir", "measure"]
+
+
+def test_it_begins_with_its_one_title(notebook):
+    titles = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("# ")
+    ]
+    assert notebook.cells[0].source.startswith("# ")
+    assert len(titles) == 1
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.name)
+def test_measuring_rooms_know_nothing_of_looks(section):
+    reached = fingerprint.imports_of(section.module)
+    assert section.module in reached
+    assert [name for name in reached if name.split(".")[1] in LOOKS] == []
+
+
+def test_only_the_engine_room_imports_vllm():
+    lib = ROOT / "lib" / "evalpress"
+    importing = set()
+    for path in lib.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [getattr(node, "module", "") or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            if any(name.split(".")[0] == "vllm" for name in names):
+                importing.add(path.relative_to(lib).parts[0])
+    assert importing == {"engine"}
+
+
+def test_git_sees_the_library():
+    ignored = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", "lib/evalpress/__init__.py"], check=False)
+    assert ignored.returncode == 1

@@ -1,0 +1,88 @@
+"""Start-up figures from log lines: recorded from a real run on CPU, and quoted from public logs of other platforms."""
+
+from __future__ import annotations
+
+import pytest
+
+from evalpress.engine import startup
+
+CPU_0_32_COMPILED = [
+    (10.0, "INFO 11-22 09:58:09 [core.py:133] Initializing a V1 LLM engine (v0.32.0) with config: model='m'"),
+    (10.4, "INFO 11-22 09:58:09 [cpu_model_runner.py:68] Starting to load model m..."),
+    (10.5, "INFO 11-22 09:58:09 [base_loader.py:82] Initializing model took 0.072491 seconds"),
+    (11.0, "INFO 11-22 09:58:10 [cpu_model_runner.py:87] Warming up model for the compilation..."),
+    (42.0, "INFO 11-22 09:58:41 [monitor.py:91] [backbone] Initial profiling/warmup run took 0.38 s"),
+    (42.1, "INFO 11-22 09:58:41 [cpu_model_runner.py:91] Warming up done."),
+    (42.2, "INFO 11-22 09:58:41 [cpu_worker.py:260] Explicitly set (1.0/6.59) GiB for KV cache on node 0."),
+    (
+        42.3,
+        "[kv_cache_utils.py:2327] CPU KV cache size: 1,048,576 tokens, Maximum concurrency for 2,048 tokens per request: 512.00x",
+    ),
+    (44.0, "INFO 11-22 09:58:43 [core.py:402] init engine (profile, create kv cache, warmup model) took 33.65 s"),
+]
+"""Recorded on a CPU with vLLM 0.32.0; times rounded to tenths of a second."""
+
+GPU_WORDS = [
+    (1.0, "Initializing a V1 LLM engine (v0.18.0) with config: model='m'"),
+    (2.0, "Starting to load model m..."),
+    (3.0, "Model loading took 0.9266 GiB memory and 1.234567 seconds"),
+    (4.0, "Dynamo bytecode transform time: 2.65 s"),
+    (7.0, "Compiling a graph for compile range (1, 8192) takes 3.10 s"),
+    (7.5, "torch.compile takes 5.75 s in total"),
+    (8.0, "Available KV cache memory: 50.80 GiB"),
+    (8.1, "GPU KV cache size: 4,437,760 tokens"),
+    (8.2, "Maximum concurrency for 4,096 tokens per request: 1083.44x"),
+    (12.0, "Graph capturing finished in 3.40 secs, took 0.11 GiB"),
+    (12.5, "init engine (profile, create kv cache, warmup model) took 9.90 seconds"),
+]
+"""Constructed from the format strings of vLLM 0.18.0 (gpu_model_runner.py, backends.py, monitor.py, kv_cache_utils.py)."""
+
+ASCEND_WORDS = [(1.0, "Starting to load model m..."), (2.0, "Loading model weights took 0.9278 GB")]
+"""Constructed from vLLM-Ascend 0.18.0rc1's format string; the figure is in GiB whatever its unit says."""
+
+
+def test_a_recorded_cpu_start_is_taken_apart():
+    found = startup.phases(CPU_0_32_COMPILED, import_s=5.0, config_s=2.0, wall_s=34.5, compiled=True)
+    assert found["load_weights_s"] == pytest.approx(0.6)
+    assert found["compile_s"] == pytest.approx(31.1)
+    assert found["kv_cache_s"] == pytest.approx(1.8)
+    assert found["graph_capture_s"] is None
+    assert found["graph_capture_s_why"]
+    assert found["total_s"] == pytest.approx(41.5)
+    parts = [found[k] for k in ("import_s", "config_s", "load_weights_s", "compile_s", "kv_cache_s", "unaccounted_s")]
+    assert sum(parts) == pytest.approx(found["total_s"])
+    memory = startup.memory_figures(CPU_0_32_COMPILED)
+    assert (memory["kv_cache_tokens"], memory["max_concurrency"], memory["kv_cache_gib"]) == (1048576, 512.0, 1.0)
+
+
+def test_printed_figures_win_over_the_times_between_lines():
+    found = startup.phases(GPU_WORDS, import_s=5.0, config_s=0.0, wall_s=12.0, compiled=True)
+    assert found["load_weights_s"] == 1.234567
+    assert found["compile_s"] == 5.75
+    assert found["graph_capture_s"] == 3.40
+    assert found["kv_cache_s"] == pytest.approx(12.5 - 8.0 - 3.40)
+    assert startup.compile_figures(GPU_WORDS, compiled=True) == {"dynamo_s": 2.65, "backend_compile_s": 3.10}
+    memory = startup.memory_figures(GPU_WORDS)
+    assert memory == {
+        "model_weights_gib": 0.9266,
+        "kv_cache_gib": 50.80,
+        "kv_cache_tokens": 4437760,
+        "max_concurrency": 1083.44,
+        "graph_capture_gib": 0.11,
+    }
+
+
+def test_ascends_gigabytes_are_gibibytes():
+    assert startup.memory_figures(ASCEND_WORDS)["model_weights_gib"] == 0.9278
+
+
+def test_eager_has_no_compile_phase_and_says_so():
+    found = startup.phases(GPU_WORDS, import_s=1.0, config_s=0.0, wall_s=12.0, compiled=False)
+    assert found["compile_s"] is None
+    assert found["compile_s_why"] == "eager mode neither compiles nor captures"
+
+
+def test_a_silent_log_leaves_everything_unaccounted():
+    found = startup.phases([], import_s=1.0, config_s=0.5, wall_s=3.0, compiled=True)
+    assert found["unaccounted_s"] == pytest.approx(3.0)
+    assert found["total_s"] == pytest.approx(4.5)

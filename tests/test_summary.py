@@ -1,0 +1,98 @@
+"""Gates, verdict and headline from results documents made for the purpose."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from evalpress import gates, params, results, summary
+from evalpress.job import Job
+from evalpress.sections import SUMMARY
+
+CANDIDATE = {"cosine_similarity": 0.9999, "kl_divergence": 1e-4, "noise_ratio": 1.1, "flips": {"unexplained": 0}}
+
+
+def alignment(**changes):
+    return {
+        "candidates": {"vllm_compiled": CANDIDATE | changes},
+        "last_tokens": {"vllm_compiled": [{"prompt_id": "a", "token": 7}]},
+    }
+
+
+def evidence(first=7, identical=2):
+    rung = {"rung": "same_engine_again", "identical": identical, "of": 2}
+    return {"mode": "compiled", "cases": [{"id": "a", "output_token_ids": [first, 1]}], "determinism": [rung]}
+
+
+def status(data, name, demo):
+    return {g["id"]: g["status"] for g in gates.evaluate(demo, data)}[name]
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return params.load("demo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "expected"),
+    [
+        ({}, "vllm_compiled.cosine_similarity", "pass"),
+        ({"cosine_similarity": 0.98}, "vllm_compiled.cosine_similarity", "fail"),
+        ({"kl_divergence": 0.006}, "vllm_compiled.kl_divergence", "fail"),
+        ({"flips": {"unexplained": 1}}, "vllm_compiled.unexplained_flips", "fail"),
+        ({"noise_ratio": 2.5}, "vllm_compiled.noise_ratio", "warn"),
+        ({"noise_ratio": 4.5}, "vllm_compiled.noise_ratio", "fail"),
+        ({"noise_ratio": None}, "vllm_compiled.noise_ratio", "fail"),
+    ],
+)
+def test_alignment_gates_can_pass_and_fail(demo, changes, gate, expected):
+    assert status({"alignment": alignment(**changes)}, gate, demo) == expected
+
+
+def test_a_first_token_that_contradicts_the_logits_fails(demo):
+    assert status({"alignment": alignment(), "evidence": evidence(7)}, "first_token_is_argmax", demo) == "pass"
+    assert status({"alignment": alignment(), "evidence": evidence(8)}, "first_token_is_argmax", demo) == "fail"
+
+
+def test_an_answer_that_changes_fails(demo):
+    assert status({"evidence": evidence(identical=1)}, "repeats_identical", demo) == "fail"
+
+
+def test_a_gate_switched_off_says_so(demo):
+    off = demo.model_copy(update={"gates": demo.gates.model_copy(update={"cosine_similarity_min": None})})
+    assert status({"alignment": alignment(cosine_similarity=0.1)}, "vllm_compiled.cosine_similarity", off) == "off"
+
+
+def test_verdict_is_the_worst_gate():
+    made = [gates.gate("s", "g", status, 1, "") for status in ("pass", "off")]
+    assert summary.verdict(made) == "pass"
+    assert summary.verdict([*made, gates.gate("s", "g", "warn", 1, "")]) == "warn"
+    assert summary.verdict([*made, gates.gate("s", "g", "warn", 1, ""), gates.gate("s", "g", "fail", 1, "")]) == "fail"
+
+
+def test_speed_is_not_valid_when_correctness_fails():
+    found = [gates.gate("quality", "pass_rate", "fail", 0.1, "≥ 0.5")]
+    assert summary.headline({}, found)["valid"] is False
+    assert "quality.pass_rate" in summary.headline({}, found)["valid_why"]
+    assert summary.headline({}, [gates.gate("benchmark", "steadiness", "warn", 0, "")])["valid"] is True
+
+
+def test_sections_without_results_or_marked_failed_fail_the_report(demo, tmp_path):
+    job = Job(SUMMARY, demo, tmp_path, "auto")
+    results.write_json(
+        tmp_path / "results" / "status.json", {"sections": {"serving": {"status": "failed", "why": "port in use"}}}
+    )
+    built = summary.build(job)
+    assert built["verdict"] == "fail"
+    assert built["sections"]["serving"] == {"status": "failed", "why": "port in use"}
+    assert built["sections"]["benchmark"]["status"] == "failed"
+    assert json.loads((tmp_path / "summary.json").read_text()) == built
+
+
+def test_skipped_sections_carry_their_reason(tmp_path):
+    shape = params.load("qwen2-0.5b-shape")
+    built = summary.build(Job(SUMMARY, shape, tmp_path, "auto"))
+    assert built["sections"]["alignment"]["status"] == "skipped"
+    assert "random" in built["sections"]["alignment"]["why"]
+    assert "tokenizer" in built["sections"]["serving"]["why"]
