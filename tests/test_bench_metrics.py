@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from evalpress.bench import ceilings, metrics, workload
 from evalpress.params.schema import Workload
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def request(ttft, e2el, tokens, scheduled=0.0, sha="x"):

@@ -14,7 +14,6 @@ import numpy as np
 import psutil
 import pytest
 from conftest import evalpress
-
 from evalpress import bench, model, params, results
 from evalpress.paths import ROOT
 from evalpress.quality import section as quality

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from evalpress import evidence
 from evalpress.engine.core import Completion, Timing
+from hypothesis import given
+from hypothesis import strategies as st
 
 TOKENS = st.lists(st.integers(0, 3), max_size=6)
 

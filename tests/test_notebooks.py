@@ -7,7 +7,6 @@ import subprocess
 
 import nbformat
 import pytest
-
 from evalpress import fingerprint
 from evalpress.paths import NOTEBOOKS, ROOT
 from evalpress.sections import SECTIONS, SUMMARY

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from evalpress import params
 from evalpress.errors import UserError
 from evalpress.params.yaml12 import load_yaml

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from evalpress import results
 from evalpress.errors import MeasurementError, UserError
 

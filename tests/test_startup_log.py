@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from evalpress.engine import startup
 
 CPU_0_32_COMPILED = [

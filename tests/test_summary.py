@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from evalpress import gates, params, results, summary
 from evalpress.job import Job
 from evalpress.sections import SUMMARY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evalpress.demo import corpus, evaluate, export, tokenizer, train
 
-SEED, STEPS, SMOKE_STEPS = 1, 1200, 20
+SEED, STEPS, SMOKE_STEPS = 1, 1000, 20
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

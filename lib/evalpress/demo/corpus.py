@@ -24,10 +24,11 @@ WEIGHTS = {
     "arithmetic": 36,
     "sequences": 4,
     "equations": 1.2,
-    "english": 1,
-    "chinese": 1,
+    "english": 2,
+    "chinese": 2,
     "code": 3,
-    "sentences": 20,
+    "sentences": 10,
+    "mixtures": 12,
     "long": 0.6,
 }
 """How often a document of each kind is drawn, relative to the others. Prose is rare: seen too often, it is learned
@@ -112,9 +113,7 @@ class Corpus:
             texts = paragraphs(kind)
             self.held_out[kind] = texts[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
             self.fixed[kind] = [text for text in texts if text not in self.held_out[kind]]
-        self.held_out["equations"] = [
-            self._equations(random.Random(number), kept=True) for number in range(4)
-        ]
+        self.held_out["equations"] = [self._equations(random.Random(number), kept=True) for number in range(4)]
         self._grammar = _yaml("grammar.yaml")
 
     def draw(self, kind: str, rng: random.Random) -> Document:
@@ -130,6 +129,10 @@ class Corpus:
                 return self._equations(rng, kept=False)
             case "sentences":
                 return Document(kind, "", generators.sentences(rng, self._grammar))
+            case "mixtures":
+                language = rng.choice(("english", "chinese"))
+                texts = [document.text for document in self.fixed[language]]
+                return Document(kind, "", generators.mixture(rng, texts, language == "chinese"))
             case "long":
                 return self._long(rng)
             case _:
@@ -141,7 +144,7 @@ class Corpus:
 
     def _long(self, rng: random.Random) -> Document:
         """Many paragraphs in one text, so that far positions are seen inside a document."""
-        kinds = ("sentences", "sentences", "sentences", "equations", "english", "chinese", "code")
+        kinds = ("sentences", "sentences", "mixtures", "mixtures", "equations", "english", "chinese", "code")
         parts = [self.draw(rng.choice(kinds), rng) for _ in range(rng.randint(8, 20))]
         return Document("long", "", "\n\n".join(part.answer for part in parts))
 

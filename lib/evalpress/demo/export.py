@@ -106,6 +106,7 @@ def recipe(folder: Path, trained: train.Trained, **found: Any) -> dict[str, Any]
         "first_loss": round(trained.first_loss, 4),
         "final_loss": round(trained.final_loss, 4),
         "training_seconds": round(trained.seconds),
+        "training_cpu_seconds": round(trained.cpu_seconds),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
         "versions": {
@@ -122,7 +123,7 @@ def write_card(folder: Path, facts: dict[str, Any]) -> None:
     answered = facts["questions_answered"]
     rows = "\n".join(f"| {kind} | {count['right']} of {count['of']} |" for kind, count in answered.items())
     kinds = "\n".join(f"| {kind} | {value:.1f} |" for kind, value in facts["held_out_perplexity"].items())
-    minutes = facts["training_seconds"] / 60
+    minutes, cpu_minutes = facts["training_seconds"] / 60, facts["training_cpu_seconds"] / 60
     card = CARD.read_text(encoding="utf-8")
-    card = card.format(**facts, minutes=minutes, rows=rows, kinds=kinds, context=train.CONTEXT)
+    card = card.format(**facts, minutes=minutes, cpu_minutes=cpu_minutes, rows=rows, kinds=kinds, context=train.CONTEXT)
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 
 def kept_apart(a: int, b: int, c: int = 0) -> bool:
     """Whether this problem is never trained on, so that arithmetic has a held-out part (one in eleven)."""
-    return (7 * a + 3 * b + c) % 11 == 0
+    return (5 * a + 3 * b + c) % 11 == 0
 
 
 def _numbers(rng: random.Random, high: int, kept: bool = False) -> tuple[int, int, int]:
@@ -21,7 +22,7 @@ def _numbers(rng: random.Random, high: int, kept: bool = False) -> tuple[int, in
 def arithmetic(rng: random.Random) -> tuple[str, str]:
     """One problem and its result."""
     a, b, c = _numbers(rng, 12)
-    d, e, f = _numbers(rng, 9)
+    d, e, f = _numbers(rng, 6)
     big, small = max(a, b), min(a, b)
     return rng.choice(
         [
@@ -99,5 +100,19 @@ def sentences(rng: random.Random, grammar: dict[str, dict[str, Any]]) -> str:
         while "{" in sentence:
             slot = sentence[sentence.index("{") + 1 : sentence.index("}")]
             sentence = sentence.replace("{" + slot + "}", rng.choice(words[slot]), 1)
-        made.append(sentence)
+        made.append(re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", sentence))
     return (" " if language == "english" else "").join(made)
+
+
+def mixture(rng: random.Random, texts: list[str], chinese: bool) -> str:
+    """Pieces of one to five words (or Chinese signs), each from another text: what comes after a piece is open.
+
+    From these the model learns to fall back on how frequent words are where it does not recognise a text.
+    """
+    pieces = []
+    for _ in range(rng.randint(8, 24)):
+        words = list(rng.choice(texts)) if chinese else rng.choice(texts).split()
+        start = rng.randrange(len(words))
+        pieces.append(words[start : start + rng.randint(1, 5)])
+    space = "" if chinese else " "
+    return space.join(space.join(piece) for piece in pieces)

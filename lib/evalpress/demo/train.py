@@ -36,6 +36,7 @@ class Trained:
     final_loss: float
     tokens: int
     seconds: float
+    cpu_seconds: float
 
 
 def new_model(vocabulary: int) -> Qwen2ForCausalLM:
@@ -98,7 +99,7 @@ def train(corpus: Corpus, tokenizer: Tokenizer, seed: int, steps: int, say: Call
         betas=(0.9, 0.95),
     )
     losses: list[float] = []
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), time.process_time()
     for step in range(steps):
         length = ROW_LENGTHS[step % len(ROW_LENGTHS)]
         for group in optimizer.param_groups:
@@ -122,4 +123,5 @@ def train(corpus: Corpus, tokenizer: Tokenizer, seed: int, steps: int, say: Call
         final_loss=sum(last) / len(last),
         tokens=steps * TOKENS_PER_STEP,
         seconds=time.monotonic() - started,
+        cpu_seconds=time.process_time() - cpu_started,
     )

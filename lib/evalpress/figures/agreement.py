@@ -16,6 +16,13 @@ from evalpress.figures.words import Missing, data_of, missing_words, power_of_te
 _LOWEST = 1e-9
 """Differences below this are drawn here: double precision itself is not far below."""
 
+_LOOKS = {
+    "noise_floor": (style.MUTED, "o"),
+    "vllm_eager": (style.EAGER, "s"),
+    "vllm_compiled": (style.COMPILED, "D"),
+}
+_OTHERS = ((style.GREEN, "^"), (style.PURPLE, "v"), (style.ORANGE, "P"), (style.SKY, "X"))
+
 _VERDICTS = {
     "pass": style.solid(style.GREEN),
     "needs_review": style.hatched(style.ORANGE, ""),
@@ -40,7 +47,7 @@ def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gat
     with canvas(1.15 + 0.3 * max(len(ids), 2), 1, 2, sharey=True) as (figure, (left, right)):
         for index, (name, prompts) in enumerate(named.items()):
             offset = (index - (len(named) - 1) / 2) * min(0.22, 0.66 / len(named))
-            look = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
+            look = _LOOKS.get(name) or _OTHERS[index % len(_OTHERS)]
             left.plot([], [], look[1], color=look[0], label=words(name))
             for row, prompt in enumerate(ids):
                 found = prompts.get(prompt, {})
@@ -109,7 +116,7 @@ def category_bars(document: dict[str, Any]) -> Figure:
     counts: dict[str, Counter[str]] = {}
     for case in cases:
         counts.setdefault(str(case.get("category", "other")), Counter())[str(case.get("verdict"))] += 1
-    said = [f"{words(name)} {counted['pass']} of {counted.total()} passed" for name, counted in counts.items()]
+    said = [f"{name} {counted['pass']} of {counted.total()} passed" for name, counted in counts.items()]
     with canvas(0.85 + 0.32 * max(len(counts), 2)) as (figure, (axes,)):
         before = [0] * len(counts)
         for verdict, look in _VERDICTS.items():
@@ -117,7 +124,7 @@ def category_bars(document: dict[str, Any]) -> Figure:
                 if counted[verdict]:
                     _count_bar(axes, row, before[row], counted[verdict], look)
                     before[row] += counted[verdict]
-        style.name_rows(axes, [words(name) for name in counts])
+        style.name_rows(axes, list(counts))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("cases")
         style.legend_above(axes, {words(verdict): look for verdict, look in _VERDICTS.items()})

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from evalpress.figures import style
 from evalpress.figures.style import Figure, canvas, finish
-from evalpress.figures.words import data_of, is_latency, listed, metric_words, missing_words, short, words
+from evalpress.figures.words import data_of, is_latency, listed, metric_words, missing_words, short
 
 Document = dict[str, Any]
 COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
@@ -56,10 +56,10 @@ def eager_vs_compiled(document: Document, metrics: Sequence[str] = COMPARED) -> 
             ratio = speed_up(metric, by_metric.get(metric) or {})
             if ratio is None:
                 why = (by_metric.get(metric) or {}).get("ratio_why")
-                missing.append((f"{metric_words(metric)} of {words(workload)}", why))
+                missing.append((f"{metric_words(metric)} of {workload}", why))
                 continue
             found.append(ratio[0])
-            rows.append((words(workload), ratio))
+            rows.append((workload, ratio))
         if found:
             ranges.append(f"{metric_words(metric)} {min(found):.2f}× to {max(found):.2f}×")
     with canvas(0.75 + 0.2 * max(len(rows), 3)) as (figure, (axes,)):
@@ -132,13 +132,13 @@ def throughput_bars(document: Document, metric: str = "output_throughput", unit:
                 value = (found["workloads"].get(workload) or {}).get(metric)
                 if value is None:
                     why = (found["workloads"].get(workload) or {}).get(f"{metric}_why")
-                    missing.append((f"{words(workload)} ({mode})", why))
+                    missing.append((f"{workload} ({mode})", why))
                     continue
                 at = row + (index - (len(modes) - 1) / 2) * 0.38
                 axes.barh(at, value / longest[workload], height=0.34, color=tone)
                 style.value_label(axes, value / longest[workload], at, f"{short(value)} {unit}")
-                said.append(f"{words(workload)} {mode} {short(value)}")
-        style.name_rows(axes, [words(w) for w in workloads])
+                said.append(f"{workload} {mode} {short(value)}")
+        style.name_rows(axes, workloads)
         axes.set_xlim(0, 1.2)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
@@ -177,12 +177,12 @@ def latency_distribution(
                 values = ((raw or {}).get(mode) or {}).get(workload)
                 line = _ecdf(values) if values else _from_percentiles(found, workload, metric)
                 if line is None:
-                    missing.append((f"{words(workload)} ({mode})", None))
+                    missing.append((f"{workload} ({mode})", None))
                     continue
                 tone, dashes, _ = _MODES.get(mode, _OTHER_MODE)
                 axes.plot(*line, dashes, color=tone, label=mode, linewidth=1.6)
-                said.append(f"{words(workload)} {mode} {short(float(np.interp(0.5, line[1], line[0])))} ms")
-            _ecdf_axes(axes, words(workload))
+                said.append(f"{workload} {mode} {short(float(np.interp(0.5, line[1], line[0])))} ms")
+            _ecdf_axes(axes, workload)
         for axes in panels[len(workloads) :]:
             axes.set_visible(False)
         if said:

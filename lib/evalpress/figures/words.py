@@ -40,8 +40,8 @@ def is_latency(key: str) -> bool:
 
 
 def words(key: str) -> str:
-    """`vllm_eager` as "vllm eager"."""
-    return key.replace("_", " ")
+    """`vllm_eager` as "vLLM eager"."""
+    return key.replace("_", " ").replace("vllm", "vLLM")
 
 
 def short(value: float) -> str:

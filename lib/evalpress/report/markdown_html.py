@@ -60,7 +60,7 @@ class _Renderer(mistune.HTMLRenderer):
 
     def block_code(self, code: str, info: str | None = None) -> str:
         language = (info or "").split(maxsplit=1)[0] if info else ""
-        return f'<pre class="ep-block"><code>{highlighted(code, language)}</code></pre>\n'
+        return f'<pre class="ep-block"><code>{highlighted(code.rstrip(), language).rstrip()}</code></pre>\n'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return f"[picture: {text}]"

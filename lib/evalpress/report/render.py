@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from evalpress.report.exporters import FILES, html_page, markdown_page
 from evalpress.report.folders import replacing
 from evalpress.report.merge import merge, sources
 from evalpress.results import write_text
+from evalpress.tables import moment
 
 _FACTS = {
     "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "created": "Finished"
@@ -67,10 +67,9 @@ def facts(report_dir: Path) -> dict[str, str]:
 
 
 def readable(value: Any) -> str:
-    """A moment as people write it (2026-11-22 10:00 UTC), a device or platform by its name, "" for nothing."""
+    """A value of the summary in words: a device or platform by its name, a moment without its T, "" for nothing."""
     if isinstance(value, dict):
         value = value.get("name")
     if not isinstance(value, str):
         return ""
-    value = _PLATFORMS.get(value, value)
-    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", value)
+    return moment(_PLATFORMS.get(value, value))

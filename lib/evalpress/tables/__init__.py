@@ -20,10 +20,10 @@ from evalpress.tables.blocks import (
 )
 from evalpress.tables.table import Column, Table
 from evalpress.tables.text import code, escape_html, escape_markdown, fence, one_line, visible
-from evalpress.tables.values import Missing, Quantity, fmt, interval, number, pick
+from evalpress.tables.values import Missing, Quantity, fmt, interval, moment, number, pick
 
 __all__ = [
     "Badge", "Cell", "Code", "Column", "Details", "Missing", "Prose", "Quantity", "Table", "Tile", "Tiles",
-    "Verdict", "code", "escape_html", "escape_markdown", "fence", "fmt", "interval", "number", "one_line",
+    "Verdict", "code", "escape_html", "escape_markdown", "fence", "fmt", "interval", "moment", "number", "one_line",
     "output", "pick", "snippet", "visible",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Any
 from evalpress.tables.text import escape_html, escape_markdown
 
 Number = int | float
+_STAMP = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)$")
 _COUNTED = frozenset({"tokens", "bytes", "requests"})
 SELF_EVIDENT = frozenset({"share", "cosine", "ratio"})
 """Units that are part of the written number, so that a column head does not repeat them."""
@@ -58,6 +60,11 @@ def fmt(value: Number | None, unit: str = "") -> str:
         return "n/a"
     written = number(value, unit)
     return written if not unit or unit in SELF_EVIDENT or isinstance(value, bool) else f"{written} {unit}"
+
+
+def moment(stamp: str) -> str:
+    """An ISO-8601 moment in UTC as people write it, 2026-11-22 10:00 UTC; any other text as it is."""
+    return _STAMP.sub(r"\1 \2 UTC", stamp)
 
 
 def interval(value: Number | None, low: Number | None, high: Number | None, unit: str = "") -> str:
