@@ -182,3 +182,11 @@ def test_words_for_keys():
     assert metric_words("goodput") == "goodput"
     assert missing_words([]) == ""
     assert missing_words([("a", "x"), ("b", "x"), ("c", None)]) == " Not drawn: a and b: x; c: not measured."
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.98, 1.03), (0.9, 1.5), (0.33, 5.3), (0.02, 40.0)])
+def test_ratio_axes_have_a_few_round_ticks_and_always_one(low, high):
+    entry = {"ratio": (low * high) ** 0.5, "ci_low": low, "ci_high": high}
+    shown = figures.eager_vs_compiled({"comparison": {"decode": {"output_throughput": entry}}})
+    ticks = [text for text in texts(shown) if re.fullmatch(r"[\d.]+×", text)]
+    assert "1×" in ticks and 2 <= len(ticks) <= 9

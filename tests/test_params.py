@@ -9,7 +9,7 @@ from evalpress import params
 from evalpress.errors import UserError
 from evalpress.params.yaml12 import load_yaml
 
-GOOD = "title: t\nmodel: {path: m}\nplatform: {backend: cpu}\nevidence: {prompts: []}\nalignment: {prompts: []}\nquality: {cases: []}\n"
+GOOD = "title: t\nmodel: {path: m}\nplatform: {backend: cpu}\nevidence: {prompts: []}\nalignment: {prompts: []}\nquality: {cases: []}\n"  # noqa: E501
 
 
 def write(folder: Path, text: str, name: str = "set.yaml") -> str:

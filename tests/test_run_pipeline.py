@@ -211,7 +211,7 @@ def test_summary_and_renderer_are_told_what_failed(failing):
     assert status["quality"] == {"status": "skipped", "why": "not today"}
     assert {name: one["why"] for name, one in status.items() if one["status"] == "failed"} == REASONS
     call = json.loads((failing.report / "rendered.jsonl").read_text().splitlines()[-1])
-    failures = {stem: why for stem, why in zip(STEMS, REASONS.values(), strict=False)}
+    failures = dict(zip(STEMS, REASONS.values(), strict=False))
     assert call == {"failures": failures, "skipped": {"50_quality": "not today"}}
 
 

@@ -15,7 +15,7 @@ CPU_0_32_COMPILED = [
     (42.2, "INFO 11-22 09:58:41 [cpu_worker.py:260] Explicitly set (1.0/6.59) GiB for KV cache on node 0."),
     (
         42.3,
-        "[kv_cache_utils.py:2327] CPU KV cache size: 1,048,576 tokens, Maximum concurrency for 2,048 tokens per request: 512.00x",
+        "CPU KV cache size: 1,048,576 tokens, Maximum concurrency for 2,048 tokens per request: 512.00x",
     ),
     (44.0, "INFO 11-22 09:58:43 [core.py:402] init engine (profile, create kv cache, warmup model) took 33.65 s"),
 ]
@@ -34,7 +34,7 @@ GPU_WORDS = [
     (12.0, "Graph capturing finished in 3.40 secs, took 0.11 GiB"),
     (12.5, "init engine (profile, create kv cache, warmup model) took 9.90 seconds"),
 ]
-"""Constructed from the format strings of vLLM 0.18.0 (gpu_model_runner.py, backends.py, monitor.py, kv_cache_utils.py)."""
+"""Constructed from vLLM 0.18.0's format strings (gpu_model_runner, backends, monitor, kv_cache_utils)."""
 
 ASCEND_WORDS = [(1.0, "Starting to load model m..."), (2.0, "Loading model weights took 0.9278 GB")]
 """Constructed from vLLM-Ascend 0.18.0rc1's format string; the figure is in GiB whatever its unit says."""

@@ -116,9 +116,8 @@ def _review(args: argparse.Namespace) -> int:
         path = resolve(args.reports_dir) / args.set / "results" / "quality.json"
         waiting = reviews.pending(results.read(path, "quality")["data"]["cases"])
         for case in waiting:
-            print(
-                f"{case['id']}\n  asked:   {case['prompt']!r}\n  output:  {case['output']!r}\n  look at: {case['reason']}"
-            )
+            print(f"{case['id']}\n  asked:   {case['prompt']!r}\n  output:  {case['output']!r}")
+            print(f"  look at: {case['reason']}")
         print(f"{len(waiting)} waiting; decide one: evalpress review --case ID --verdict pass|fail --reviewer NAME")
         return 0
     if args.verdict is None or args.reviewer is None:

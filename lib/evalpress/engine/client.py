@@ -24,7 +24,8 @@ def argv(base_url: str, model: str, served: str, load: dict[str, Any], seed: int
         "--model", model, "--served-model-name", served, "--dataset-name", "random",
         "--random-input-len", str(load["input_len"]), "--random-output-len", str(load["output_len"]),
         "--num-prompts", str(load["num_prompts"]), "--ignore-eos", "--temperature", "0", "--seed", str(seed),
-        "--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "90,99", "--disable-tqdm", "--save-detailed",
+        "--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "90,99",
+        "--disable-tqdm", "--save-detailed",
     ]  # fmt: skip
     if load.get("max_concurrency"):
         found += ["--max-concurrency", str(load["max_concurrency"])]

@@ -20,6 +20,8 @@ _MODES = {"eager": (style.EAGER, "--", "s"), "compiled": (style.COMPILED, "-", "
 _OTHER_MODE = (style.GREEN, ":", "D")
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_DECADES = (0.01, 0.1, 1.0, 10.0, 100.0)
 _MANY = 250
 _PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
@@ -108,9 +110,10 @@ def _direction(value: float, low: float | None, high: float | None) -> tuple[str
 
 def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
     """Ticks at round ratios, few enough to be read: fine steps near 1, coarse ones for a wide range."""
-    step = next((s for s in _STEPS if (high - low) / s <= 6), None)
-    even = [k * step for k in range(round(high / step) + 2)] if step else _ROUND
-    shown = [tick for tick in even if low / 1.04 <= tick <= high * 1.04 and tick > 0]
+    start, end = low / 1.04, high * 1.04
+    even = ([k * step for k in range(1, round(end / step) + 1)] for step in _STEPS)
+    choices = ([tick for tick in ticks if start <= tick <= end] for ticks in (*even, _ROUND, _SPARSE, _DECADES))
+    shown = next((ticks for ticks in choices if len(ticks) <= 7), [1.0])
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
