@@ -112,7 +112,7 @@ def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
             )
             prompts = _prompts(params, load, name, block + warm, engines[group[0]])
             for mode in group if block % 2 == 0 else reversed(group):
-                observed = _block(engines[mode], load, prompts)
+                observed = run_block(engines[mode], load, prompts)
                 if block >= 0:
                     blocks[name][mode].append({"block": block} | observed)
 
@@ -124,9 +124,11 @@ def _prompts(params: Params, load: Workload, name: str, block: int, loaded: Engi
     return workload.prompts(load, vocab, params.engine.seed, name, block, reserved)
 
 
-def _block(loaded: Engine, load: Workload, prompts: list[list[int]]) -> dict[str, Any]:
-    """One block: all requests at once, or one after the other."""
-    sampling = Sampling(max_tokens=load.output_len, ignore_eos=True)
+def run_block(
+    loaded: Engine, load: Workload, prompts: list[list[int]], sampling: Sampling | None = None
+) -> dict[str, Any]:
+    """One block: all requests at once, or one after the other; greedy unless `sampling` says otherwise."""
+    sampling = sampling or Sampling(max_tokens=load.output_len, ignore_eos=True)
     groups = [prompts] if load.concurrent else [[prompt] for prompt in prompts]
     completions: list[Completion] = []
     gaps: list[float] = []

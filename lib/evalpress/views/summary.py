@@ -111,7 +111,7 @@ def provenance(job: Job) -> Table:
             else f"{commit[:10]}{' + changes' if p['git']['dirty'] else ''}"
         )
         digests = " ".join(f"{key} {value[:8]}" for key, value in p["digests"].items())
-        rows.append([_title(name), p["start"], p["end"], state, Code(digests)])
+        rows.append([_title(name), moment(p["start"]), moment(p["end"]), state, Code(digests)])
     heads: list[Column | str] = [
         "section",
         "start (UTC)",
