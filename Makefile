@@ -50,6 +50,7 @@ lock: COMPILE = ../.cache/lock/bin/uv pip compile --quiet --generate-hashes --no
 lock: ## bring the hash-pinned locks up to requirements/*.in (ARGS=--upgrade: to the newest versions too)
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
 	@cd requirements && $(COMPILE) --universal --excludes excludes.txt -o cpu.txt cpu.in
+	@cd requirements && $(COMPILE) --universal --excludes excludes.txt -o cpu-0.18.txt cpu-0.18.in
 	@cd requirements && $(COMPILE) --universal -o cuda.txt cuda.in
 	@cd requirements && $(COMPILE) --python-platform aarch64-manylinux_2_28 --overrides ascend-overrides.txt \
 		--no-emit-package vllm -o ascend.txt ascend.in

@@ -19,6 +19,7 @@ from evalpress.tables import (
     Tile,
     Tiles,
     Verdict,
+    moment,
     pick,
     snippet,
 )
