@@ -112,8 +112,9 @@ def stream(positions: int, vocabulary: int) -> None:
     took = time.perf_counter() - start
     found = metrics.pooled(np.concatenate(parts))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    done = int(found["n_positions"] or 0)
     print(
-        f"stream of {found['n_positions']:,} positions: {found['n_positions'] / took:,.0f} positions/s, "
+        f"stream of {done:,} positions: {done / took:,.0f} positions/s, "
         f"peak {peak:.2f} GiB, {peak - before:.2f} GiB above the start"
     )
 
