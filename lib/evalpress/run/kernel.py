@@ -19,11 +19,11 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
+from evalpress.fingerprint import digest
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
 
 _START_S = 120
-_STOP_S = 10
 _SOCKET_PATH = 90
 """Longest folder for IPC sockets: a socket's whole path must stay below 104 bytes (the shortest sun_path)."""
 
@@ -110,7 +110,11 @@ class SharedKernel:
         self._run_silently("pass", patience_s, strict=False)
 
     def discard(self) -> None:
-        """End the kernel and all that it started, at once."""
+        """End the kernel and all that it started.
+
+        No polite request first: with engines loaded the kernel takes seconds to take itself apart, and what
+        matters, worker processes that free their device, end well on SIGTERM.
+        """
         _cancel_leftovers()
         processes.end_all(self._report)
         self._forget()
@@ -121,8 +125,6 @@ class SharedKernel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.manager is not None and kind is None and self.is_alive():
-            self._shut_down()
         if self.manager is not None:
             self.discard()
 
@@ -133,7 +135,7 @@ class SharedKernel:
 
     def _start(self, log: Path, append: bool) -> None:
         processes.end_all(self._report)  # what a killed run of this report may have left
-        self._home = Path(tempfile.mkdtemp(prefix="evalpress-"))
+        self._home = self._fresh_home()
         self._pump = LogPump()
         self._pump.to(log, append)
         self.manager = AsyncKernelManager(
@@ -150,6 +152,17 @@ class SharedKernel:
         self.client.start_channels()
         run_sync(self.client.wait_for_ready)(timeout=_START_S)
         self.client.allow_stdin = False
+
+    def _fresh_home(self) -> Path:
+        """A private folder for sockets, short enough for them; always the same one, so that none is ever left over."""
+        name = f"evalpress-{os.getuid()}-{digest(str(self._report))[:16]}"
+        home = Path(tempfile.gettempdir(), name)
+        shutil.rmtree(home, ignore_errors=True)
+        try:
+            home.mkdir(mode=0o700)
+        except OSError as error:
+            raise RuntimeError(f"the kernel's folder cannot be made: {error}") from None
+        return home
 
     def _environment(self) -> dict[str, str]:
         own = {
@@ -172,12 +185,6 @@ class SharedKernel:
             return
         if strict and reply["content"]["status"] != "ok":
             raise RuntimeError(f"the kernel refuses to be cleared: {reply['content'].get('evalue')}")
-
-    def _shut_down(self) -> None:
-        """Ask the kernel to end, so that engines may free their device, and wait a while for it."""
-        assert self.manager is not None
-        self.manager.shutdown_wait_time = _STOP_S
-        run_sync(self.manager.shutdown_kernel)()
 
     def _forget(self) -> None:
         if self.client:

@@ -17,7 +17,7 @@ MARKER = "EVALPRESS_REPORT"
 _ROUNDS = 5
 
 
-def end_all(folder: Path, patience_s: float = 3.0) -> None:
+def end_all(folder: Path, patience_s: float = 5.0) -> None:
     """End every process marked with this report folder, and their descendants: politely, then for certain."""
     for attempt in range(_ROUNDS):
         found = list(_of(folder))
