@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from evalpress import engine, model, platforms, runbook, versions
+from evalpress import claims, engine, model, platforms, runbook, versions
 from evalpress.job import Job
 from evalpress.params.schema import Params
+from evalpress.paths import resolve, shown
 from evalpress.progress import step
 
 _PLATFORM_PLUGIN = {"ascend": "ascend"}
@@ -40,7 +41,18 @@ def measure(job: Job) -> dict[str, Any]:
         "version_check": versions.check(found, params.platform.backend),
         "preloaded": host["preloaded"],
         "runbook": book,
+        "claims": [_claims(name) for name in params.claims],
         "not_run": [{"id": c["id"], "why": c["runs_in_why"]} for c in book["commands"] if c["runs_in"] is None],
+    }
+
+
+def _claims(name: str) -> dict[str, Any]:
+    """One file of published numbers, audited: its source and every finding."""
+    path = resolve(name)
+    return {
+        "file": shown(path),
+        "source": claims.load(path).source.model_dump(mode="json", exclude_none=True),
+        "findings": [finding.as_dict() for finding in claims.audit(path)],
     }
 
 

@@ -17,6 +17,7 @@ from evalpress.tables import (
     code,
     escape_markdown,
     fence,
+    output,
     pick,
 )
 
@@ -172,3 +173,37 @@ def left_out(document: Document) -> Prose:
     return Prose(
         "Left out on purpose:\n\n" + "\n".join(f"- {code(r['what'])}: {escape_markdown(r['why'])}" for r in rows)
     )
+
+
+def claims(document: Document) -> Table | Prose:
+    """What an audit of published numbers found, broken statements first; those that hold are counted."""
+    audited = document["data"]["claims"]
+    if not audited:
+        return Prose("This set names no published claims.")
+    marks = {"broken": Badge("fail", "broken"), "note": Badge("warn", "note")}
+    rows: list[list[Cell]] = [
+        [marks[f["status"]], f["statement"], output(f["found"]), f["why"]]
+        for card in audited
+        for f in card["findings"]
+        if f["status"] != "ok"
+    ]
+    holding = sum(f["status"] == "ok" for card in audited for f in card["findings"])
+    heads: list[Column | str] = [
+        "status",
+        Column("what must hold", wide=True),
+        Column("as published", wide=True),
+        Column("what follows", wide=True),
+    ]
+    note = f"{holding} more statements were checked and hold; they stand in results/setup.json."
+    return Table("Published claims, not measured here", heads, rows, note=note, row_heads=False)
+
+
+def claim_source(document: Document) -> Prose:
+    """Whose claims these are."""
+    said = []
+    for card in document["data"]["claims"]:
+        words = "; ".join(
+            f"{escape_markdown(key)}: {escape_markdown(str(value))}" for key, value in card["source"].items()
+        )
+        said.append(f"- {code(card['file'])}: {words}")
+    return Prose("Sources of the claims:\n\n" + "\n".join(said) if said else "")
