@@ -21,7 +21,8 @@ class ReportClient(PapermillNotebookClient):
     """Attaches to a kernel and keeps chatter out of the notebook."""
 
     def __init__(self, manager: Any, kernel: SharedKernel, **options: Any) -> None:
-        super().__init__(manager, km=kernel.manager, log=SILENT, **options)
+        # nbclient's 4 s for a cell's last output are short on a machine whose cores are all busy.
+        super().__init__(manager, km=kernel.manager, log=SILENT, iopub_timeout=60, **options)
         self.kc = kernel.client
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evalpress import kernel_env
 from evalpress.paths import NOTEBOOKS
-from evalpress.run import notebook
+from evalpress.run import aside, notebook
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import Watch
@@ -75,8 +75,8 @@ def _lacking(report: Report, step: Step) -> str | None:
     """A notebook that ran to its end without leaving what it is there for."""
     if step.section.name == SUMMARY.name:
         return None if (report.folder / "summary.json").is_file() else "the notebook wrote no summary.json"
-    path = report.job(step.section).result_path
-    return None if path.is_file() else f"the notebook wrote no results/{path.name}"
+    written = step.todo == "show" or aside.renewed(report.folder, step.section.name)
+    return None if written else f"the notebook wrote no results/{step.section.name}.json"
 
 
 def _keep_failed(partial: Path, executed: Path, folder: Path) -> None:
