@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import numpy as np
 import psutil
 import pytest
 from conftest import evalpress
 from evalpress import bench, model, params, results
-from evalpress.paths import ROOT
+from evalpress.paths import NOTEBOOKS, ROOT
 from evalpress.quality import section as quality
-from evalpress.sections import SECTIONS
+from evalpress.sections import SECTIONS, SUMMARY
+from nbclient import NotebookClient
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +150,29 @@ def test_it_renders_from_results_alone(demo_report, tmp_path):
     again = (bare / "report.html").read_text(encoding="utf-8")
     assert again.count("<table>") == first.count("<table>") > 20
     assert again.count("<figure") == first.count("<figure") > 5
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, SUMMARY], ids=lambda s: s.name)
+def test_a_notebook_opened_by_hand_shows_the_finished_run(demo_report, section):
+    _by_hand(section, demo_report.reports_dir, "never")
+
+
+def test_a_notebook_opened_by_hand_loads_the_engine_that_it_needs(tmp_path):
+    _by_hand(SECTIONS[3], tmp_path, "auto")
+    assert results.read(tmp_path / "demo" / "results" / "evidence.json", "evidence")["data"]["cases"]
+
+
+def _by_hand(section, reports_dir, measure):
+    """Run a notebook as JupyterLab's «Run all» does: a kernel of its own, in the notebooks' folder."""
+    notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
+    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source += f"\nreports_dir = {str(reports_dir)!r}\nmeasure = {measure!r}"
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
+    )
+    client.execute()
+    shown = [c for c in notebook.cells if c.cell_type == "code" and c.source.startswith(("show.", "figures."))]
+    assert all(c.outputs and c.outputs[-1].output_type == "execute_result" for c in shown)
 
 
 def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, tmp_path):

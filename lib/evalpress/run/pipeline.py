@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from evalpress import params as params_room
-from evalpress import platforms
+from evalpress import model, platforms
 from evalpress.errors import UserError
 from evalpress.params import Params
 from evalpress.paths import NOTEBOOKS, resolve, shown
@@ -48,6 +48,7 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
     params = params_room.load(set_name)
     if not only_render:
         _require_host(params, set_name)
+        model.resolve(params)
     sections = (*SECTIONS, SUMMARY)
     for section in sections:
         parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", _notebook_parameters(set_name, reports_dir, "auto"))
