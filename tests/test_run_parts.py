@@ -110,7 +110,7 @@ def test_pending_cells_are_no_success(tmp_path):
     assert notebook.unfinished(write_notebook(tmp_path / "b.ipynb", done, pending)) == "not all cells were executed"
 
 
-@pytest.mark.parametrize("first", ["papermill", "evalpress.run.engine", "evalpress.run.execution"])
+@pytest.mark.parametrize("first", ["evalpress.run, papermill", "evalpress.run.engine", "evalpress.run.execution"])
 def test_papermill_finds_the_engine_whatever_is_imported_first(first):
     test = f"import {first}; from papermill.engines import papermill_engines as e; print(e.get_engine('evalpress'))"
     done = subprocess.run([sys.executable, "-c", test], capture_output=True, text=True, check=False)
@@ -345,6 +345,7 @@ def test_clean_removes_generated_reports_and_nothing_else(evalpress, tmp_path):
     for name in ("a", "b", "published"):
         (tmp_path / name / ".lock").touch()
     assert evalpress("clean", "--set", "photos", "--reports-dir", str(tmp_path))[0] == 2
+    assert evalpress("clean", "--set", "a", "--reports-dir", str(tmp_path))[0] == 0
     assert evalpress("clean", "--set", "a", "--reports-dir", str(tmp_path))[0] == 0
     assert evalpress("clean", "--set", "published", "--reports-dir", str(tmp_path))[0] == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "photos", "published"]

@@ -134,9 +134,12 @@ def _clean(args: argparse.Namespace) -> int:
     reports = resolve(args.reports_dir)
     names = [Path(args.set).stem] if args.set else _generated(reports)
     for name in names:
+        if not (reports / name).exists():
+            print(f"{shown(reports / name)}: nothing to remove")
+            continue
         if name not in _generated(reports):
             there = ", ".join(_generated(reports)) or "none"
-            raise UserError(f"{shown(reports)}: found no generated report {name!r}, there are: {there}")
+            raise UserError(f"{shown(reports / name)}: no generated report, nothing removed; there are: {there}")
         with lock.held(reports / name):
             shutil.rmtree(reports / name)
         print(f"removed {shown(reports / name)}")
