@@ -17,6 +17,7 @@ from evalpress.errors import MeasurementError, UserError
 from evalpress.job import Job
 from evalpress.paths import ROOT
 from evalpress.sections import by_name
+from transformers import AutoTokenizer
 
 VOCABULARY = 60
 TEXTS = [
@@ -233,6 +234,10 @@ class FakeEngine:
 
     def __init__(self, run: reference.Pass) -> None:
         self.run = run
+        self.tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "demo")
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text))
 
     def logits(self, token_ids: tuple[int, ...], positions: list[int]) -> Any:
         ((_, part),) = reference.forward(self.run, {"text": token_ids}, {"text": positions})
@@ -271,6 +276,11 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     assert [row["token"] for row in found["last_tokens"]["vllm_eager"]] == [
         row["token"] for row in found["last_tokens"]["reference"]
     ]
+    view = found["layers"]
+    assert view["stages"][0] == "embedding"
+    assert view["stages"][-1] == "logits"
+    assert len(view["noise_floor"]["made"]) == len(view["stages"])
+    assert [row["identical"] for row in found["batching"]["noise_floor"][:1]] == [5]
     assert set(job.read_raw("positions")) == {"noise_floor", "vllm_eager", "vllm_compiled"}
 
 
@@ -280,9 +290,29 @@ def test_a_saved_reference_gives_the_same_numbers(tmp_path: Path) -> None:
     computed = section.measure(demo_job(tmp_path / "a"))
     loaded = section.measure(demo_job(tmp_path / "b", reference_logits=str(path)))
     assert loaded["candidates"]["vllm_eager"]["rmse"] == computed["candidates"]["vllm_eager"]["rmse"]
+    assert loaded["layers"] is None
+    assert "file" in loaded["layers_why"]
     other = demo_job(tmp_path / "c", reference_logits=str(path), max_position=39)
     with pytest.raises(UserError, match="these logits are of another prompts"):
         section.measure(other)
+
+
+@pytest.mark.usefixtures("fake_engine")
+@pytest.mark.parametrize("change", ["missing start", "other merge"])
+def test_an_engine_with_another_tokenizer_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    def tokenize(self: FakeEngine, text: str) -> list[int]:
+        ids = list(self.tokenizer.encode(text))
+        return (
+            ids[1:]
+            if change == "missing start"
+            else [*self.tokenizer.encode(text[:1]), *self.tokenizer.encode(text[1:])]
+        )
+
+    monkeypatch.setattr(FakeEngine, "tokenize", tokenize)
+    with pytest.raises(MeasurementError, match="vllm_eager: capital-of-france: the engine's tokenizer gives token"):
+        section.measure(demo_job(tmp_path))
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evalpress import engine, fingerprint, model, prompts
-from evalpress.alignment import reference, store
+from evalpress.alignment import batching, layers, reference, store
 from evalpress.alignment.comparison import NOISE_FLOOR, Parts, Text, compare
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
@@ -20,9 +21,9 @@ from evalpress.params.schema import Mode, Params
 from evalpress.paths import resolve, shown
 from evalpress.progress import step
 
-Positions = dict[str, list[int]]
 _DEVICES = {"cuda": "cuda", "ascend": "npu"}
 _TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece", "sentencepiece")
+_FROM_FILE = "the reference logits come from a file, which holds no hidden states"
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -30,40 +31,29 @@ def measure(job: Job) -> dict[str, Any]:
     p = job.params
     folder = model.resolve(p)
     tokenizer = _tokenizer(p, folder)
-    texts = tokenised(p, tokenizer)
-    every = {text.id: list(range(len(text.token_ids))) for text in texts}
-    described: dict[str, dict[str, Any]] = {}
+    legs = Legs(p, folder, tokenised(p, tokenizer))
     with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch:
-        saved = _stored(p, texts) or save_reference(p, Path(scratch) / "reference.safetensors")
-        logits, described["reference"] = store.load(saved, identity(p, texts))
-        missing = [text.id for text in texts if text.id not in logits]
-        if missing:
-            raise UserError(f"{shown(saved)}: found no logits of {missing[0]}")
-        floor = _transformers(p, folder, p.engine.dtype, "cpu", texts, every, described.setdefault(NOISE_FLOOR, {}))
-        outcome = compare(logits, floor, _candidates(p, folder, texts, described), texts, _shower(tokenizer), described)
-    return outcome.data | {"raw": job.raw("positions", outcome.raw)}
+        saved = p.alignment.reference_logits
+        path = resolve(saved) if saved else legs.save_reference(Path(scratch) / "reference.safetensors")
+        logits, legs.described["reference"] = store.load(path, identity(p, legs.texts))
+        noise = legs.transformers(NOISE_FLOOR, "cpu")
+        show: Callable[[int], str] = lambda token: str(tokenizer.decode([token]))  # noqa: E731
+        outcome = compare(logits, noise, legs.candidates(), legs.texts, show, legs.described)
+    found = outcome.data | legs.layer_view() | {"batching": legs.batching}
+    return found | {"raw": job.raw("positions", outcome.raw)}
 
 
 def save_reference(p: Params, path: Path) -> Path:
     """Compute the set's reference logits (transformers, CPU, float32) and write them to `path`."""
     folder = model.resolve(p)
-    texts = tokenised(p, _tokenizer(p, folder))
-    every = {text.id: list(range(len(text.token_ids))) for text in texts}
-    step("reference: transformers on CPU in float32")
-    with reference.loaded(folder, "float32", "cpu", trust_remote_code=p.model.trust_remote_code) as run:
-        vocabulary = run.model.config.get_text_config().vocab_size
-        origin = _versions() | run.described
-        parts = reference.forward(run, _ids(texts), every)
-        store.save(path, identity(p, texts), origin, every, vocabulary, parts)
-    return path
+    return Legs(p, folder, tokenised(p, _tokenizer(p, folder))).save_reference(path)
 
 
 def tokenised(p: Params, tokenizer: Any) -> list[Text]:
     """The set's texts as token ids, special tokens as the tokenizer adds them, cut to the longest allowed."""
-    longest = min(p.alignment.max_position, p.engine.max_model_len - 1)
     found = []
     for prompt in prompts.load(p.alignment.prompts):
-        ids = tuple(tokenizer.encode(prompt.text)[:longest])
+        ids = tuple(tokenizer.encode(prompt.text)[: _longest(p)])
         if not ids:
             raise UserError(f"alignment.prompts: {prompt.id}: found a text without tokens, allowed at least one")
         found.append(Text(prompt.id, prompt.text, prompt.kind, prompt.language, ids))
@@ -87,60 +77,105 @@ def sample(length: int, count: int) -> list[int]:
     return sorted({round(at) for at in np.linspace(length - 1, 0, min(count, length)).tolist()})
 
 
-def _stored(p: Params, texts: Sequence[Text]) -> Path | None:
-    """The set's file of reference logits, if it names one."""
-    if p.alignment.reference_logits is None:
-        return None
-    step("reference: logits from a file")
-    return resolve(p.alignment.reference_logits)
+@dataclass
+class Legs:
+    """The legs of one section: each a stream of logits, and what is learnt beside them while it runs."""
+
+    params: Params
+    folder: Path
+    texts: Sequence[Text]
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: layers.States | None = None
+    errors: dict[str, layers.Errors] = field(default_factory=dict)
+    layers_why: str = _FROM_FILE
+    batching: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ids = {text.id: text.token_ids for text in self.texts}
+        self.every = {text.id: list(range(len(text.token_ids))) for text in self.texts}
+        self.prompts = {text.id: text.token_ids for text in self.texts if text.kind == "prompt"}
+
+    def save_reference(self, path: Path) -> Path:
+        """Logits of transformers on the CPU in float32, as a file; hidden states of the prompts kept beside."""
+        step("reference: transformers on CPU in float32")
+        with self._loaded("float32", "cpu") as run:
+            vocabulary = run.model.config.get_text_config().vocab_size
+            origin = _versions() | run.described
+            parts = reference.forward(run, self.ids, self.every)
+            store.save(path, identity(self.params, self.texts), origin, self.every, vocabulary, parts)
+            self._look_inside(run)
+        return path
+
+    def _look_inside(self, run: reference.Pass) -> None:
+        """Keep the prompts' hidden states, or the reason why there are none."""
+        if not self.prompts:
+            self.layers_why = "no text of kind `prompt`: hidden states are kept for those only"
+            return
+        try:
+            self.states = layers.capture(run, self.prompts)
+        except MeasurementError as error:
+            self.layers_why = str(error)
+
+    def candidates(self) -> dict[str, Parts]:
+        """Name -> stream of logits, computed only when it is read."""
+        found: dict[str, Parts] = {}
+        device = _DEVICES.get(self.params.platform.backend)
+        if device:
+            found[f"transformers_{device}"] = self.transformers(f"transformers_{device}", device)
+        for mode in self.params.engine.modes:
+            found[f"vllm_{mode}"] = self.vllm(f"vllm_{mode}", mode)
+        return found
+
+    def transformers(self, name: str, device: str) -> Parts:
+        """Every position, in the engine's dtype; then the prompts' hidden states and the effect of batching."""
+        dtype = self.params.engine.dtype
+        step(f"transformers on {device} in {dtype}")
+        with self._loaded(dtype, device) as run:
+            yield from reference.forward(run, self.ids, self.every)
+            self.described[name] = _versions() | run.described
+            self.described[name] |= {"forward_s": run.seconds, "tokens": run.tokens, "batches": run.batches}
+            if self.states is not None:
+                self.errors[name] = layers.measure(run, self.prompts, self.states)
+            if self.prompts:
+                self.batching[name] = batching.effects(run, self.prompts)
+
+    def vllm(self, name: str, mode: Mode) -> Parts:
+        """A sample of positions: full vocabularies are Python objects in vLLM, slow and large."""
+        step(f"loading the {mode} engine")
+        loaded = engine.get(self.params, mode)
+        count = self.params.alignment.vllm_positions
+        self.described[name] = {"engine": "vllm", "mode": mode, "dtype": self.params.engine.dtype}
+        for text in self.texts:
+            step(f"vLLM {mode}: logits of {text.id}")
+            _same_tokens(name, text, loaded.tokenize(text.text)[: _longest(self.params)])
+            at = sample(len(text.token_ids), count)
+            yield text.id, TextLogits(np.array(at, np.int64), loaded.logits(text.token_ids, at))
+
+    def layer_view(self) -> dict[str, Any]:
+        """Where errors start, or why that is not known."""
+        if NOISE_FLOOR not in self.errors:
+            return {"layers": None, "layers_why": self.layers_why}
+        candidates = {name: found for name, found in self.errors.items() if name != NOISE_FLOOR}
+        return {"layers": layers.compare(self.errors[NOISE_FLOOR], candidates)}
+
+    def _loaded(self, dtype: str, device: str) -> Any:
+        trust = self.params.model.trust_remote_code
+        return reference.loaded(self.folder, dtype, device, trust_remote_code=trust)
 
 
-def _candidates(
-    p: Params, folder: Path, texts: Sequence[Text], described: dict[str, dict[str, Any]]
-) -> Mapping[str, Parts]:
-    """Name -> stream of logits, computed only when it is read."""
-    found: dict[str, Parts] = {}
-    device = _DEVICES.get(p.platform.backend)
-    if device:
-        name = f"transformers_{device}"
-        every = {text.id: list(range(len(text.token_ids))) for text in texts}
-        found[name] = _transformers(p, folder, p.engine.dtype, device, texts, every, described.setdefault(name, {}))
-    for mode in p.engine.modes:
-        name = f"vllm_{mode}"
-        found[name] = _vllm(p, mode, texts, described.setdefault(name, {}))
-    return found
+def _same_tokens(name: str, text: Text, found: Sequence[int]) -> None:
+    """An engine whose tokenizer differs would answer other prompts than those compared here."""
+    if tuple(found) == text.token_ids:
+        return
+    pairs = zip((*found, "end"), (*text.token_ids, "end"), strict=False)
+    at, (theirs, ours) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise MeasurementError(
+        f"{name}: {text.id}: the engine's tokenizer gives token {theirs} at position {at}, the reference's gives {ours}"
+    )
 
 
-def _transformers(
-    p: Params,
-    folder: Path,
-    dtype: str,
-    device: str,
-    texts: Sequence[Text],
-    positions: Positions,
-    described: dict[str, Any],
-) -> Parts:
-    step(f"transformers on {device} in {dtype}")
-    with reference.loaded(folder, dtype, device, trust_remote_code=p.model.trust_remote_code) as run:
-        yield from reference.forward(run, _ids(texts), positions)
-        described |= _versions() | run.described
-        described |= {"forward_s": run.seconds, "tokens": run.tokens, "batches": run.batches}
-
-
-def _vllm(p: Params, mode: Mode, texts: Sequence[Text], described: dict[str, Any]) -> Parts:
-    """vLLM's logits of a sample of positions: full vocabularies are Python objects there, slow and large."""
-    step(f"loading the {mode} engine")
-    loaded = engine.get(p, mode)
-    described |= {
-        "engine": "vllm",
-        "mode": mode,
-        "dtype": p.engine.dtype,
-        "positions_per_text": p.alignment.vllm_positions,
-    }
-    for text in texts:
-        step(f"vLLM {mode}: logits of {text.id}")
-        at = sample(len(text.token_ids), p.alignment.vllm_positions)
-        yield text.id, TextLogits(np.array(at, np.int64), loaded.logits(text.token_ids, at))
+def _longest(p: Params) -> int:
+    return min(p.alignment.max_position, p.engine.max_model_len - 1)
 
 
 def _tokenizer(p: Params, folder: Path) -> Any:
@@ -150,14 +185,6 @@ def _tokenizer(p: Params, folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=p.model.trust_remote_code)
     except (OSError, ValueError, ImportError) as error:
         raise MeasurementError(f"{shown(folder)}: tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None
-
-
-def _shower(tokenizer: Any) -> Any:
-    return lambda token: str(tokenizer.decode([token]))
-
-
-def _ids(texts: Sequence[Text]) -> dict[str, tuple[int, ...]]:
-    return {text.id: text.token_ids for text in texts}
 
 
 def _versions() -> dict[str, Any]:
