@@ -380,3 +380,9 @@ def test_what_does_nothing_imports_nothing_heavy():
     test = f"import sys, evalpress.run.pipeline; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", test], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_rendering_without_results_is_one_line_and_2(evalpress, tmp_path):
+    status, _, err = evalpress("render", "--reports-dir", str(tmp_path))
+    assert (status, err) == (2, "evalpress: demo: no results to render; measure them with `make report SET=demo`\n")
+    assert list(tmp_path.iterdir()) == []

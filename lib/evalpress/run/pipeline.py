@@ -11,11 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from evalpress import params as params_room
 from evalpress import model, platforms
+from evalpress import params as params_room
 from evalpress.errors import UserError
 from evalpress.params import Params
-from evalpress.paths import NOTEBOOKS, resolve, shown
+from evalpress.paths import NOTEBOOKS, ROOT, resolve, shown
 from evalpress.results import write_json
 from evalpress.run import aside, lock, parameters, plan, staleness
 from evalpress.run.plan import Report, Step
@@ -42,19 +42,22 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
         0, or 1 when a notebook failed or a gate is `fail`.
 
     Raises:
-        UserError: unusable parameters; nothing was run.
+        UserError: unusable parameters, or nothing to render; nothing was run.
         Interrupted: stopped from outside; everything that was started is ended.
     """
     params = params_room.load(set_name)
     if not only_render:
         _require_host(params, set_name)
         model.resolve(params)
+    folder = resolve(reports_dir) / params.set
+    if only_render and not any((folder / "results" / f"{section.name}.json").is_file() for section in SECTIONS):
+        raise UserError(f"{shown(folder)}: no results to render; measure them with `make report SET={set_name}`")
     sections = (*SECTIONS, SUMMARY)
     for section in sections:
         parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", _notebook_parameters(set_name, reports_dir, "auto"))
     inputs = {section.name: staleness.inputs_digest(section, params) for section in sections}
-    asked = Report(set_name, reports_dir, params, resolve(reports_dir) / params.set, inputs, only_render, force)
-    with lock.held(asked.folder), _interruptible():
+    asked = Report(set_name, reports_dir, params, folder, inputs, only_render, force)
+    with lock.held(folder), _interruptible():
         return _Run(asked).make()
 
 
@@ -72,7 +75,7 @@ def publish(set_name: str, reports_dir: str = "reports") -> int:
         raise UserError(f"{shown(folder)}: no report of this set; make one with `make report SET={set_name}`")
     with lock.held(folder):
         published = publish_folder(folder, resolve(reports_dir) / "published", params.set)
-    say(shown(published.page) + (f" · without {published.left_out}" if published.left_out else ""))
+    say(_place(published.page) + (f" · without {published.left_out}" if published.left_out else ""))
     return DONE
 
 
@@ -96,8 +99,8 @@ class _Run:
         self.failures: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self._kernel: Any = None
-        self._told: list[tuple[str, str, str]] | None = []
         self._stack = contextlib.ExitStack()
+        self._told: list[tuple[str, str, str]] | None = []
 
     def make(self) -> int:
         before = self._recorded_failures()
@@ -125,6 +128,7 @@ class _Run:
             try:
                 ok = self._run(step)
             except BaseException:
+                self._stack.close()  # no kernel that may still be writing when the old results are put back
                 aside.recover(folder, section.name)
                 raise
             (aside.drop if ok else aside.fail)(folder, section.name)
@@ -197,8 +201,13 @@ class _Run:
         summary = _read_json(self.asked.folder / "summary.json")
         verdict = summary["verdict"] if isinstance(summary, dict) and "verdict" in summary else "none: no summary"
         state = "" if worked else " is up to date"
-        say(f"{shown(self.asked.folder / 'report.html')}{state} · verdict {verdict}")
+        say(f"{_place(self.asked.folder / 'report.html')}{state} · verdict {verdict}")
         return FAILED if self.failures or verdict not in ("pass", "warn") else DONE
+
+
+def _place(path: Path) -> str:
+    """A path that the reader of the terminal can open."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _by_notebook(reasons: dict[str, str]) -> dict[str, str]:
