@@ -22,7 +22,7 @@ from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import row, say
 from evalpress.sections import SECTIONS, SUMMARY, Section, by_name
 
-DONE, FAILED, NOTHING_RUN = 0, 1, 2
+DONE, FAILED = 0, 1
 
 
 class Interrupted(KeyboardInterrupt):
