@@ -129,3 +129,44 @@ def flip_sentences(document: Document) -> Prose:
         for flip in leg["flips"]["list"]
     ]
     return Prose("\n".join(said) or "No candidate flipped a token.")
+
+
+def batching(document: Document) -> Table:
+    """What batching, padding and order change at the prompts' last positions, leg by leg."""
+    records = [
+        {"leg": NAMES.get(name, name)} | row for name, rows in document["data"]["batching"].items() for row in rows
+    ]
+    columns: dict[str, Column | str] = {
+        "leg": "leg",
+        "arrangement": "the same prompts",
+        "identical": "bit for bit the same",
+        "of": "of",
+        "max_abs_err": "max abs difference",
+        "kl_divergence": Column("KL", "nats"),
+        "flips": "flips",
+    }
+    return Table.from_records("Does it matter how prompts are batched?", columns, records, note="Against each alone.")
+
+
+def layers(document: Document) -> Table:
+    """Where the error grows: relative distance from the float32 reference after each stage of the model."""
+    found = document["data"]["layers"]
+    if found is None:
+        return Table("Where the error grows", ["layers"], [[document["data"]["layers_why"]]])
+    legs = {"noise_floor": found["noise_floor"], **found["candidates"]}
+    rows: list[list[Cell]] = [
+        [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
+        for index, stage in enumerate(found["stages"])
+    ]
+    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()] or [
+        "the device of this set is the CPU itself, so the noise floor is the only leg with hidden states"
+    ]
+    heads: list[Column | str] = ["after", *(NAMES.get(name, name) for name in legs)]
+    return Table(
+        "Where the error grows", heads, rows, note="Relative distance from the reference. " + "; ".join(verdicts)
+    )
+
+
+def _beyond(leg: dict[str, Any]) -> str:
+    first = leg.get("first_beyond_noise")
+    return f"first beyond the noise at {first}" if first else "no stage is beyond the noise"
