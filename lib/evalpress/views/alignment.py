@@ -161,10 +161,13 @@ def layers(document: Document) -> Table:
     verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()] or [
         "the device of this set is the CPU itself, so the noise floor is the only leg with hidden states"
     ]
-    heads: list[Column | str] = ["after", *(NAMES.get(name, name) for name in legs)]
-    return Table(
-        "Where the error grows", heads, rows, note="Relative distance from the reference. " + "; ".join(verdicts)
+    heads: list[Column | str] = ["after"]
+    heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
+    note = (
+        "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
+        "there: with the reference's own states fed in. "
     )
+    return Table("Where the error grows", heads, rows, note=note + "; ".join(verdicts) + ".")
 
 
 def _beyond(leg: dict[str, Any]) -> str:
