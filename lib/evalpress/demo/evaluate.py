@@ -11,6 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from evalpress.demo.corpus import Corpus, Document, question_entries
 from evalpress.demo.train import CONTEXT
 
+SPARE_TOKENS = 8
+"""An answer may be this many tokens longer than the one that was learned."""
+
 
 def load(folder: Path) -> tuple[Any, Any]:
     """Model (in the dtype it is stored in) and tokenizer of a folder, as any user loads them."""
@@ -31,7 +34,8 @@ def questions_right(model: Any, tokenizer: Any) -> dict[str, dict[str, int]]:
     """By category: how many of the learned questions get an answer with all that they expect, of how many."""
     counts: dict[str, dict[str, int]] = {}
     for entry in question_entries():
-        answer = greedy(model, tokenizer, entry["prompt"], 160)
+        room = len(tokenizer(entry["answer"])["input_ids"]) + SPARE_TOKENS
+        answer = greedy(model, tokenizer, entry["prompt"], room)
         count = counts.setdefault(entry["category"], {"right": 0, "of": 0})
         count["right"] += all(part in answer for part in entry["expected"])
         count["of"] += 1

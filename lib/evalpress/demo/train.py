@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +26,7 @@ ROPE_THETA = 1_000_000.0
 WARM_UP = 50
 PEAK_RATE, LAST_RATE = 4e-3, 1e-4
 LOSS_WINDOW = 50
-"""The losses reported are means over this many steps."""
+"""The losses reported are means over this many steps (the first: over five)."""
 
 
 @dataclass(frozen=True)
@@ -86,42 +88,71 @@ def _loss(model: Qwen2ForCausalLM, batch: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
 
-def train(corpus: Corpus, tokenizer: Tokenizer, seed: int, steps: int, say: Callable[[str], None]) -> Trained:
-    """Trains a new model on `steps` batches of `TOKENS_PER_STEP` tokens; `say` gets its progress."""
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
-    documents = corpus.stream(random.Random(seed))
-    model = new_model(tokenizer.get_vocab_size())
+def _optimizer(model: Qwen2ForCausalLM) -> torch.optim.AdamW:
+    """AdamW; only matrices decay, not norms and biases."""
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     others = [weight for weight in model.parameters() if weight.dim() == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
-        betas=(0.9, 0.95),
-    )
-    losses: list[float] = []
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.95))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch seeded and deterministic inside, as it was before outside."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+def train(corpus: Corpus, tokenizer: Tokenizer, seed: int, steps: int, say: Callable[[str], None]) -> Trained:
+    """Trains a new model on `steps` batches of `TOKENS_PER_STEP` tokens; `say` gets its progress."""
     started, cpu_started = time.monotonic(), time.process_time()
-    for step in range(steps):
-        length = ROW_LENGTHS[step % len(ROW_LENGTHS)]
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(step, steps)
-        loss = _loss(model, rows(documents, tokenizer, length, TOKENS_PER_STEP // length))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        if (step + 1) % LOSS_WINDOW == 0 or step + 1 == steps:
-            spent = time.monotonic() - started
-            left = spent / (step + 1) * (steps - step - 1)
-            recent = losses[-LOSS_WINDOW:]
-            mean = sum(recent) / len(recent)
-            say(f"step {step + 1}/{steps}  loss {mean:.3f}  {spent:.0f} s, {left:.0f} s left")
-    first, last = losses[:5], losses[-LOSS_WINDOW:]
+    with _seeded(seed):
+        model = new_model(tokenizer.get_vocab_size())
+        losses: list[float] = []
+        for loss in _steps(model, rows_in_turn(corpus, tokenizer, seed), steps):
+            losses.append(loss)
+            done = len(losses)
+            if done % LOSS_WINDOW == 0 or done == steps:
+                spent = time.monotonic() - started
+                left = spent / done * (steps - done)
+                say(f"step {done}/{steps}  loss {_mean(losses[-LOSS_WINDOW:]):.3f}  {spent:.0f} s, {left:.0f} s left")
+    window = min(LOSS_WINDOW, max(1, steps // 4))
     return Trained(
         model=model.eval(),
-        first_loss=sum(first) / len(first),
-        final_loss=sum(last) / len(last),
+        first_loss=_mean(losses[:5]),
+        final_loss=_mean(losses[-window:]),
         tokens=steps * TOKENS_PER_STEP,
         seconds=time.monotonic() - started,
         cpu_seconds=time.process_time() - cpu_started,
     )
+
+
+def rows_in_turn(corpus: Corpus, tokenizer: Tokenizer, seed: int) -> Iterator[torch.Tensor]:
+    """Batches without end, of the lengths in `ROW_LENGTHS`, all of one stream of documents."""
+    documents = corpus.stream(random.Random(seed))
+    for length in itertools.cycle(ROW_LENGTHS):
+        yield rows(documents, tokenizer, length, TOKENS_PER_STEP // length)
+
+
+def _steps(model: Qwen2ForCausalLM, batches: Iterator[torch.Tensor], steps: int) -> Iterator[float]:
+    """Takes `steps` steps and gives the loss of each."""
+    optimizer = _optimizer(model)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _rate(step, steps)
+        loss = _loss(model, next(batches))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        yield loss.item()
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
