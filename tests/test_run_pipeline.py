@@ -183,6 +183,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 def test_failures_are_told_in_one_line_each_and_the_rest_still_runs(failing):
     assert (failing.done.returncode, failing.done.stderr) == (1, "")
     lines = {line.split()[0]: line for line in failing.done.stdout.splitlines()}
@@ -194,6 +195,7 @@ def test_failures_are_told_in_one_line_each_and_the_rest_still_runs(failing):
     assert "Traceback" not in failing.done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_of_a_failed_notebook_counts_and_all_of_it_is_kept(failing):
     results = failing.report / "results"
     for section, stem in zip(REASONS, STEMS, strict=False):
@@ -206,6 +208,7 @@ def test_nothing_of_a_failed_notebook_counts_and_all_of_it_is_kept(failing):
     assert "quality" not in measured(failing)
 
 
+@pytest.mark.slow
 def test_summary_and_renderer_are_told_what_failed(failing):
     status = failing.json("results/status.json")["sections"]
     assert status["quality"] == {"status": "skipped", "why": "not today"}
@@ -215,14 +218,17 @@ def test_summary_and_renderer_are_told_what_failed(failing):
     assert call == {"failures": failures, "skipped": {"50_quality": "not today"}}
 
 
+@pytest.mark.slow
 def test_a_dead_kernel_leaves_no_child(failing):
     assert alive(failing) == []
 
 
+@pytest.mark.slow
 def test_a_time_out_lets_the_cell_clean_up(failing):
     assert (failing.report / "cleaned").is_file()
 
 
+@pytest.mark.slow
 def test_only_what_failed_is_run_again(failing):
     failing.write("params/demo.yaml", (failing.root / "params" / "demo.yaml").read_text().replace("skip:", "# skip:"))
     for section, stem in zip(REASONS, STEMS, strict=False):
