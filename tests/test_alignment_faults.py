@@ -48,6 +48,15 @@ GATES = GateParams()
 ARRIVED = ("cosine_similarity", "kl_divergence", "noise_ratio", "unexplained_flips")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small lose more by handing work to threads than by doing it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass
 class Bench:
     """Reference and noise floor of a model, ready to judge candidates."""

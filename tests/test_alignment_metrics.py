@@ -132,6 +132,12 @@ def test_huge_logits_do_not_overflow() -> None:
     assert rows["candidate_nll"].tolist() == pytest.approx([0, 1600])
 
 
+def test_cosine_of_very_different_sizes() -> None:
+    ones, tiny = np.ones((1, 8), np.float32), np.full((1, 8), 1e-40, np.float32)
+    assert compared((ones, tiny))["cosine_similarity"] == pytest.approx(1)
+    assert compared((tiny, -ones))["cosine_similarity"] == pytest.approx(-1)
+
+
 def test_rows_of_zeros_have_no_direction_and_say_so() -> None:
     zeros = np.zeros((2, 8), np.float32)
     found = metrics.pooled(compared((zeros, zeros)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ CONFIGS: dict[str, PretrainedConfig] = {
 }
 TEXTS = {"a": [5, 6, 7], "b": [9] * 5, "c": list(range(40)), "d": [1, 2, 3, 4, 5, 6], "one": [8]}
 EVERY = {name: range(len(ids)) for name, ids in TEXTS.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small lose more by handing work to threads than by doing it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=list(CONFIGS))

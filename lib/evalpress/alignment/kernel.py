@@ -38,6 +38,7 @@ COLUMNS = (
     "reference_square",
     "candidate_square",
     "difference_square",
+    "cross",
     "max_abs_err",
     "kl_divergence",
     "reference_lse",
@@ -161,7 +162,7 @@ def _largest_difference(r: Rows32, c: Rows32) -> float:
 def _sums_near(r: Rows32, c: Rows32, r_top: float, sums: Rows64) -> tuple[float, float, float]:
     """Add a block to `sums`; return its sums of p = exp(r - r_top), of p d and of p (exp(d) - 1 - d), d =
     c - r."""
-    rr, cc, dd, largest = 0.0, 0.0, 0.0, np.int64(0)
+    rr, cc, dd, rc, largest = 0.0, 0.0, 0.0, 0.0, np.int64(0)
     p_sum, first, second = 0.0, 0.0, 0.0
     for i in range(r.size):
         a, b = np.float64(r[i]), np.float64(c[i])
@@ -169,6 +170,7 @@ def _sums_near(r: Rows32, c: Rows32, r_top: float, sums: Rows64) -> tuple[float,
         square = d * d
         rr += a * a
         cc += b * b
+        rc += a * b
         dd += square
         largest = max(largest, np.float64(d).view(np.int64) & _MAGNITUDE)
         p = _exp_below(a, r_top)
@@ -178,20 +180,22 @@ def _sums_near(r: Rows32, c: Rows32, r_top: float, sums: Rows64) -> tuple[float,
     sums[0] += rr
     sums[1] += cc
     sums[2] += dd
-    sums[3] = max(sums[3], np.int64(largest).view(np.float64))
+    sums[3] += rc
+    sums[4] = max(sums[4], np.int64(largest).view(np.float64))
     return p_sum, first, second
 
 
 @_compiled(_REORDER)
 def _sums_far(r: Rows32, c: Rows32, r_top: float, c_top: float, sums: Rows64) -> tuple[float, float, float]:
     """As `_sums_near` for differences of any size; the third sum is of exp(c - c_top)."""
-    rr, cc, dd, largest = 0.0, 0.0, 0.0, np.int64(0)
+    rr, cc, dd, rc, largest = 0.0, 0.0, 0.0, 0.0, np.int64(0)
     p_sum, first, q_sum = 0.0, 0.0, 0.0
     for i in range(r.size):
         a, b = np.float64(r[i]), np.float64(c[i])
         d = b - a
         rr += a * a
         cc += b * b
+        rc += a * b
         dd += d * d
         largest = max(largest, np.float64(d).view(np.int64) & _MAGNITUDE)
         p = _exp_below(a, r_top)
@@ -201,7 +205,8 @@ def _sums_far(r: Rows32, c: Rows32, r_top: float, c_top: float, sums: Rows64) ->
     sums[0] += rr
     sums[1] += cc
     sums[2] += dd
-    sums[3] = max(sums[3], np.int64(largest).view(np.float64))
+    sums[3] += rc
+    sums[4] = max(sums[4], np.int64(largest).view(np.float64))
     return p_sum, first, q_sum
 
 
@@ -247,8 +252,8 @@ def _row(r: Rows32, c: Rows32, sums: Rows64, ids: Ids, logits: Rows32) -> bool:
             far = True
             q_sum += q * np.exp(c_best - c_max)
         p_sum, first = p_sum + p * scale, first + pd * scale
-    sums[5], sums[6] = r_max + np.log(p_sum), c_max + np.log(q_sum)
-    sums[4] = _kl(first / p_sum, second / p_sum, sums[6] - sums[5], far)
+    sums[6], sums[7] = r_max + np.log(p_sum), c_max + np.log(q_sum)
+    sums[5] = _kl(first / p_sum, second / p_sum, sums[7] - sums[6], far)
     return True
 
 

@@ -124,9 +124,9 @@ def _compare_part(
     bad = kernel.compare(reference, candidate, sums, ids, logits)
     if bad >= 0:
         raise MeasurementError(_name_bad_logit(reference[bad], candidate[bad], int(rows["position"][bad]), name))
-    rr, cc, dd, largest, kl, reference_lse, candidate_lse = sums.T
+    rr, cc, dd, rc, largest, kl, reference_lse, candidate_lse = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
-        rows["cosine_similarity"] = np.clip((rr + cc - dd) / (2 * np.sqrt(rr) * np.sqrt(cc)), -1.0, 1.0)
+        rows["cosine_similarity"] = np.clip(rc / (np.sqrt(rr) * np.sqrt(cc)), -1.0, 1.0)
         rows["relative_euclidean_distance"] = np.where(rr > 0, np.sqrt(dd) / np.sqrt(rr), np.nan)
     rows["mse"], rows["max_abs_err"], rows["kl_divergence"] = dd / reference.shape[1], largest, kl
     rows["reference_square"], rows["difference_square"] = rr, dd
