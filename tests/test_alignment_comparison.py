@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from evalpress import engine, params, results
 from evalpress.alignment import comparison, metrics, profiles, reference, section
+from evalpress.alignment.__main__ import main as save_command
 from evalpress.alignment.comparison import Text
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
@@ -330,3 +331,18 @@ def test_vllm_agrees_with_transformers_and_with_its_own_first_token(tmp_path: Pa
         for row in found["last_tokens"][f"vllm_{mode}"]:
             text = next(text["text"] for text in found["texts"] if text["id"] == row["prompt_id"])
             assert loaded.generate([text], Sampling(max_tokens=1))[0].token_ids[0] == row["token"]
+
+
+def test_the_command_that_saves_a_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo.safetensors"
+    monkeypatch.setattr("sys.argv", ["evalpress.alignment", "--set", "demo", str(path)])
+    assert save_command() == 0
+    assert f"{path.stat().st_size:,} bytes" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["evalpress.alignment", "--set", "no-such-set", str(path)])
+    assert save_command() == 2
+    assert "no-such-set" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["evalpress.alignment", str(tmp_path / "absent" / "file")])
+    assert save_command() == 2
+    assert "the folder does not exist" in capsys.readouterr().err
