@@ -33,12 +33,13 @@ THREADS = len(os.sched_getaffinity(0))
 
 
 def logits(positions: int, vocabulary: int) -> tuple[Array, Array]:
-    """A reference like a trained model's, and a candidate off by what bfloat16 costs."""
+    """A reference like a trained model's, and a candidate off by what bfloat16 costs a model of half a billion
+    parameters: the published card prints a mean square error of 0.0194."""
     rng = np.random.default_rng(0)
     reference = rng.standard_normal((positions, vocabulary), dtype=np.float32) * 3
     reference[np.arange(positions), rng.integers(0, vocabulary, positions)] += 15
     noise = rng.standard_normal((positions, vocabulary), dtype=np.float32)
-    return reference, reference + noise * np.float32(0.03)
+    return reference, reference + noise * np.float32(0.0194**0.5)
 
 
 def plain(reference: Array, candidate: Array) -> dict[str, Any]:

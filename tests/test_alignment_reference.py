@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,19 @@ def test_a_wrong_dtype_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch)
     )
     with pytest.raises(MeasurementError, match="found weights in bfloat16, allowed float32"):
         reference.loaded(folder, "float32").__enter__()
+
+
+def test_a_model_is_freed_on_leaving(folder: Path) -> None:
+    with reference.loaded(folder, "float32") as run:
+        model = weakref.ref(run.model)
+        assert model() is not None
+    assert model() is None
+
+
+def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="transformers cannot load the model: ") as caught:
+        reference.loaded(tmp_path, "float32").__enter__()
+    assert "\n" not in str(caught.value)
 
 
 def test_buckets_hold_texts_of_similar_length() -> None:

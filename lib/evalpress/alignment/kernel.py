@@ -33,7 +33,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 TOP = 5
 BLOCK = 1024
-NEAR = 0.5
+NEAR = 1.0
 COLUMNS = (
     "reference_square",
     "candidate_square",
@@ -82,7 +82,7 @@ def _second_order(x: Rows64) -> Rows64:
 
 
 _E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9 = _polynomial(np.exp2, 0.5, 9)
-_N0, _N1, _N2, _N3, _N4, _N5, _N6, _N7, _N8 = _polynomial(_second_order, NEAR, 8)
+_N0, _N1, _N2, _N3, _N4, _N5, _N6, _N7, _N8, _N9, _N10 = _polynomial(_second_order, NEAR, 10)
 _LOG2_E = 1.4426950408889634
 _SMALLEST = -1000.0
 """2**-1000 is no share of any softmax, and still a normal float64."""
@@ -122,7 +122,9 @@ def _exp_below(x: float, top: float) -> float:
 @_compiled({"contract"})
 def _second_order_near(x: float) -> float:
     """`_second_order` for |x| <= NEAR, within 5e-13 of its value."""
-    p = _N8 * x + _N7
+    p = _N10 * x + _N9
+    p = p * x + _N8
+    p = p * x + _N7
     p = p * x + _N6
     p = p * x + _N5
     p = p * x + _N4

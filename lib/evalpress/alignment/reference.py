@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from evalpress.errors import MeasurementError
+from evalpress.paths import shown
 
 ATTENTION = "sdpa"
 """The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
@@ -62,36 +63,44 @@ def loaded(
     """The model of a folder on a device in a dtype (float32, bfloat16 or float16); freed on leaving.
 
     Raises:
-        MeasurementError: the weights did not arrive in the dtype that was asked for.
+        MeasurementError: transformers cannot load it, or the weights are not in the dtype that was asked for.
     """
-    from transformers import AutoModelForCausalLM
-
     start = time.perf_counter()
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype),
-        attn_implementation=attention,
-        trust_remote_code=trust_remote_code,
-    )
-    model = model.to(device).eval()
+    model = _load(folder, dtype, attention, trust_remote_code).to(device).eval()
     odd = {str(weight.dtype).removeprefix("torch.") for weight in model.parameters()} - {dtype}
     if odd:
-        raise MeasurementError(f"{folder.name}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
+        raise MeasurementError(f"{shown(folder)}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
     described = {
         "dtype": dtype,
         "device": device,
         "attention": model.config._attn_implementation,
         "load_s": time.perf_counter() - start,
     }
+    run = Pass(model, device, described=described)
+    del model
     try:
-        yield Pass(model, device, described=described)
+        yield run
     finally:
-        del model
+        run.model = None
         gc.collect()
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
         elif device.startswith("npu"):
             torch.npu.empty_cache()  # type: ignore[attr-defined]
+
+
+def _load(folder: Path, dtype: str, attention: str, trust_remote_code: bool) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), attn_implementation=attention, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        said = str(error).strip().splitlines()
+        raise MeasurementError(
+            f"{shown(folder)}: transformers cannot load the model: {said[0] if said else error!r}"
+        ) from None
 
 
 def forward(
