@@ -85,3 +85,9 @@ def test_a_silent_log_leaves_everything_unaccounted():
     found = startup.phases([], import_s=1.0, config_s=0.5, wall_s=3.0, compiled=True)
     assert found["unaccounted_s"] == pytest.approx(3.0)
     assert found["total_s"] == pytest.approx(4.5)
+
+
+def test_a_compile_cache_that_vllm_rejects_is_told():
+    line = "Compiling model again due to a load failure from /x/model, reason: 'function' object has no attribute 'f'"
+    assert startup.rejected_cache([(0.0, line)]) == "'function' object has no attribute 'f'"
+    assert startup.rejected_cache([]) is None

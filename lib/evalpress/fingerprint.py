@@ -74,6 +74,7 @@ def imports_of(module: str) -> frozenset[str]:
     return frozenset(seen)
 
 
+@cache
 def _imported(module: str) -> list[str]:
     found: list[str] = []
     for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):

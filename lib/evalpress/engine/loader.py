@@ -156,7 +156,7 @@ def _load(params: Params, mode: Mode) -> Engine:
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=times | _graph_facts(llm, compiled, new_artefacts=bool(_compile_artefacts() - before)),
+        startup=times | _graph_facts(llm, compiled, tap.lines, new_artefacts=bool(_compile_artefacts() - before)),
         memory=_memory(llm, tap.lines, weighed, params),
         compilation=_compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,
@@ -203,12 +203,23 @@ def _compile_artefacts() -> frozenset[str]:
     return frozenset(str(path) for path in root.rglob("*") if path.is_file())
 
 
-def _graph_facts(llm: Any, compiled: bool, *, new_artefacts: bool) -> dict[str, Any]:
-    """How many graphs were captured and whether the compile cache was cold."""
+def _graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new_artefacts: bool) -> dict[str, Any]:
+    """How many graphs were captured and whether this start had to compile anew."""
     config = llm.llm_engine.vllm_config.compilation_config
-    captures = compiled and "NONE" not in str(getattr(config, "cudagraph_mode", "NONE")).upper()
+    captures = compiled and "NONE" not in _name(getattr(config, "cudagraph_mode", "NONE")).upper()
     sizes = list(getattr(config, "cudagraph_capture_sizes", None) or []) if captures else []
-    return {"captured_graphs": len(sizes), "cold": new_artefacts}
+    rejected = startup.rejected_cache(lines)
+    if not compiled:
+        words = "none: eager mode does not compile"
+    elif rejected:
+        words = f"found, but vLLM could not load it and compiled again ({rejected})"
+    else:
+        words = "empty: compiled from nothing" if new_artefacts else "used"
+    return {
+        "captured_graphs": len(sizes),
+        "cold": compiled and (new_artefacts or bool(rejected)),
+        "compile_cache": words,
+    }
 
 
 def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:

@@ -115,6 +115,12 @@ def _reasons(out: dict[str, Any], compiled: bool) -> dict[str, str]:
     }
 
 
+def rejected_cache(lines: Sequence[Line]) -> str | None:
+    """Why vLLM compiled again although its compile cache had the model; None where it did not."""
+    found = [m.group(1) for _, text in lines if (m := re.search(r"Compiling model again .*? reason: (.*)", text))]
+    return found[-1].strip() if found else None
+
+
 def memory_figures(lines: Sequence[Line]) -> dict[str, float | None]:
     """Weights, KV cache and concurrency as the log gives them (GiB, tokens, requests)."""
     return {
