@@ -21,7 +21,11 @@ def alignment(**changes):
 
 def evidence(first=7, identical=2):
     rung = {"rung": "same_engine_again", "identical": identical, "of": 2}
-    return {"mode": "compiled", "cases": [{"id": "a", "output_token_ids": [first, 1]}], "determinism": [rung]}
+    return {
+        "mode": "compiled",
+        "cases": [{"id": "a", "prompt": "p", "rendered_prompt": "p", "output_token_ids": [first, 1]}],
+        "determinism": [rung],
+    }
 
 
 def status(data, name, demo):
@@ -95,3 +99,17 @@ def test_skipped_sections_carry_their_reason(tmp_path):
     assert built["sections"]["alignment"]["status"] == "skipped"
     assert "random" in built["sections"]["alignment"]["why"]
     assert "tokenizer" in built["sections"]["serving"]["why"]
+
+
+def test_a_layer_beyond_the_noise_fails(demo):
+    layers = {"candidates": {"transformers_cuda": {"first_beyond_noise": "layer 1 attention"}}}
+    assert status({"alignment": alignment() | {"layers": layers}}, "transformers_cuda.layers", demo) == "fail"
+    layers["candidates"]["transformers_cuda"]["first_beyond_noise"] = None
+    assert status({"alignment": alignment() | {"layers": layers}}, "transformers_cuda.layers", demo) == "pass"
+
+
+def test_an_answer_to_a_templated_prompt_is_not_held_against_the_plain_ones_logits(demo):
+    found = evidence(8)
+    found["cases"][0]["rendered_prompt"] = "<user>p"
+    ids = [g["id"] for g in gates.evaluate(demo, {"alignment": alignment(), "evidence": found})]
+    assert "first_token_is_argmax" not in ids

@@ -95,7 +95,8 @@ def _same_numbers(data: Data) -> Iterator[dict[str, Any]]:
         return
     candidate = f"vllm_{data['evidence']['mode']}"
     last = {item["prompt_id"]: item["token"] for item in data["alignment"]["last_tokens"].get(candidate, [])}
-    cases = {c["id"]: c["output_token_ids"] for c in data["evidence"]["cases"] if c["output_token_ids"]}
+    plain = [c for c in data["evidence"]["cases"] if c["output_token_ids"] and c["rendered_prompt"] == c["prompt"]]
+    cases = {c["id"]: c["output_token_ids"] for c in plain}
     shared = [name for name in last if name in cases]
     wrong = [name for name in shared if cases[name][0] != last[name]]
     found = f"contradiction in {', '.join(wrong)}" if wrong else f"{len(shared)} of {len(shared)} prompts agree"
@@ -137,6 +138,16 @@ def _alignment(params: Params, data: Data) -> Iterator[dict[str, Any]]:
                 "allowed": f"≤ {g.noise_ratio_warn:g}, fails above {g.noise_ratio_max:g}",
             }
         yield noise
+    yield from _layers(data["alignment"].get("layers"))
+
+
+def _layers(layers: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """The first stage of the model whose error leaves the noise, for every leg with hidden states."""
+    for name, leg in (layers or {}).get("candidates", {}).items():
+        first = leg["first_beyond_noise"]
+        yield gate(
+            "alignment", f"{name}.layers", "fail" if first else "pass", first or "none", "no stage leaves the noise"
+        )
 
 
 def _quality(params: Params, data: Data) -> Iterator[dict[str, Any]]:

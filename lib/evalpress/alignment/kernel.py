@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
-from llvmlite.binding import ffi
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
@@ -44,25 +43,6 @@ COLUMNS = (
     "reference_lse",
     "candidate_lse",
 )
-
-
-def _without_dict(library: Any) -> None:
-    """Let llvmlite's library object have no `__dict__`, as is true.
-
-    It answers every attribute it is asked for with a function, that one included. vLLM 0.32 on CPU looks into the
-    `__dict__` of all objects of all modules when an engine starts, and fails there once numba has been imported.
-    """
-    answer = type(library).__getattr__
-
-    def answer_but_dict(self: Any, name: str) -> Any:
-        if name == "__dict__":
-            raise AttributeError(name)
-        return answer(self, name)
-
-    type(library).__getattr__ = answer_but_dict
-
-
-_without_dict(ffi.lib)
 
 
 def _compiled(fastmath: set[str] | None = None) -> Callable[[F], F]:
