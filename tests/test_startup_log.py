@@ -54,6 +54,19 @@ def test_a_recorded_cpu_start_is_taken_apart():
     assert (memory["kv_cache_tokens"], memory["max_concurrency"], memory["kv_cache_gib"]) == (1048576, 512.0, 1.0)
 
 
+def test_a_compilation_after_the_cache_line_is_not_counted_twice():
+    lines = [
+        (1.0, "set (1.0/9.0) GiB for KV cache"),
+        (2.0, "Warming up model for the compilation..."),
+        (20.0, "Warming up done."),
+        (21.0, "init engine (x) took 20.00 s"),
+    ]
+    found = startup.phases(lines, import_s=1.0, config_s=0.0, wall_s=21.0, compiled=True)
+    assert found["compile_s"] == pytest.approx(18.0)
+    assert found["kv_cache_s"] == pytest.approx(2.0)
+    assert found["unaccounted_s"] >= 0
+
+
 def test_printed_figures_win_over_the_times_between_lines():
     found = startup.phases(GPU_WORDS, import_s=5.0, config_s=0.0, wall_s=12.0, compiled=True)
     assert found["load_weights_s"] == 1.234567

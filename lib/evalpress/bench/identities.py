@@ -17,7 +17,7 @@ def check(data: dict[str, Any], blocks: dict[str, Any], facts: Facts, params: Pa
     Raises:
         MeasurementError: an identity that holds by definition is broken.
     """
-    found = [*_requests(blocks, params), *_rates(data), *_memory(data, facts)]
+    found = [*_requests(blocks, params), *_rates(data), *_startup(data), *_memory(data, facts)]
     broken = [item for item in found if item["status"] == "broken"]
     if broken:
         raise MeasurementError("identity broken: " + "; ".join(f"{b['id']}: {b['found']}" for b in broken))
@@ -63,6 +63,18 @@ def _rates(data: dict[str, Any]) -> list[dict[str, Any]]:
             f"largest relative gap {worst:.1e}",
         )
     ]
+
+
+def _startup(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Phases that together take longer than the whole start overlap: the log was read wrongly."""
+    rows = []
+    for name, mode in data["modes"].items():
+        rest, total = mode["startup"]["unaccounted_s"], mode["startup"]["total_s"]
+        words = f"{total - rest:.2f} s of phases in {total:.2f} s"
+        rows.append(
+            _item(f"startup_{name}", "start-up phases ≤ the whole start", rest >= -0.01 * total, words, strict=False)
+        )
+    return rows
 
 
 def _memory(data: dict[str, Any], facts: Facts) -> list[dict[str, Any]]:

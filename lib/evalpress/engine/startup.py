@@ -77,8 +77,10 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
     compile_s = (figure(lines, _COMPILE) or _between(seen, "compile", "compiled", "kv")) if compiled else None
     capture = figure(lines, _CAPTURE) if compiled else None
     kv = _between(seen, "kv", "ready")
-    if kv is not None and capture is not None:
-        kv = max(kv - capture, 0.0)
+    if kv is not None:
+        # Graph capture, and in some versions compilation too, comes between the cache's line and the last one.
+        inside = (capture or 0.0) + (compile_s or 0.0 if seen.get("compile", -1.0) > seen["kv"] else 0.0)
+        kv = max(kv - inside, 0.0)
     total = import_s + config_s + wall_s
     known = sum(value for value in (import_s, config_s, load, compile_s, capture, kv) if value is not None)
     out: dict[str, Any] = {
