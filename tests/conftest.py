@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,17 @@ from pathlib import Path
 
 import pytest
 from evalpress.paths import ROOT
+
+START = dict(os.environ)
+"""The environment before any test imported vLLM, which changes it for its process and all children."""
+
+
+@pytest.fixture(autouse=True)
+def environment_as_at_the_start():
+    """What a test leaves in the environment is no other test's."""
+    yield
+    os.environ.clear()
+    os.environ.update(START)
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,7 @@ def evalpress(*arguments: str, timeout: float = 900) -> subprocess.CompletedProc
     return subprocess.run(
         [sys.executable, "-m", "evalpress", *arguments],
         cwd=ROOT,
+        env=START,
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -14,7 +14,7 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from conftest import evalpress
+from conftest import START, evalpress
 from evalpress import bench, model, params, results
 from evalpress.paths import NOTEBOOKS, ROOT
 from evalpress.quality import section as quality
@@ -181,7 +181,9 @@ def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, t
     (folder / "results" / "benchmark.json").unlink()
     (folder / "notebooks" / "10_benchmark.ipynb").unlink()
     command = [sys.executable, "-m", "evalpress", "report", "--set", "demo", "--reports-dir", str(tmp_path)]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=START, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     kernel = _kernel_of(running.pid)
     time.sleep(5)
     os.kill(kernel, signal.SIGKILL)

@@ -62,7 +62,9 @@ def preload_env(params: Params) -> dict[str, str]:
         return {}
     before = [item for item in os.environ.get("LD_PRELOAD", "").replace(":", " ").split() if item]
     names = {Path(item).name for item in before}
-    found = [path for path in (_first(_ALLOCATORS), _first(_OPENMP)) if path and path.name not in names]
+    # A second OpenMP runtime ends vLLM's engine: one that the caller preloads stays alone.
+    wanted = [_first(_ALLOCATORS), *([] if any("omp" in name for name in names) else [_first(_OPENMP)])]
+    found = [path for path in wanted if path and path.name not in names]
     return {"LD_PRELOAD": ":".join([*before, *map(str, found)])} if found else {}
 
 
