@@ -19,8 +19,9 @@ START = dict(os.environ)
 def environment_as_at_the_start():
     """What a test leaves in the environment is no other test's."""
     yield
+    own = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
     os.environ.clear()
-    os.environ.update(START)
+    os.environ.update(START | own)
 
 
 @dataclass(frozen=True)
