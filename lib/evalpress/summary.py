@@ -28,6 +28,7 @@ def build(job: Job) -> Summary:
         "created": results.now(),
         "set": job.params.set,
         "title": job.params.title,
+        "description": job.params.description,
         "model": job.params.model.shown,
         "platform": job.params.platform.backend,
         "device": _device(job, data),

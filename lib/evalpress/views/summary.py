@@ -19,6 +19,7 @@ from evalpress.tables import (
     Tile,
     Tiles,
     Verdict,
+    escape_markdown,
     moment,
     pick,
     snippet,
@@ -45,6 +46,12 @@ def verdict(summary: Summary) -> Verdict:
     ]
     headline = f"{summary['model']} on {_device(summary['device'])}. {_WORDS[summary['verdict']]}"
     return Verdict(summary["verdict"], headline, reasons)
+
+
+def about(summary: Summary) -> Prose:
+    """What the set says of itself: which model this is and what the report is for."""
+    said = summary["description"].strip()
+    return Prose(f"**About this report.** {escape_markdown(said)}" if said else "")
 
 
 def tiles(summary: Summary) -> Tiles:
