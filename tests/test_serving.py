@@ -1,0 +1,43 @@
+"""The serving section against a server that already runs, and its refusal where none does."""
+
+from __future__ import annotations
+
+import pytest
+from evalpress import kernel_env, params, results, runbook, serving
+from evalpress.engine import server
+from evalpress.errors import MeasurementError
+from evalpress.job import Job
+from evalpress.params import Params
+from evalpress.sections import by_name
+
+
+def asking(base_url: str) -> Params:
+    """The demo set, pointed at a running server, with little load."""
+    demo = params.load("demo")
+    changes = {"base_url": base_url, "concurrency": (1, 2), "requests_per_level": 4, "output_len": 8}
+    return demo.model_copy(update={"serving": demo.serving.model_copy(update=changes)})
+
+
+@pytest.mark.slow
+def test_a_running_server_is_asked_and_left_running(tmp_path):
+    demo = params.load("demo")
+    port = server.free_port("127.0.0.1", 0)
+    argv = runbook.serve_argv(demo, "eager", port=port)
+    argv = [runbook.program(argv), *argv[1:]]
+    base_url = f"http://127.0.0.1:{port}"
+    with server.running(argv, kernel_env.server_env(demo), base_url, tmp_path / "log", 300, lambda text: None):
+        found = serving.measure(Job(by_name("serving"), asking(base_url), tmp_path, "always"))
+        assert server.answers(base_url)
+    assert not server.answers(base_url)
+    results.check_values(found, "serving")
+    assert found["ready_s"] is None
+    assert "already running" in found["ready_s_why"]
+    assert found["curl"]["output"].strip().startswith("Paris")
+    assert found["stream"]["output"].strip().startswith("Paris")
+    assert [level["concurrency"] for level in found["levels"]] == [1, 2]
+    assert all(level["completed"] == 4 and level["total_output_tokens"] == 32 for level in found["levels"])
+
+
+def test_no_server_at_the_address_is_one_line(tmp_path):
+    with pytest.raises(MeasurementError, match=r"serving.base_url: no server answers at http://127.0.0.1:9/health"):
+        serving.measure(Job(by_name("serving"), asking("http://127.0.0.1:9"), tmp_path, "always"))
