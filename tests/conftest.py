@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from evalpress.paths import ROOT
+from hypothesis import settings
 
 START = dict(os.environ)
 """The environment before any test imported vLLM, which changes it for its process and all children."""
@@ -54,3 +55,29 @@ def demo_report(tmp_path_factory) -> Report:
     done = evalpress("report", "--set", "demo", "--reports-dir", str(reports_dir))
     assert done.returncode in (0, 1), done.stderr
     return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)
+
+
+SLOW_FILES = {
+    "test_alignment_comparison.py",
+    "test_alignment_faults.py",
+    "test_alignment_metrics.py",
+    "test_alignment_reference.py",
+    "test_quality_sandbox.py",
+    "test_run_pipeline.py",
+}
+"""Whole files of small models, planted faults, hostile programs and real kernels: not for `make test-fast`."""
+
+settings.register_profile("fast", max_examples=20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fewer examples where speed was asked for; all of them in `make test`."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of the slow files."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)

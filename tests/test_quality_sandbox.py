@@ -21,8 +21,7 @@ from hostile import ESCAPES
 SECRET = "hunter2-do-not-tell"
 LIMITS = sandbox.Limits(wall_s=1.5, cpu_s=1, memory_mib=128, processes=8)
 AVAILABLE = [kind for kind in sandbox.KINDS if not probe.failures(sandbox.Sandbox(kind))]
-# The fast tests attack the kind that is used here, all tests attack every kind.
-KINDS = [pytest.param(kind, marks=[pytest.mark.slow] if at else []) for at, kind in enumerate(AVAILABLE)]
+
 
 needs_sandbox = pytest.mark.skipif(not AVAILABLE, reason=str(sandbox.describe().get("kind_why")))
 
@@ -118,7 +117,7 @@ def world(tmp_path_factory):
         victim.kill()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=AVAILABLE)
 def escapes(request, world):
     """Every escape tried, several at a time: their outcomes by name, and what became of the host."""
     box = sandbox.Sandbox(request.param)
@@ -148,7 +147,7 @@ def test_escapes_leave_the_host_as_it_was(escapes):
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", AVAILABLE)
 def test_processes_are_counted(kind):
     """As many processes as allowed, by the program's count and by the host's (which sees the warden as well)."""
     program = """
@@ -173,7 +172,7 @@ except OSError:
     assert left_over(before) == set()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=AVAILABLE)
 def forgeries(request, world):
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(6) as pool:
         patch.setattr(sandbox, "find", lambda: Impatient(request.param))
@@ -194,7 +193,7 @@ def _tests(*pairs):
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", AVAILABLE)
 def test_honest_program_works(kind, monkeypatch):
     monkeypatch.setattr(sandbox, "find", lambda: sandbox.Sandbox(kind))
     program = "import math\ndef answer(n):\n    print('working')\n    return int(math.pow(n, 2)) + 1"
@@ -207,7 +206,7 @@ def test_honest_program_works(kind, monkeypatch):
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", AVAILABLE)
 def test_limits_are_reported(kind):
     box = sandbox.Sandbox(kind)
     assert box.run_python("import time\ntime.sleep(99)", limits=sandbox.Limits(wall_s=0.5)).stopped == "time"
