@@ -62,6 +62,8 @@ SLOW_FILES = {
     "test_alignment_faults.py",
     "test_alignment_metrics.py",
     "test_alignment_reference.py",
+    "test_end_to_end.py",
+    "test_quality_checkers.py",
     "test_quality_sandbox.py",
     "test_run_pipeline.py",
 }
@@ -74,6 +76,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Fewer examples where speed was asked for; all of them in `make test`."""
     if config.option.markexpr == "not slow":
         settings.load_profile("fast")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where speed was asked for, slow files are not even imported."""
+    return True if config.option.markexpr == "not slow" and collection_path.name in SLOW_FILES else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
