@@ -60,7 +60,7 @@ def ours(mode: str, count: int, environment: dict[str, str]) -> float:
 def once(demo: Params, mode: str, count: int) -> None:
     """One measurement in this process; the last line printed is the throughput."""
     from evalpress import engine
-    from evalpress.bench import measure
+    from evalpress.bench.run import run_block
 
     load = Workload(num_prompts=count, input_len=INPUT_LEN, output_len=OUTPUT_LEN)
     loaded = engine.get(demo, mode)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def once(demo: Params, mode: str, count: int) -> None:
     sampling = Sampling(max_tokens=OUTPUT_LEN, temperature=1.0, ignore_eos=True)
     for block in range(2):
         prompts = workload.prompts(load, vocabulary, 0, "fidelity", block, frozenset({0}))
-        observed = measure.run_block(loaded, load, prompts, sampling)
+        observed = run_block(loaded, load, prompts, sampling)
     print(count * OUTPUT_LEN / observed["duration"])
 
 

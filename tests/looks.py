@@ -44,7 +44,30 @@ def benchmark(seed: int = 1) -> dict[str, Any]:
                 "ci_low": ratio / spread, "ci_high": ratio * spread, "n_pairs": 8,
             }  # fmt: skip
     break_even = {"extra_startup_s": 23.3, "tokens": 91_000, "seconds": 17.4}
-    return {"data": {"modes": modes, "comparison": comparison, "break_even": break_even}}
+    data = {"modes": modes, "comparison": comparison, "break_even": break_even, "scaling": _scaling()}
+    return {"data": data}
+
+
+def _scaling() -> dict[str, Any]:
+    """Batch sizes and prompt lengths in both modes, well below their bounds."""
+    batch = [
+        {
+            "mode": mode,
+            "batch_size": size,
+            "decode_throughput": faster * 420 * size**0.8,
+            "mean_tpot_ms": 2.4 * size**0.2,
+        }
+        | {"bandwidth_bound_tok_s": 6000.0 * size}
+        for mode, faster in (("eager", 1.0), ("compiled", 1.5))
+        for size in (1, 4, 16, 64)
+    ]
+    prompt = [
+        {"mode": mode, "prompt_len": length, "mean_ttft_ms": (3 + length / 40) / faster}
+        | {"arithmetic_bound_ms": length / 400}
+        for mode, faster in (("eager", 1.0), ("compiled", 1.2))
+        for length in (64, 256, 1024)
+    ]
+    return {"batch": batch, "prompt": prompt, "output": {}}
 
 
 def _mode(mode: str, rng: random.Random) -> dict[str, Any]:
@@ -60,6 +83,8 @@ def _mode(mode: str, rng: random.Random) -> dict[str, Any]:
         ttft, tpot = (4 + index) / faster * rng.uniform(0.9, 1.1), 1.3 / faster * rng.uniform(0.97, 1.03)
         output = 3100 * faster * rng.uniform(0.97, 1.03) / (1 + index / 4)
         row = {"output_throughput": output, "request_throughput": 62.0 * faster}
+        row |= {"decode_throughput": output * 1.1, "prefill_throughput": output * 4, "mbu": 0.08, "mfu": 0.04}
+        row |= {"bandwidth_bound_tok_s": output * 13.0, "arithmetic_bound_tok_s": output * 100.0}
         for metric, mean in (("ttft", ttft), ("tpot", tpot), ("itl", tpot), ("e2el", ttft + 64 * tpot)):
             steps = {"mean": 1, "median": 0.98, "std": 0.1, "min": 0.8, "max": 1.6, "p90": 1.2, "p99": 1.5}
             row |= {f"{name}_{metric}_ms": mean * factor for name, factor in steps.items()}
@@ -102,12 +127,23 @@ def alignment(seed: int = 3) -> dict[str, Any]:
 
 
 def serving() -> dict[str, Any]:
-    """Five concurrency levels with a knee."""
+    """Two servers: concurrency levels with a knee, the last client-bound in one, and three rates."""
     rows = ((1, 410, 6.1, 7.9, 2.3), (2, 760, 7.0, 9.4, 2.5), (4, 1290, 9.2, 15, 2.9), (8, 1720, 16, 34, 4.1),
             (16, 1810, 39, 92, 7.9))  # fmt: skip
     keys = ("concurrency", "output_throughput", "mean_ttft_ms", "p99_ttft_ms", "mean_tpot_ms")
-    levels = [dict(zip(keys, row, strict=True)) | {"p99_tpot_ms": row[4] * 1.4} for row in rows]
-    return {"data": {"levels": levels}}
+    levels = [
+        dict(zip(keys, (row[0], row[1] / slower, *(value * slower for value in row[2:])), strict=True))
+        | {"mode": mode, "p99_tpot_ms": row[4] * 1.4 * slower, "client_bound": mode == "eager" and row[0] == 16}
+        for mode, slower in (("compiled", 1.0), ("eager", 1.4))
+        for row in rows
+    ]
+    rates = [
+        {"mode": mode, "request_rate": rate, "request_goodput": min(rate, most), "p99_ttft_ms": 40 + 3 * rate**2 / most}
+        | {"client_bound": False}
+        for mode, most in (("compiled", 52.0), ("eager", 30.0))
+        for rate in (14.0, 28.0, 42.0)
+    ]
+    return {"data": {"levels": levels, "rates": rates, "slo_ms": {"ttft": 100.0}}}
 
 
 def quality() -> dict[str, Any]:

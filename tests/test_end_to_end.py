@@ -74,15 +74,16 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
         phases = [v for k, v in startup.items() if k.endswith("_s") and k != "total_s" and v is not None]
         assert sum(phases) == pytest.approx(startup["total_s"])
     measured = {mode: {k: v for k, v in m.items() if k != "workloads"} for mode, m in found["modes"].items()}
-    again = bench.report(
-        demo, model.facts(demo), measured, raw(demo_report, "benchmark-blocks"), raw(demo_report, "benchmark-ceilings")
-    )
+    kept = [raw(demo_report, f"benchmark-{name}") for name in ("blocks", "ceilings", "scaling")]
+    again = bench.report(demo, model.facts(demo), measured, *kept)
     assert json.loads(json.dumps(again)) == found
 
 
 def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
-    for level in data(demo_report, "serving")["levels"]:
-        kept = raw(demo_report, f"serving-concurrency-{level['concurrency']}")
+    found = data(demo_report, "serving")
+    closed = [(level, f"concurrency-{level['concurrency']}") for level in found["levels"]]
+    for level, name in closed + [(rate, f"rate-{rate['share_of_saturation']:g}") for rate in found["rates"]]:
+        kept = raw(demo_report, f"serving-{level['mode']}-{name}")
         ttft = 1e3 * np.array(kept["ttfts"])
         e2el = ttft + 1e3 * np.array([sum(gaps) for gaps in kept["itls"]])
         tpot = (e2el - ttft) / (np.array(kept["output_lens"]) - 1)
@@ -91,7 +92,11 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
             assert level[f"mean_{name}_ms"] == pytest.approx(values.mean(), rel=1e-6)
             assert level[f"p99_{name}_ms"] == pytest.approx(np.percentile(values, 99), rel=1e-6)
         assert level["output_throughput"] == pytest.approx(sum(kept["output_lens"]) / kept["duration"])
+        good = (ttft <= found["slo_ms"]["ttft"]) & (tpot <= found["slo_ms"]["tpot"])
+        assert level["request_goodput"] == pytest.approx(good.sum() / kept["duration"])
         assert level["failed"] == 0
+    assert {level["mode"] for level in found["levels"]} == {"eager", "compiled"}
+    assert found["servers"]["compiled"]["started"] == "beside other sections"
 
 
 def test_evidence_recomputes_from_raw(demo_report):

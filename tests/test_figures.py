@@ -22,8 +22,11 @@ MAKERS = {
     "throughput_bars": (figures.throughput_bars, looks.benchmark),
     "latency_distribution": (figures.latency_distribution, looks.benchmark),
     "startup_phases": (figures.startup_phases, looks.benchmark),
+    "scaling": (figures.scaling, looks.benchmark),
+    "ceilings": (figures.ceilings, looks.benchmark),
     "prompt_agreement": (figures.prompt_agreement, looks.alignment),
     "throughput_latency": (figures.throughput_latency, looks.serving),
+    "offered_load": (figures.offered_load, looks.serving),
     "category_bars": (figures.category_bars, looks.quality),
 }
 

@@ -22,7 +22,7 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     found = kernel_env.engine_env(demo)
     assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
-    assert kernel_env.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
+    assert kernel_env.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     two = demo.model_copy(
         update={"engine": demo.engine.model_copy(update={"tensor_parallel_size": 2, "env": {"A": "b"}})}
     )

@@ -8,7 +8,7 @@ import pytest
 from evalpress import results
 from evalpress.errors import MeasurementError, UserError
 
-DATA = {"levels": [{"a": 1.5}]}
+DATA = {"levels": [{"a": 1.5}], "rates": []}
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -22,10 +22,10 @@ def test_what_is_written_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        ({"levels": [{"x": float("nan")}]}, r"levels\[0\].x: nan is not a finite number"),
-        ({"levels": [{"x": float("inf")}]}, "inf is not a finite"),
-        ({"levels": [{"x": None}]}, "x: is null without x_why"),
-        ({}, "results lack levels"),
+        ({"levels": [{"x": float("nan")}], "rates": []}, r"levels\[0\].x: nan is not a finite number"),
+        ({"levels": [{"x": float("inf")}], "rates": []}, "inf is not a finite"),
+        ({"levels": [{"x": None}], "rates": []}, "x: is null without x_why"),
+        ({}, "results lack levels, rates"),
     ],
 )
 def test_unusable_values_are_refused_and_nothing_is_written(tmp_path, data, told):
@@ -36,7 +36,7 @@ def test_unusable_values_are_refused_and_nothing_is_written(tmp_path, data, told
 
 
 def test_a_null_with_its_reason_passes(tmp_path):
-    results.write(tmp_path / "s.json", "serving", {"levels": [], "x": None, "x_why": "no device"}, {}, {})
+    results.write(tmp_path / "s.json", "serving", {"levels": [], "rates": [], "x": None, "x_why": "no device"}, {}, {})
 
 
 def test_a_broken_or_foreign_file_is_named(tmp_path):

@@ -261,8 +261,10 @@ def test_a_hub_name_may_use_the_network_and_the_set_has_the_last_word():
     assert kernel_env.engine_env(changed(model={"source": "modelscope"}))["VLLM_USE_MODELSCOPE"] == "true"
 
 
-def test_the_server_has_its_engine_in_a_process_of_its_own():
-    assert kernel_env.server_env(changed())["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
+def test_the_server_starts_no_worker_process_for_a_single_worker():
+    assert kernel_env.server_env(changed())["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    two = changed(engine={"tensor_parallel_size": 2})
+    assert kernel_env.server_env(two)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
 
 
 def test_preloaded_libraries_are_found_once_and_only_for_cpu(tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ from evalpress.sections import by_name
 def asking(base_url: str) -> Params:
     """The demo set, pointed at a running server, with little load."""
     demo = params.load("demo")
-    changes = {"base_url": base_url, "concurrency": (1, 2), "requests_per_level": 4, "output_len": 8}
+    changes = {"base_url": base_url, "concurrency": (1, 2), "rate_shares": (0.5,)}
+    changes |= {"requests_per_level": 4, "output_len": 8, "rate_seconds": 0.1}
     return demo.model_copy(update={"serving": demo.serving.model_copy(update=changes)})
 
 
@@ -30,12 +31,16 @@ def test_a_running_server_is_asked_and_left_running(tmp_path):
         assert server.answers(base_url)
     assert not server.answers(base_url)
     results.check_values(found, "serving")
-    assert found["ready_s"] is None
-    assert "already running" in found["ready_s_why"]
+    running = found["servers"]["running"]
+    assert running["ready_s"] is None
+    assert "already running" in running["ready_s_why"]
     assert found["curl"]["output"].strip().startswith("Paris")
     assert found["stream"]["output"].strip().startswith("Paris")
     assert [level["concurrency"] for level in found["levels"]] == [1, 2]
-    assert all(level["completed"] == 4 and level["total_output_tokens"] == 32 for level in found["levels"])
+    assert [level["completed"] for level in found["levels"]] == [4, 8]
+    assert all(point["total_output_tokens"] == 8 * point["completed"] for point in found["levels"] + found["rates"])
+    assert found["rates"][0]["share_of_saturation"] == 0.5
+    assert found["http_cost"] == []
 
 
 def test_no_server_at_the_address_is_one_line(tmp_path):

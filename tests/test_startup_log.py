@@ -81,6 +81,7 @@ def test_printed_figures_win_over_the_times_between_lines():
         "kv_cache_tokens": 4437760,
         "max_concurrency": 1083.44,
         "graph_capture_gib": 0.11,
+        "activation_peak_gib": None,
     }
 
 
@@ -104,3 +105,11 @@ def test_a_compile_cache_that_vllm_rejects_is_told():
     line = "Compiling model again due to a load failure from /x/model, reason: 'function' object has no attribute 'f'"
     assert startup.rejected_cache([(0.0, line)]) == "'function' object has no attribute 'f'"
     assert startup.rejected_cache([]) is None
+
+
+def test_the_peak_of_activations_is_read_where_vllm_prints_it():
+    line = (
+        "Actual usage is 0.93 GiB for weight, 1.27 GiB for peak activation, 0.05 GiB for non-torch memory, "
+        "and 0.11 GiB for CUDAGraph memory."
+    )
+    assert startup.memory_figures([(0.0, line)])["activation_peak_gib"] == 1.27

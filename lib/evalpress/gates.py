@@ -72,7 +72,7 @@ def _benchmark(params: Params, data: Data) -> Iterator[dict[str, Any]]:
 
 
 def _serving(params: Params, data: Data) -> Iterator[dict[str, Any]]:
-    failed = sum(level["failed"] for level in data["serving"]["levels"])
+    failed = sum(point["failed"] for key in ("levels", "rates") for point in data["serving"][key])
     yield gate("serving", "requests_failed", "pass" if failed == 0 else "fail", failed, "0")
 
 

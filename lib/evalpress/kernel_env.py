@@ -33,6 +33,7 @@ def engine_env(params: Params) -> dict[str, str]:
     env = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process(params) else "1",
         "VLLM_CACHE_ROOT": str(CACHE / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(CACHE / "inductor"),
         "VLLM_LOGGING_STREAM": "ext://sys.__stderr__",  # the process's own stream: a notebook's output is no log
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
@@ -48,8 +49,12 @@ def engine_env(params: Params) -> dict[str, str]:
 
 
 def server_env(params: Params) -> dict[str, str]:
-    """Variables for the OpenAI server's process, whose engine core is always a process of its own."""
-    return engine_env(params) | preload_env(params) | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} | params.engine.env
+    """Variables for the OpenAI server's processes.
+
+    vLLM gives a server's engine core a process of its own whatever the variable says; on CPU "0" keeps it from
+    starting one more process for a single worker, which takes as long again to start and computes the same.
+    """
+    return engine_env(params) | preload_env(params) | params.engine.env
 
 
 def preload_env(params: Params) -> dict[str, str]:

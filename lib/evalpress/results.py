@@ -22,7 +22,7 @@ VERSION = 1
 REQUIRED = {
     "setup": ("model", "adaptation", "environment", "version_check", "runbook"),
     "benchmark": ("modes", "comparison", "break_even"),
-    "serving": ("levels",),
+    "serving": ("levels", "rates"),
     "evidence": ("cases", "determinism"),
     "alignment": ("reference", "candidates"),
     "quality": ("cases", "by_category"),

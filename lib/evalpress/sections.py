@@ -19,18 +19,39 @@ class Section:
     reads: tuple[str, ...]
     module: str
     needs_weights: bool = False
+    timed: bool = False
+    """Whether it measures durations, which nothing may run beside."""
 
 
 _HOST = ("model", "platform", "engine")
 
 SECTIONS = (
-    Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), "evalpress.setup"),
-    Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), "evalpress.bench"),
-    Section("serving", "20_serving", "Serving", (*_HOST, "serving"), "evalpress.serving"),
-    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), "evalpress.evidence", True),
-    Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), "evalpress.alignment.section", True),
-    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True),
+    Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), "evalpress.setup", timed=True),
+    Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), "evalpress.bench", timed=True),
+    Section("serving", "20_serving", "Serving", (*_HOST, "serving"), "evalpress.serving", timed=True),
+    Section(
+        "evidence",
+        "30_evidence",
+        "Evidence",
+        (*_HOST, "evidence"),
+        "evalpress.evidence",
+        needs_weights=True,
+        timed=True,
+    ),
+    Section(
+        "alignment",
+        "40_alignment",
+        "Alignment",
+        (*_HOST, "alignment"),
+        "evalpress.alignment.section",
+        needs_weights=True,
+    ),
+    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", needs_weights=True),
 )
+_MEASURED = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")
+EXECUTION = tuple(next(section for section in SECTIONS if section.name == name) for name in _MEASURED)
+"""The order of measuring. What is timed comes first, on a quiet machine; then what is not, beside which serving's
+servers start; evidence, whose requests are timed, comes when they are gone."""
 SUMMARY = Section("summary", "90_summary", "Summary", tuple(Params.model_fields), "evalpress.summary")
 
 

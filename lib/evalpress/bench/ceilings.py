@@ -80,8 +80,7 @@ def utilisation(
     """
     batch = shape["num_prompts"] if shape["concurrent"] else 1
     context = shape["input_len"] + shape["output_len"] / 2
-    step_bytes = facts.weight_bytes + batch * context * facts.kv_bytes_per_token
-    bandwidth_bound = batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes
+    bandwidth_bound = decode_bound(facts, batch, context, ceiling)
     arithmetic_bound = ceiling["matmul_tflop_s"] * 1e12 / facts.flops_per_token(shape["input_len"])
     out: dict[str, Any] = {
         "bandwidth_bound_tok_s": bandwidth_bound,
@@ -95,6 +94,16 @@ def utilisation(
         if rate is None:
             out[f"{key}_why"] = "the rate was not observed"
     return out
+
+
+def decode_bound(facts: Facts, batch: int, context: float, ceiling: dict[str, Any]) -> float:
+    """Tokens/s that memory bandwidth allows: one step reads the weights once and each request's KV cache.
+
+    Args:
+        context: cached tokens per request, at mid-generation.
+    """
+    step_bytes = facts.weight_bytes + batch * context * facts.kv_bytes_per_token
+    return float(batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes)
 
 
 def regime(mbu: float | None, mfu: float | None) -> str:

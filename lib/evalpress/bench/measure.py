@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from typing import Any
 
-from evalpress import engine, model
-from evalpress.bench import ceilings, identities, metrics, workload
-from evalpress.engine import Completion, Engine, Sampling
+from evalpress import engine, kernel_env, model
+from evalpress.bench import ceilings, identities, metrics, scaling, starts
+from evalpress.bench.run import prompts, run_block
 from evalpress.job import Job
 from evalpress.params.schema import Mode, Params, Workload
 from evalpress.progress import step
@@ -30,15 +28,28 @@ def measure(job: Job) -> dict[str, Any]:
     ceiling = ceilings.measure(params) if params.benchmark.ceilings else None
     blocks: Blocks = {name: {mode: [] for mode in params.engine.modes} for name in params.benchmark.workloads}
     modes: dict[str, dict[str, Any]] = {}
+    curves: scaling.Observed = {}
     for group in _resident_groups(params):
         for mode in group:
-            step(f"loading the {mode} engine")
-            modes[mode] = _engine_facts(engine.get(params, mode))
+            modes[mode] = starts.load(params, mode)
         _run(params, group, blocks)
+        scaling.run(params, group, curves)
+        for mode in group:
+            modes[mode]["memory"] |= _activations(params, mode)
     job.raw("blocks", blocks)
+    job.raw("scaling", curves)
     if ceiling:
         job.raw("ceilings", ceiling)
-    return report(params, facts, modes, blocks, ceiling)
+    return report(params, facts, modes, blocks, ceiling, curves)
+
+
+def _activations(params: Params, mode: Mode) -> dict[str, Any]:
+    """The activation peak of the largest prefill among the workloads."""
+    loads = params.benchmark.workloads.values()
+    tokens = max(load.input_len * (load.num_prompts if load.concurrent else 1) for load in loads)
+    loaded = engine.get(params, mode)
+    step_tokens = int(loaded.llm.llm_engine.vllm_config.scheduler_config.max_num_batched_tokens)
+    return engine.activation_peak(loaded, min(tokens, step_tokens), in_process=kernel_env.in_process(params))
 
 
 def report(
@@ -47,6 +58,7 @@ def report(
     modes: dict[str, dict[str, Any]],
     blocks: Blocks,
     ceiling: dict[str, Any] | None,
+    curves: scaling.Observed,
 ) -> dict[str, Any]:
     """The section's data from raw observations; loads nothing, so the figures can be recomputed."""
     loads = params.benchmark.workloads
@@ -63,12 +75,27 @@ def report(
         else "one engine after the other: the pairing is weaker, drift of the machine is not cancelled",
         "model": {"weight_bytes": facts.weight_bytes, "kv_bytes_per_token": facts.kv_bytes_per_token},
         "ceilings": ceiling,
+        "scaling": scaling.report(params, facts, curves, blocks, ceiling),
+        "topology": topology(params),
     }
     if ceiling is None:
         data["ceilings_why"] = "benchmark.ceilings is off"
     data |= _both_modes(params, modes, blocks)
     data["identities"] = identities.check(data, blocks, facts, params)
     return data
+
+
+def topology(params: Params) -> dict[str, Any]:
+    """How the engine is spread over devices, and the executor that was asked for."""
+    e = params.engine
+    sizes = {
+        "tensor_parallel_size": e.tensor_parallel_size,
+        "pipeline_parallel_size": e.pipeline_parallel_size,
+        "data_parallel_size": e.data_parallel_size,
+    }
+    executor = e.distributed_executor_backend or "vLLM's choice"
+    place = "in the notebook's process" if kernel_env.in_process(params) else "in a process of its own"
+    return sizes | {"distributed_executor_backend": executor, "engine_core": place}
 
 
 def _both_modes(params: Params, modes: dict[str, dict[str, Any]], blocks: Blocks) -> dict[str, Any]:
@@ -82,23 +109,32 @@ def _both_modes(params: Params, modes: dict[str, dict[str, Any]], blocks: Blocks
             "identical_tokens": {},
             "break_even": empty | {f"{key}_why": why for key in empty},
         }
-    startups = {mode: modes[mode]["startup"] for mode in modes}
-    main = next((n for n, load in params.benchmark.workloads.items() if load.kind == "throughput"), next(iter(blocks)))
+    compared = {name: metrics.comparison(pair["eager"], pair["compiled"]) for name, pair in blocks.items()}
     return {
-        "comparison": {name: metrics.comparison(pair["eager"], pair["compiled"]) for name, pair in blocks.items()},
+        "comparison": compared,
         "identical_tokens": {name: metrics.identical_tokens(p["eager"], p["compiled"]) for name, p in blocks.items()},
-        "break_even": {"workload": main}
-        | metrics.break_even(startups, {mode: modes[mode]["workloads"][main] for mode in modes}),
+        "break_even": _break_even(params, modes, compared),
     }
+
+
+def _break_even(params: Params, modes: dict[str, dict[str, Any]], compared: dict[str, Any]) -> dict[str, Any]:
+    """For the warm start, and under `cold` for the one with an empty compile cache."""
+    loads = params.benchmark.workloads
+    main = next((name for name, load in loads.items() if load.kind == "throughput"), next(iter(loads)))
+    ratio = compared[main]["output_throughput"]
+    interval = (ratio["ci_low"], ratio["ci_high"]) if ratio["ci_low"] is not None else None
+    startups = {mode: modes[mode]["startup"] for mode in modes}
+    figures = {mode: modes[mode]["workloads"][main] for mode in modes}
+    found = {"workload": main} | metrics.break_even(startups, figures, interval)
+    cold = modes["compiled"]["startup_cold"]
+    if cold is None:
+        return found | {"cold": None, "cold_why": modes["compiled"]["startup_cold_why"]}
+    return found | {"cold": metrics.break_even(startups | {"compiled": cold}, figures, interval)}
 
 
 def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:
     """Modes that are measured in turn with each other."""
     return [params.engine.modes] if params.engine.resident == "both" else [(mode,) for mode in params.engine.modes]
-
-
-def _engine_facts(loaded: Engine) -> dict[str, Any]:
-    return {"startup": loaded.startup, "memory": loaded.memory, "compilation": loaded.compilation}
 
 
 def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
@@ -110,53 +146,11 @@ def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
             step(
                 f"workload {name}: " + (f"block {block + 1} of {params.benchmark.blocks}" if block >= 0 else "warm-up")
             )
-            prompts = _prompts(params, load, name, block + warm, engines[group[0]])
+            requests = prompts(params, load, name, block + warm, engines[group[0]])
             for mode in group if block % 2 == 0 else reversed(group):
-                observed = run_block(engines[mode], load, prompts)
+                observed = run_block(engines[mode], load, requests)
                 if block >= 0:
                     blocks[name][mode].append({"block": block} | observed)
-
-
-def _prompts(params: Params, load: Workload, name: str, block: int, loaded: Engine) -> list[list[int]]:
-    vocab = loaded.llm.llm_engine.model_config.get_vocab_size()
-    has_tokenizer = not loaded.arguments.get("skip_tokenizer_init")
-    reserved = frozenset(loaded.llm.get_tokenizer().all_special_ids) if has_tokenizer else frozenset()
-    return workload.prompts(load, vocab, params.engine.seed, name, block, reserved)
-
-
-def run_block(
-    loaded: Engine, load: Workload, prompts: list[list[int]], sampling: Sampling | None = None
-) -> dict[str, Any]:
-    """One block: all requests at once, or one after the other; greedy unless `sampling` says otherwise."""
-    sampling = sampling or Sampling(max_tokens=load.output_len, ignore_eos=True)
-    groups = [prompts] if load.concurrent else [[prompt] for prompt in prompts]
-    completions: list[Completion] = []
-    gaps: list[float] = []
-    start = time.perf_counter()
-    for group in groups:
-        completions += loaded.generate(group, sampling)
-        gaps += loaded.inter_token_latencies
-    duration = time.perf_counter() - start
-    return {
-        "duration": duration,
-        "failed": sum(len(c.token_ids) != load.output_len for c in completions),
-        "requests": [_request(c) for c in completions],
-        "itl": gaps,
-    }
-
-
-def _request(completion: Completion) -> dict[str, Any]:
-    t = completion.timing
-    return {
-        "prompt_tokens": len(completion.prompt_token_ids),
-        "output_tokens": len(completion.token_ids),
-        "ttft": t.ttft,
-        "e2el": t.e2el,
-        "scheduled_ts": t.scheduled_ts,
-        "first_token_ts": t.first_token_ts,
-        "last_token_ts": t.last_token_ts,
-        "tokens_sha256": hashlib.sha256(repr(completion.token_ids).encode()).hexdigest(),
-    }
 
 
 def _utilisation(

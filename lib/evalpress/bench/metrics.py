@@ -140,18 +140,35 @@ def identical_tokens(eager: Sequence[dict[str, Any]], compiled: Sequence[dict[st
     return {"identical": sum(a == b for a, b in pairs), "of": len(pairs)}
 
 
-def break_even(startup: dict[str, dict[str, Any]], workload: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def break_even(
+    startup: dict[str, dict[str, Any]],
+    workload: dict[str, dict[str, Any]],
+    interval: tuple[float, float] | None = None,
+) -> dict[str, Any]:
     """After how many output tokens, and seconds of compiled running, compilation has paid for its start.
 
     Args:
         startup: `{eager, compiled}` start-up blocks (seconds).
         workload: `{eager, compiled}` figures of the workload that stands for production load.
+        interval: 95 % interval of the paired ratio of output throughput; `tokens_low` and `tokens_high` follow from
+            it, the latter null where the interval holds a compiled mode that saves nothing.
     """
     extra = startup["compiled"]["total_s"] - startup["eager"]["total_s"]
-    saved = 1 / workload["eager"]["output_throughput"] - 1 / workload["compiled"]["output_throughput"]
+    per_token = 1 / workload["eager"]["output_throughput"]
+    saved = per_token - 1 / workload["compiled"]["output_throughput"]
     out: dict[str, Any] = {"extra_startup_s": extra, "saved_s_per_token": saved}
     if saved <= 0:
         why = "never: compiled mode saved no time per output token in this run"
-        return out | {"tokens": None, "tokens_why": why, "seconds": None, "seconds_why": why}
+        return out | {key: value for name in _TOKENS for key, value in ((name, None), (f"{name}_why", why))}
     tokens = max(extra, 0.0) / saved
-    return out | {"tokens": tokens, "seconds": tokens / workload["compiled"]["output_throughput"]}
+    out |= {"tokens": tokens, "seconds": tokens / workload["compiled"]["output_throughput"]}
+    for name, ratio in zip(("tokens_high", "tokens_low"), interval or (None, None), strict=True):
+        gain = per_token * (1 - 1 / ratio) if ratio else 0.0
+        out[name] = max(extra, 0.0) / gain if gain > 0 else None
+        if out[name] is None:
+            out[f"{name}_why"] = _NEVER if ratio else "no interval of the speed-up"
+    return out
+
+
+_TOKENS = ("tokens", "seconds", "tokens_low", "tokens_high")
+_NEVER = "never: at this end of the speed-up's interval compiled mode saves nothing"

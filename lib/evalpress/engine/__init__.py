@@ -1,6 +1,11 @@
 """The only room that imports vLLM: load in a mode, generate, read timings and start-up phases, serve."""
 
+from evalpress.engine.cold import kept as cold_start
 from evalpress.engine.core import Completion, Engine, Sampling
-from evalpress.engine.loader import get, import_vllm, release, supported_architectures
+from evalpress.engine.loader import EMPTY, get, import_vllm, release, reload, supported_architectures
+from evalpress.engine.memory import activation_peak
 
-__all__ = ["Completion", "Engine", "Sampling", "get", "import_vllm", "release", "supported_architectures"]
+__all__ = [
+    "EMPTY", "Completion", "Engine", "Sampling", "activation_peak", "cold_start", "get", "import_vllm", "release",
+    "reload", "supported_architectures",
+]  # fmt: skip

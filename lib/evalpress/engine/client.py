@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +17,13 @@ from evalpress.errors import MeasurementError
 
 
 def argv(base_url: str, model: str, served: str, load: dict[str, Any], seed: int) -> list[str]:
-    """Arguments of `vllm bench serve` for one level: closed loop at a concurrency, or Poisson arrivals at a rate."""
+    """Arguments of `vllm bench serve` for one point.
+
+    Args:
+        load: `input_len`, `output_len` (tokens), `num_prompts`; `max_concurrency` for a closed loop or
+            `request_rate` (req/s) for Poisson arrivals; `warmups`, requests sent before and not counted; `slo`,
+            limits in ms by metric, for the goodput.
+    """
     found = [
         "--backend", "vllm", "--base-url", base_url, "--endpoint", "/v1/completions",
         "--model", model, "--served-model-name", served, "--dataset-name", "random",
@@ -31,6 +36,10 @@ def argv(base_url: str, model: str, served: str, load: dict[str, Any], seed: int
         found += ["--max-concurrency", str(load["max_concurrency"])]
     if load.get("request_rate"):
         found += ["--request-rate", str(load["request_rate"])]
+    if load.get("warmups"):
+        found += ["--num-warmups", str(load["warmups"])]
+    if load.get("slo"):
+        found += ["--goodput", *(f"{name}:{limit}" for name, limit in load["slo"].items())]
     return found
 
 
@@ -70,4 +79,4 @@ def version_note() -> str:
     """Which client made the figures."""
     import vllm
 
-    return f"vllm.benchmarks.serve of vLLM {vllm.__version__} ({os.cpu_count()} host cores shared by client and server)"
+    return f"vllm.benchmarks.serve of vLLM {vllm.__version__}"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evalpress import fingerprint, kernel_env, model
-from evalpress.engine import startup
+from evalpress.engine import cold, memory, startup
 from evalpress.engine.core import Engine
 from evalpress.engine.tap import LineTap
 from evalpress.errors import MeasurementError
@@ -22,6 +21,7 @@ from evalpress.params.schema import Mode, Params
 _loaded: dict[str, Engine] = {}
 _one_off: dict[str, float] = {}
 _log = logging.getLogger(__name__)
+EMPTY = "empty: compiled from nothing"
 GIB = 2**30
 
 
@@ -33,13 +33,29 @@ def get(params: Params, mode: Mode) -> Engine:
     Raises:
         MeasurementError: vLLM refuses the model or the settings; one line saying why.
     """
-    key = fingerprint.digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
+    key = _key(params, mode)
     if key not in _loaded:
         stale = [k for k, e in _loaded.items() if params.engine.resident == "one" or e.mode == mode]
         for old in stale:
             release(old)
         _loaded[key] = _load(params, mode)
+    _loaded[key].slowdown_s = params.benchmark.test_slowdown_s.get(mode, 0.0)
     return _loaded[key]
+
+
+def reload(params: Params, mode: Mode) -> Engine:
+    """The mode's engine, started once more in this process: from the compile cache on disk, not from memory."""
+    release(_key(params, mode))
+    import torch
+    from torch._inductor.codecache import PyCodeCache
+
+    torch.compiler.reset()
+    PyCodeCache.cache_clear()
+    return get(params, mode)
+
+
+def _key(params: Params, mode: Mode) -> str:
+    return fingerprint.digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
 
 
 def release(key: str | None = None) -> None:
@@ -145,7 +161,7 @@ def _load(params: Params, mode: Mode) -> Engine:
 
             before = _compile_artefacts()
             start = time.monotonic()
-            with _weighing(weighed):
+            with memory.weighing(weighed):
                 llm = vllm.LLM(**keywords)
             wall = time.monotonic() - start
     except Exception as error:
@@ -157,11 +173,12 @@ def _load(params: Params, mode: Mode) -> Engine:
         mode=mode,
         max_model_len=params.engine.max_model_len,
         startup=times | _graph_facts(llm, compiled, tap.lines, new_artefacts=bool(_compile_artefacts() - before)),
-        memory=_memory(llm, tap.lines, weighed, params),
+        memory=memory.figures(llm, tap.lines, weighed, params),
         compilation=_compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,
-        slowdown_s=params.benchmark.test_slowdown_s.get(mode, 0.0),
     )
+    if engine.startup["compile_cache"] == EMPTY:
+        cold.keep(params, mode, engine.startup)
     _tap_inter_token_latencies(engine)
     return engine
 
@@ -197,10 +214,11 @@ def _forget_printed_lines() -> None:
 
 
 def _compile_artefacts() -> frozenset[str]:
+    """Files of both compile caches: vLLM's own, and Inductor's, which it uses where vLLM keeps none."""
     import vllm.envs
 
-    root = Path(vllm.envs.VLLM_CACHE_ROOT) / "torch_compile_cache"
-    return frozenset(str(path) for path in root.rglob("*") if path.is_file())
+    roots = [Path(vllm.envs.VLLM_CACHE_ROOT) / "torch_compile_cache", Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])]
+    return frozenset(str(path) for root in roots for path in root.rglob("*") if path.is_file())
 
 
 def _graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new_artefacts: bool) -> dict[str, Any]:
@@ -214,7 +232,7 @@ def _graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new
     elif rejected:
         words = f"found, but vLLM could not load it and compiled again ({rejected})"
     else:
-        words = "empty: compiled from nothing" if new_artefacts else "used"
+        words = EMPTY if new_artefacts else "used"
     return {
         "captured_graphs": len(sizes),
         "cold": compiled and (new_artefacts or bool(rejected)),
@@ -234,59 +252,9 @@ def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
     }
 
 
-def _weight_bytes(loaded: Any) -> int:
-    """Bytes of a model's parameters, shared storage counted once; buffers (rotary tables) are no weights."""
-    storages = [parameter.untyped_storage() for parameter in loaded.parameters()]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-
 def _name(value: Any) -> str:
     """An enum member's name, anything else as text."""
     return str(getattr(value, "name", value))
-
-
-@contextlib.contextmanager
-def _weighing(weighed: list[int]) -> Iterator[None]:
-    """Weigh the model between loading and repacking: CPU kernels then keep copies that no module shows.
-
-    Only an engine core in this process can be weighed; elsewhere the engine's log has the figure.
-    """
-    from vllm.model_executor.model_loader import base_loader
-
-    repack = base_loader.process_weights_after_loading
-
-    def weigh(loaded: Any, *args: Any, **kwargs: Any) -> Any:
-        weighed.append(_weight_bytes(loaded))
-        return repack(loaded, *args, **kwargs)
-
-    base_loader.process_weights_after_loading = weigh  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        base_loader.process_weights_after_loading = repack
-
-
-def _memory(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
-    told = startup.memory_figures(lines)
-    cache = llm.llm_engine.vllm_config.cache_config
-    found: dict[str, Any] = dict(told)
-    found["weights_source"] = "engine log"
-    if found["model_weights_gib"] is None and weighed:
-        found["model_weights_gib"] = sum(weighed) / GIB
-        found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
-    blocks = getattr(cache, "num_gpu_blocks", None)
-    if blocks:
-        tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size
-        found["kv_cache_tokens"] = int(tokens)
-        found["max_concurrency"] = float(
-            getattr(cache, "kv_cache_max_concurrency", None) or tokens / params.engine.max_model_len
-        )
-    if found["kv_cache_tokens"] is not None:
-        found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
-    for key, value in list(found.items()):
-        if value is None:
-            found[f"{key}_why"] = "this vLLM printed no such figure on this platform"
-    return found
 
 
 def _tap_inter_token_latencies(engine: Engine) -> None:

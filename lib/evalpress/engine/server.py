@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import requests
 
 from evalpress.errors import MeasurementError
 from evalpress.paths import ROOT
+
+_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,70 @@ def free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
+class Launch:
+    """A server process from its start on. It may not answer yet; whoever asks for `ready` waits for that.
+
+    Its output goes to `log`. A thread asks the health check, so that the time to the first answer is known
+    although nobody waits.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], base_url: str, log: Path) -> None:
+        self.argv, self.base_url, self.log = tuple(argv), base_url, log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._started = time.monotonic()
+        self._ready_s: float | None = None
+        with log.open("wb") as out:
+            # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
+            self._process = subprocess.Popen(
+                list(argv),
+                env={**os.environ, **env},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        atexit.register(self.stop)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def ready(self, timeout_s: float, progress: Callable[[str], None]) -> Server:
+        """The server, once it answers.
+
+        Args:
+            timeout_s: allowed from its start on.
+            progress: told how long it has been waited for.
+
+        Raises:
+            MeasurementError: it ends or stays silent; the message ends with its last error line.
+        """
+        while self._ready_s is None:
+            if self._process.poll() is not None:
+                raise MeasurementError(
+                    f"the server ended with exit status {self._process.returncode} before it answered: "
+                    f"{_last_error(self.log)}"
+                )
+            waited = time.monotonic() - self._started
+            if waited > timeout_s:
+                raise MeasurementError(
+                    f"the server did not answer in time (serving.startup_timeout_s): {_last_error(self.log)}"
+                )
+            progress(f"waiting for the server, {waited:.0f} s")
+            time.sleep(_POLL_S)
+        return Server(self.base_url, self._ready_s, self.argv)
+
+    def stop(self) -> None:
+        """End the whole group."""
+        _stop(self._process)
+        atexit.unregister(self.stop)
+
+    def _watch(self) -> None:
+        while self._process.poll() is None:
+            if answers(self.base_url):
+                self._ready_s = time.monotonic() - self._started
+                return
+            time.sleep(_POLL_S)
+
+
 @contextlib.contextmanager
 def running(
     argv: Sequence[str],
@@ -55,52 +122,16 @@ def running(
     timeout_s: float,
     progress: Callable[[str], None],
 ) -> Iterator[Server]:
-    """The server for the length of a `with` block; its output goes to `log`.
+    """The server for the length of a `with` block.
 
     Raises:
         MeasurementError: it ends or stays silent before `timeout_s`; the message ends with its last error line.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    with log.open("wb") as out:
-        # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
-        process = subprocess.Popen(
-            list(argv),
-            env={**os.environ, **env},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            cwd=ROOT,
-            start_new_session=True,
-        )
-    atexit.register(_stop, process)
+    launch = Launch(argv, env, base_url, log)
     try:
-        _await(process, base_url, log, start + timeout_s, progress)
-        yield Server(base_url, time.monotonic() - start, tuple(argv))
+        yield launch.ready(timeout_s, progress)
     finally:
-        _stop(process)
-        atexit.unregister(_stop)
-
-
-def _await(
-    process: subprocess.Popen[bytes],
-    base_url: str,
-    log: Path,
-    deadline: float,
-    progress: Callable[[str], None],
-) -> None:
-    start = time.monotonic()
-    while True:
-        if process.poll() is not None:
-            raise MeasurementError(
-                f"the server ended with exit status {process.returncode} before it answered: {_last_error(log)}"
-            )
-        if answers(base_url):
-            return
-        if time.monotonic() > deadline:
-            raise MeasurementError(f"the server did not answer in time (serving.startup_timeout_s): {_last_error(log)}")
-        progress(f"waiting for the server, {time.monotonic() - start:.0f} s")
-        time.sleep(0.5)
+        launch.stop()
 
 
 def answers(base_url: str) -> bool:

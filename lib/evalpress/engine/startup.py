@@ -24,6 +24,8 @@ _KV_TOKENS = (rf"KV cache size: {_NUMBER} tokens",)
 _CONCURRENCY = (rf"Maximum concurrency for [0-9,]+ tokens per request: {_NUMBER}x",)
 _KV_GIB = (rf"Available KV cache memory: {_NUMBER} GiB", rf"set \({_NUMBER}/[0-9.]+\) GiB for KV cache")
 
+_ACTIVATION = (rf"{_NUMBER} GiB for peak activation", rf"torch peak memory increase: {_NUMBER}GiB")
+
 _MARKS = {
     "engine": r"Initializing a V1 LLM engine",
     "load": r"Starting to load model",
@@ -131,4 +133,5 @@ def memory_figures(lines: Sequence[Line]) -> dict[str, float | None]:
         "kv_cache_tokens": figure(lines, _KV_TOKENS),
         "max_concurrency": figure(lines, _CONCURRENCY),
         "graph_capture_gib": figure(lines, _CAPTURE_GIB),
+        "activation_peak_gib": figure(lines, _ACTIVATION),
     }

@@ -22,7 +22,8 @@ def throughput_latency(document: dict[str, Any]) -> Figure:
 
     Args:
         document: the serving section's results; reads `levels[]`: `concurrency`, `output_throughput`,
-            `{mean,p99}_{ttft,tpot}_ms`, and `mode` where several modes were served.
+            `{mean,p99}_{ttft,tpot}_ms`, and `mode` where several modes were served. Levels with a true
+            `client_bound` are marked and not joined.
     """
     levels: Sequence[Level] = data_of(document).get("levels") or []
     modes = list(dict.fromkeys(str(level.get("mode") or "") for level in levels))
@@ -31,7 +32,7 @@ def throughput_latency(document: dict[str, Any]) -> Figure:
         for axes, metric in zip(panels, _PANELS, strict=True):
             for index, mode in enumerate(modes):
                 chosen = [level for level in levels if str(level.get("mode") or "") == mode]
-                missing += _curves(axes, chosen, metric, mode, style.SERIES[index % len(style.SERIES)])
+                missing += _curves(axes, chosen, metric, mode, _tone(mode, index))
             axes.set_title(f"{metric_words(metric)}, ms")
             axes.grid(True, axis="y")
             axes.margins(y=0.2, x=0.06)
@@ -46,7 +47,60 @@ def throughput_latency(document: dict[str, Any]) -> Figure:
             "Throughput against latency as more requests are served at a time; the number at each point is "
             "the concurrency. Further right and lower is better."
         )
+        bound = any(level.get("client_bound") for level in levels)
+        marks = " Crosses: the client was the bottleneck there." if bound else ""
+        return finish(figure, alt, caption + marks + missing_words(missing))
+
+
+def offered_load(document: dict[str, Any]) -> Figure:
+    """Goodput and waiting time as requests arrive at random, faster and faster.
+
+    Args:
+        document: the serving section's results; reads `rates[]`: `mode`, `request_rate`, `request_goodput`,
+            `p99_ttft_ms`, and `slo_ms`.
+    """
+    data = data_of(document)
+    points: Sequence[Level] = [rate for rate in data.get("rates") or [] if not rate.get("client_bound")]
+    rates = [point for point in points if point.get("request_rate") is not None]
+    limit = (data.get("slo_ms") or {}).get("ttft")
+    missing: list[Missing] = [("an offered rate", p.get("request_rate_why")) for p in points if p not in rates]
+    with canvas(4.2, 2, 1, sharex=True) as (figure, panels):
+        for index, mode in enumerate(dict.fromkeys(str(rate.get("mode") or "") for rate in rates)):
+            chosen = sorted((r for r in rates if r.get("mode") == mode), key=lambda rate: rate["request_rate"])
+            tone = _tone(mode, index)
+            for axes, key in zip(panels, ("request_goodput", "p99_ttft_ms"), strict=True):
+                known = [(r["request_rate"], r[key]) for r in chosen if r.get(key) is not None]
+                missing += [(f"{key} of {mode}", r.get(f"{key}_why")) for r in chosen if r.get(key) is None]
+                axes.plot(*_xy(known), "-", marker="os"[index % 2], color=tone, label=words(mode))
+        top = max((rate["request_rate"] for rate in rates), default=1.0)
+        panels[0].plot([0, top], [0, top], ":", color=style.MUTED, label="every request good")
+        if limit is not None:
+            panels[1].axhline(limit, color=style.MUTED, linestyle=":")
+            panels[1].annotate(f"SLO {short(limit)} ms", (0, limit), (2, 3), textcoords="offset points", fontsize=8)
+        for axes, title in zip(panels, ("goodput, req/s", "TTFT p99, ms"), strict=True):
+            axes.set_title(title)
+            axes.grid(True, axis="y")
+            axes.set_ylim(bottom=0)
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        style.legend_right(panels[0])
+        panels[-1].set_xlabel("offered load, requests per second")
+        alt = f"Goodput against offered load: {listed(_rate_words(rate) for rate in rates)}."
+        caption = (
+            "Goodput and the 99th percentile of TTFT as requests arrive at random at a growing rate. A server that "
+            "keeps up stays on the dotted line."
+        )
         return finish(figure, alt, caption + missing_words(missing))
+
+
+def _rate_words(rate: Level) -> str:
+    good = rate.get("request_goodput")
+    kept = "n/a" if good is None else f"{short(good)} good per second"
+    return f"{rate.get('mode')} at {short(rate['request_rate'])} requests per second: {kept}"
+
+
+def _tone(mode: str, index: int) -> str:
+    """A mode keeps its colour over the whole report."""
+    return {"eager": style.EAGER, "compiled": style.COMPILED}.get(mode, style.SERIES[index % len(style.SERIES)])
 
 
 def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: str) -> list[Missing]:
@@ -58,7 +112,9 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
         missing += [
             (f"{metric_words(key)} at {v.get('concurrency')}", v.get(f"{key}_why")) for v in levels if v not in known
         ]
-        points = [(v["output_throughput"], v[key]) for v in known]
+        points = [(v["output_throughput"], v[key]) for v in known if not v.get("client_bound")]
+        crossed = [(v["output_throughput"], v[key]) for v in known if v.get("client_bound")]
+        axes.plot(*_xy(crossed), "x", color=tone)
         fill = tone if statistic == "mean" else style.SURFACE
         label = f"{words(mode)} {statistic}".strip()
         axes.plot(*_xy(points), dashes, marker=marker, color=tone, label=label, markerfacecolor=fill)
@@ -84,4 +140,5 @@ def _level_words(level: Level) -> str:
     speed, wait = level.get("output_throughput"), level.get("mean_ttft_ms")
     fast = "n/a" if speed is None else f"{short(speed)} tok/s"
     late = "n/a" if wait is None else f"{short(wait)} ms"
-    return f"{level.get('concurrency')} at a time {fast} with {late} to the first token"
+    server = f"{level['mode']}, " if level.get("mode") else ""
+    return f"{server}{level.get('concurrency')} at a time: {fast} with {late} to the first token"

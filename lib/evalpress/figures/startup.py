@@ -34,18 +34,19 @@ def phases(startup: Mapping[str, Any]) -> list[Phase]:
 
 
 def startup_phases(document: dict[str, Any]) -> Figure:
-    """A waterfall per mode: each phase starts where the one before it ended, and all of them make the total.
+    """A waterfall per start: each phase begins where the one before it ended, and all of them make the total.
 
     Args:
-        document: the benchmark's results; reads `modes.<mode>.startup`.
+        document: the benchmark's results; reads `modes.<mode>.startup` and `startup_cold`.
     """
     modes = data_of(document).get("modes") or {}
-    starts = {mode: found["startup"] for mode, found in modes.items() if found.get("startup")}
+    kinds = [(mode, found.get(key)) for mode, found in modes.items() for key in ("startup", "startup_cold")]
+    starts = [(mode, start) for mode, start in kinds if start]
     count = max(len(starts), 1)
     missing, said = [], []
-    longest = max((len(phases(s)) for s in starts.values()), default=1)
+    longest = max((len(phases(start)) for _, start in starts), default=1)
     with canvas(count * (0.55 + 0.23 * longest) + 0.3, count, 1, sharex=True) as (figure, panels):
-        for axes, (mode, startup) in zip(panels, starts.items(), strict=False):
+        for axes, (mode, startup) in zip(panels, starts, strict=False):
             steps = phases(startup)
             missing += [(f"{name} ({mode})", why) for name, seconds, why in steps if seconds is None]
             _waterfall(axes, steps, style.EAGER if mode == "eager" else style.COMPILED)
@@ -55,7 +56,7 @@ def startup_phases(document: dict[str, Any]) -> Figure:
             summed = "total not measured" if total is None else f"{short(total)} s"
             axes.set_title(f"{words(mode)}{cold}: {summed}")
             parts = ", ".join(f"{name} {short(seconds)} s" for name, seconds, _ in steps if seconds)
-            said.append(f"{mode}: {parts}; {summed} in all")
+            said.append(f"{mode}{cold}: {parts}; {summed} in all")
         panels[-1].set_xlabel("seconds since the start")
         panels[-1].margins(x=0.12)
         alt = f"Start-up phases. {'. '.join(said) or 'Nothing measured'}."

@@ -97,6 +97,19 @@ class Workload(Block):
     """All requests at once; False: one after the other."""
 
 
+class ScalingParams(Block):
+    """How speed changes with batch size and prompt length; E2EL against output length comes from the workloads."""
+
+    batch_sizes: tuple[PositiveInt, ...] = (1, 2, 4, 8, 16, 32, 64)
+    """Requests at once; those that the KV cache or the scheduler cannot take together are left out."""
+    batch_input_len: PositiveInt = 32
+    batch_output_len: Annotated[int, Field(ge=2)] = 16
+    prompt_lens: tuple[PositiveInt, ...] = (64, 256, 1024)
+    """Prompts of one request at a time, whose TTFT is taken; those beyond `engine.max_model_len` are left out."""
+    repeats: PositiveInt = 3
+    """Measured runs per point and mode, after one that is not counted."""
+
+
 class BenchmarkParams(Block):
     """Eager against compiled, in blocks."""
 
@@ -107,6 +120,8 @@ class BenchmarkParams(Block):
     workloads: dict[str, Workload] = {}
     ceilings: bool = True
     """Measure memory bandwidth and matrix rate of the device."""
+    scaling: ScalingParams | None = ScalingParams()
+    """None: no scaling curves."""
     test_slowdown_s: dict[Mode, NonNegative] = {}
     """Test hook: sleep this long per request in one mode, to show that a planted slow-down is found."""
 
@@ -114,17 +129,37 @@ class BenchmarkParams(Block):
 class ServingParams(Block):
     """The OpenAI server and the load put on it."""
 
-    mode: Mode = "compiled"
+    modes: tuple[Mode, ...] = ("compiled", "eager")
+    """Each is served and loaded in turn; the first is the one of the run book."""
     base_url: str | None = None
     """Measure a server that already runs (for instance http://localhost:8000) instead of starting one."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
-    concurrency: tuple[PositiveInt, ...] = (1, 4, 16)
+    concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 4, 16, 64)
+    """Closed loop: so many requests in flight, from one stream to saturation."""
+    rate_shares: tuple[Share, ...] = (0.25, 0.5, 0.75)
+    """Poisson arrivals at these shares of the request throughput at saturation, measured just before."""
     requests_per_level: PositiveInt = 16
+    """At least so many requests per point; a closed loop sends at least four for each that is in flight."""
+    rate_seconds: Annotated[float, Field(gt=0)] = 2.0
+    """Arrivals at a rate go on for at least so long."""
     input_len: PositiveInt = 64
     output_len: PositiveInt = 32
+    slo: dict[Literal["ttft", "tpot", "e2el"], Annotated[float, Field(gt=0)]] = {"ttft": 200.0, "tpot": 50.0}
+    """What a request must keep to count as good, in ms: goodput is the good requests per second."""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the run book's server."""
+        return self.modes[0]
+
+    @model_validator(mode="after")
+    def _each_mode_once(self) -> ServingParams:
+        if not self.modes or len(set(self.modes)) != len(self.modes):
+            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+        return self
 
 
 class EvidenceParams(Block):
@@ -203,6 +238,12 @@ class Params(Block):
                     f"benchmark.workloads.{name}: input_len + output_len = {load.input_len + load.output_len} tokens, "
                     f"engine.max_model_len allows {limit}"
                 )
+        scaling = self.benchmark.scaling
+        if scaling and scaling.batch_input_len + scaling.batch_output_len > limit:
+            raise ValueError(
+                f"benchmark.scaling: batch_input_len + batch_output_len = "
+                f"{scaling.batch_input_len + scaling.batch_output_len} tokens, engine.max_model_len allows {limit}"
+            )
         if self.serving.input_len + self.serving.output_len > limit:
             raise ValueError(
                 f"serving: input_len + output_len = {self.serving.input_len + self.serving.output_len} tokens, "

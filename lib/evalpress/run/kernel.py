@@ -29,12 +29,14 @@ _SOCKET_PATH = 90
 
 _ARGUMENTS = ("--IPKernelApp.outstream_class=evalpress.run.streams.plain", "--HistoryManager.enabled=False")
 
+# Without a __spec__ of __main__, which the reset takes away, no process can be spawned: vLLM starts workers so.
 _CLEAR = """
 import os, sys
 if "matplotlib.pyplot" in sys.modules:
     sys.modules["matplotlib.pyplot"].close("all")
 os.chdir({folder!r})
 get_ipython().reset(new_session=True)
+__import__("sys").modules["__main__"].__spec__ = None
 __import__("gc").collect()
 """
 
@@ -77,6 +79,11 @@ class SharedKernel:
             self._pump.to(log, append)
         self._progress.write_text("", encoding="utf-8")
         self._run_silently(_CLEAR.format(folder=str(self._workdir)), _START_S)
+
+    def quietly(self, code: str) -> None:
+        """Run code that may fail without consequence: what it was to prepare is then done later."""
+        if self.manager is not None and self.is_alive():
+            self._run_silently(code, _START_S, strict=False)
 
     @property
     def step(self) -> str:

@@ -20,9 +20,10 @@ from evalpress.results import write_json
 from evalpress.run import aside, lock, parameters, plan, staleness
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import row, say
-from evalpress.sections import SECTIONS, SUMMARY, Section, by_name
+from evalpress.sections import EXECUTION, SECTIONS, SUMMARY, Section, by_name
 
 DONE, FAILED = 0, 1
+_AHEAD = "__import__('evalpress.serving').serving.start_ahead({!r}, {!r})"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -99,19 +100,34 @@ class _Run:
         self.failures: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self._kernel: Any = None
+        self._ahead = False
         self._stack = contextlib.ExitStack()
         self._told: list[tuple[str, str, str]] | None = []
 
     def make(self) -> int:
         before = self._recorded_failures()
         with self._stack:
-            for section in SECTIONS:
+            for section in EXECUTION:
                 aside.recover(self.asked.folder, section.name)
-                self._section(plan.step(self.asked, section, before))
+                step = plan.step(self.asked, section, before)
+                self._start_ahead(step, before)
+                self._section(step)
             self._record()
             self._summary()
         rendered = self._render()
         return self._verdict(self._told is None or rendered)
+
+    def _start_ahead(self, step: Step, before: dict[str, str]) -> None:
+        """Before the first section that nobody times: let serving's servers start beside it.
+
+        A server takes most of a minute to start, alone or not; a section with a kernel is about to run anyway.
+        """
+        if step.section.timed or step.todo != "measure" or self._kernel is None:
+            return
+        serving = by_name("serving")
+        if not self._ahead and plan.step(self.asked, serving, before).todo == "measure":
+            self._ahead = True
+            self._kernel.quietly(_AHEAD.format(self.asked.set_name, self.asked.reports_dir))
 
     def _section(self, step: Step) -> None:
         section, folder = step.section, self.asked.folder

@@ -35,7 +35,14 @@ _DEFAULTS = {
     "disable_log_stats": False,
     "pipeline_parallel_size": 1,
 }
-_ELSEWHERE = ("VLLM_CACHE_ROOT", "VLLM_LOGGING_STREAM", "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "TOKENIZERS_PARALLELISM")
+_ELSEWHERE = (
+    "VLLM_CACHE_ROOT",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "VLLM_LOGGING_STREAM",
+    "VLLM_NO_USAGE_STATS",
+    "DO_NOT_TRACK",
+    "TOKENIZERS_PARALLELISM",
+)
 """Housekeeping of a report's own processes, without effect on what the model computes."""
 
 

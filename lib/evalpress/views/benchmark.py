@@ -7,7 +7,7 @@ from typing import Any
 from evalpress.bench import metrics
 from evalpress.job import Job
 from evalpress.results import Document
-from evalpress.tables import Badge, Column, Missing, Prose, Quantity, Table, fmt, pick
+from evalpress.tables import Badge, Column, Missing, Quantity, Table, fmt
 
 LABELS = {
     "output_throughput": ("output throughput", "tok/s"),
@@ -15,16 +15,6 @@ LABELS = {
     "mean_ttft_ms": ("mean TTFT", "ms"),
     "mean_tpot_ms": ("mean TPOT", "ms"),
     "mean_e2el_ms": ("mean E2EL", "ms"),
-}
-_PHASES = {
-    "import_s": "import vLLM",
-    "config_s": "configuration, first time in the process",
-    "load_weights_s": "load weights",
-    "compile_s": "compile",
-    "graph_capture_s": "capture graphs",
-    "kv_cache_s": "allocate the KV cache, first step",
-    "unaccounted_s": "unaccounted",
-    "total_s": "total",
 }
 
 
@@ -100,13 +90,15 @@ def speed(document: Document) -> Table:
         "decode_throughput": Column("decode", "tok/s"),
         "mbu": Column("MBU", "share"),
         "mfu": Column("MFU", "share"),
+        "regime": "limited by",
         "cv_output_throughput": Column("variation", "share"),
         "steadiness": "over blocks",
     }
     note = (
         "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
         "throughput are this suite's own: prompt tokens over the time from scheduled to first token, and tokens after "
-        "the first over the time in which decoding ran. MBU and MFU are shares of the ceilings measured in this run."
+        "the first over the time in which decoding ran. MBU (of decode) and MFU (of prefill) are shares of the "
+        "ceilings measured in this run; where neither reaches a tenth, launching and scheduling limit."
     )
     return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
 
@@ -146,72 +138,6 @@ def end_to_end(document: Document) -> Table:
     return Table("End-to-end latency of a single request", heads, rows)
 
 
-def startup(document: Document) -> Table:
-    """Start-up by phase; phases and the unaccounted rest add up to the total."""
-    modes = document["data"]["modes"]
-    rows = [[name, *(pick(m["startup"], key) for m in modes.values())] for key, name in _PHASES.items()]
-    rows.append(["graphs captured", *(m["startup"]["captured_graphs"] for m in modes.values())])
-    rows.append(["compile cache", *(m["startup"]["compile_cache"] for m in modes.values())])
-    note = (
-        "Import and first configuration are paid once per process; both modes' totals contain the same measured value. "
-        "Phases come from the engine's own log lines; what no line explains stands as unaccounted."
-    )
-    return Table("Start-up, seconds", ["phase", *modes], rows, note=note)
-
-
-def compilation(document: Document) -> Table:
-    """What each mode compiles and captures, read from the engine's configuration and log."""
-    modes = document["data"]["modes"]
-    keys = {
-        "mode": "compilation mode",
-        "backend": "backend",
-        "cudagraph_mode": "graph capture mode",
-        "dynamo_s": "Dynamo tracing, s",
-        "backend_compile_s": "backend compilation, s",
-    }
-    rows = [[name, *(pick(m["compilation"], key) for m in modes.values())] for key, name in keys.items()]
-    return Table("What compilation did", ["", *modes], rows)
-
-
-def memory(document: Document) -> Table:
-    """Weights and KV cache as the engine holds them, beside the arithmetic."""
-    data = document["data"]
-    modes = data["modes"]
-    rows: list[list[Any]] = [
-        ["weights, MiB", *(_times(m["memory"], "model_weights_gib", 1024) for m in modes.values())],
-        ["weights by arithmetic, MiB", *(data["model"]["weight_bytes"] / 2**20 for _ in modes)],
-        ["KV cache, GiB", *(pick(m["memory"], "kv_cache_gib") for m in modes.values())],
-        ["KV cache, tokens", *(pick(m["memory"], "kv_cache_tokens") for m in modes.values())],
-        ["KV bytes per token, by arithmetic", *(data["model"]["kv_bytes_per_token"] for _ in modes)],
-        ["KV bytes per token, as loaded", *(_kv_per_token(m["memory"]) for m in modes.values())],
-        ["maximum concurrency at the model length", *(pick(m["memory"], "max_concurrency") for m in modes.values())],
-    ]
-    return Table("Memory", ["", *modes], rows)
-
-
-def _times(memory_block: dict[str, Any], key: str, factor: float) -> Any:
-    value = pick(memory_block, key)
-    return value if isinstance(value, Missing) else value * factor
-
-
-def _kv_per_token(memory_block: dict[str, Any]) -> Any:
-    gib, tokens = memory_block["kv_cache_gib"], memory_block["kv_cache_tokens"]
-    return gib * 2**30 / tokens if gib and tokens else Missing("the engine did not say both tokens and GiB")
-
-
-def ceilings(document: Document) -> Table:
-    """Measured memory bandwidth and matrix rate of the device."""
-    found = document["data"]["ceilings"]
-    if found is None:
-        return Table("Ceilings", ["what"], [[document["data"]["ceilings_why"]]])
-    rows = [
-        ["memory bandwidth (copy, bytes read + written)", Quantity(found["memory_bandwidth_gb_s"], "GB/s")],
-        ["matrix product in the engine's dtype", Quantity(found["matmul_tflop_s"], "TFLOP/s")],
-        ["torch threads", found["threads"]],
-    ]
-    return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows)
-
-
 def identical_tokens(document: Document) -> Table:
     """At which rate both modes generated the same tokens: a faster wrong answer is none."""
     rows = [
@@ -220,20 +146,6 @@ def identical_tokens(document: Document) -> Table:
     ]
     heads: list[Column | str] = ["workload", "identical requests", "of", Column("share", "share")]
     return Table("Do both modes generate the same tokens?", heads, rows)
-
-
-def break_even(document: Document) -> Prose:
-    """When compilation has paid for its longer start, in a sentence."""
-    found = document["data"]["break_even"]
-    if found["tokens"] is None:
-        return Prose(f"**Break-even:** {found['tokens_why']}.")
-    if found["extra_startup_s"] <= 0:
-        return Prose("**Break-even:** at once: compiled mode did not start later than eager in this run.")
-    return Prose(
-        f"**Break-even:** compiled mode starts {fmt(found['extra_startup_s'], 's')} later and saves "
-        f"{fmt(1e6 * found['saved_s_per_token'], 'µs')} per output token on the workload `{found['workload']}`; it has "
-        f"paid for its start after {found['tokens']:,.0f} output tokens, {fmt(found['seconds'], 's')} of running."
-    )
 
 
 def identities(document: Document) -> Table:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Code, Column, Prose, Quantity, Table, fmt, output, pick, snippet
+from evalpress.tables import Code, Column, Missing, Prose, Quantity, Table, fmt, output, pick, snippet
+
+_STARTED = {
+    "beside other sections": "beside other sections, so later than alone",
+    "with the other server": "together with the other server, so later than alone",
+}
 
 
 def server(document: Document) -> Table:
-    """Which server was asked and when it was ready."""
+    """Which servers were asked and when they were ready."""
     data = document["data"]
-    rows: list[list[Any]] = [
-        ["mode", data["mode"]],
-        ["start to first answer of the health check, s", pick(data, "ready_s")],
-        ["model name served", Code(data["model"])],
-        ["client", data["client"]],
+    rows = [
+        [mode, Code(found["model"]), pick(found, "ready_s"), _STARTED.get(found["started"], found["started"])]
+        for mode, found in data["servers"].items()
     ]
-    return Table("The server", ["", "found"], rows)
+    heads: list[Column | str] = ["server", "model name served", Column("ready after", "s"), "started"]
+    note = "Ready: from the start of the process to the first answer of the health check."
+    return Table("The servers", heads, rows, note=note)
 
 
 def asked(document: Document) -> Table:
@@ -36,7 +41,8 @@ def asked(document: Document) -> Table:
         ],
     ]
     heads: list[Column | str] = ["request", Column("output", wide=True), "finish reason", "TTFT", "E2EL"]
-    return Table("Single requests", heads, rows, note=("Prompt: ", Code(stream["prompt"])))
+    note = ("Prompt: ", Code(stream["prompt"]), f" · server: {stream['mode']}")
+    return Table("Single requests", heads, rows, note=note)
 
 
 def curl(document: Document) -> Prose:
@@ -44,25 +50,97 @@ def curl(document: Document) -> Prose:
     return snippet(document["data"]["curl"]["command"], "bash")
 
 
+_POINT: dict[str, Column | str] = {
+    "completed": "completed",
+    "failed": "failed",
+    "output_throughput": Column("output", "tok/s"),
+    "request_throughput": Column("requests", "req/s"),
+    "request_goodput": Column("goodput", "req/s"),
+    "mean_ttft_ms": Column("mean TTFT", "ms"),
+    "p99_ttft_ms": Column("p99 TTFT", "ms"),
+    "mean_tpot_ms": Column("mean TPOT", "ms"),
+    "p99_tpot_ms": Column("p99 TPOT", "ms"),
+    "mean_e2el_ms": Column("mean E2EL", "ms"),
+    "p99_e2el_ms": Column("p99 E2EL", "ms"),
+    "client_cpu_share": Column("client CPU", "share"),
+    "bottleneck": "",
+}
+
+
 def levels(document: Document) -> Table:
-    """The load curve, under the keys of vllm bench serve."""
+    """Closed loops: a fixed number of requests in flight, under the keys of vllm bench serve."""
+    columns: dict[str, Column | str] = {"mode": "server", "concurrency": "concurrency"}
+    note = f"{_shape(document)} {_client(document)}"
+    return Table.from_records("Closed loop", columns | _POINT, _marked(document["data"]["levels"]), note=note)
+
+
+def rates(document: Document) -> Table:
+    """Poisson arrivals at shares of the saturated request throughput."""
     columns: dict[str, Column | str] = {
-        "concurrency": "concurrency",
-        "completed": "completed",
-        "failed": "failed",
-        "output_throughput": Column("output", "tok/s"),
-        "request_throughput": Column("requests", "req/s"),
-        "mean_ttft_ms": Column("mean TTFT", "ms"),
-        "p99_ttft_ms": Column("p99 TTFT", "ms"),
-        "mean_tpot_ms": Column("mean TPOT", "ms"),
-        "p99_tpot_ms": Column("p99 TPOT", "ms"),
-        "mean_e2el_ms": Column("mean E2EL", "ms"),
-        "client_cpu_share": Column("client CPU", "share"),
+        "mode": "server",
+        "request_rate": Column("offered", "req/s"),
+        "share_of_saturation": Column("of saturation", "share"),
     }
-    records = document["data"]["levels"]
-    shape = f"{fmt(records[0]['input_len'])} input and {fmt(records[0]['output_len'])} output tokens per request"
-    note = (
-        f"{shape}. Measured by vLLM's own benchmark client (vllm bench serve) in a closed loop; client CPU is the "
-        "client's share of one core."
+    note = f"Requests arrive at random (Poisson), whether or not earlier ones are done. {_slo(document)}"
+    return Table.from_records("Open loop", columns | _POINT, _marked(document["data"]["rates"]), note=note)
+
+
+def _marked(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points with the words for one at which the client was the bottleneck."""
+    return [p | {"bottleneck": "client is the bottleneck: not used" if p["client_bound"] else "–"} for p in points]
+
+
+def _shape(document: Document) -> str:
+    first = document["data"]["levels"][0]
+    return f"{fmt(first['input_len'])} input and {fmt(first['output_len'])} output tokens per request."
+
+
+def _client(document: Document) -> str:
+    data = document["data"]
+    return (
+        f"Measured by {data['client']} (vllm bench serve). Client CPU is the client's share of one core; client and "
+        f"servers share this host's {data['cores']} cores. {_slo(document)}"
     )
-    return Table.from_records("Load", columns, records, note=note)
+
+
+def _slo(document: Document) -> str:
+    limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in document["data"]["slo_ms"].items())
+    return f"Goodput: completed requests per second that keep {limits}." if limits else "The set gives no SLO."
+
+
+def saturation(document: Document) -> Prose:
+    """The highest throughput of each server, in a sentence."""
+    sentences = []
+    for mode, found in document["data"]["saturation"].items():
+        reached = "saturated there" if found["reached"] else "not saturated yet at the highest level of this set"
+        sentences.append(
+            f"**{mode}**: at most {fmt(found['output_throughput'], 'tok/s')} and "
+            f"{fmt(found['request_throughput'], 'req/s')}, with {found['concurrency']} requests at a time; {reached}."
+        )
+    return Prose(" ".join(sentences))
+
+
+def http_cost(document: Document) -> Table:
+    """The same requests one at a time, over HTTP and in this process."""
+    data = document["data"]
+    title = "What HTTP costs, one request at a time"
+    if not data["http_cost"]:
+        return Table(title, ["", ""], [["not measured", Missing(data["http_cost_why"])]])
+    names = {"mean_ttft_ms": "mean TTFT", "mean_tpot_ms": "mean TPOT", "mean_e2el_ms": "mean E2EL"}
+    rows = [
+        [
+            row["mode"],
+            name,
+            Quantity(row["served"][key], "ms"),
+            Quantity(row["in_process"][key], "ms"),
+            Quantity(row[f"added_{key.removeprefix('mean_')}"], "ms"),
+        ]
+        for row in data["http_cost"]
+        for key, name in names.items()
+    ]
+    heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference"]
+    note = (
+        "The difference holds the HTTP server, its hand-over to the engine's process, streaming and the client. "
+        "The in-process engine is another process with the same settings."
+    )
+    return Table(title, heads, rows, note=note)

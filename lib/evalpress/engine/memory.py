@@ -1,0 +1,100 @@
+"""What an engine holds in memory: weights and KV cache as loaded, the peak of activations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from evalpress.engine import startup
+from evalpress.engine.core import Engine, Sampling
+from evalpress.params.schema import Params
+
+GIB = 2**30
+_NOT_PRINTED = "this vLLM printed no such figure on this platform"
+
+
+@contextlib.contextmanager
+def weighing(weighed: list[int]) -> Iterator[None]:
+    """Weigh the model between loading and repacking: CPU kernels then keep copies that no module shows.
+
+    Only an engine core in this process can be weighed; elsewhere the engine's log has the figure.
+    """
+    from vllm.model_executor.model_loader import base_loader
+
+    repack = base_loader.process_weights_after_loading
+
+    def weigh(loaded: Any, *args: Any, **kwargs: Any) -> Any:
+        weighed.append(_weight_bytes(loaded))
+        return repack(loaded, *args, **kwargs)
+
+    base_loader.process_weights_after_loading = weigh  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        base_loader.process_weights_after_loading = repack
+
+
+def _weight_bytes(loaded: Any) -> int:
+    """Bytes of a model's parameters, shared storage counted once; buffers (rotary tables) are no weights."""
+    storages = [parameter.untyped_storage() for parameter in loaded.parameters()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+def figures(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
+    """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading."""
+    found: dict[str, Any] = dict(startup.memory_figures(lines))
+    cache = llm.llm_engine.vllm_config.cache_config
+    found["weights_source"] = "engine log"
+    if found["model_weights_gib"] is None and weighed:
+        found["model_weights_gib"] = sum(weighed) / GIB
+        found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
+    blocks = getattr(cache, "num_gpu_blocks", None)
+    if blocks:
+        tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size
+        found["kv_cache_tokens"] = int(tokens)
+        found["max_concurrency"] = float(
+            getattr(cache, "kv_cache_max_concurrency", None) or tokens / params.engine.max_model_len
+        )
+    if found["kv_cache_tokens"] is not None:
+        found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
+    if found["activation_peak_gib"] is None:
+        del found["activation_peak_gib"]  # measured later, by `activation_peak`
+    return found | {f"{key}_why": _NOT_PRINTED for key, value in found.items() if value is None}
+
+
+def activation_peak(loaded: Engine, tokens: int, *, in_process: bool) -> dict[str, Any]:
+    """Peak of memory that a prefill of `tokens` allocates beyond weights and KV cache.
+
+    Taken from torch's own record of allocations (torch.profiler, profile_memory), which only an engine core in this
+    process shows; elsewhere from the engine's log, if it says so.
+
+    Returns:
+        `activation_peak_gib`, `activation_tokens` and `activation_source`; nulls with a reason.
+    """
+    if loaded.memory.get("activation_peak_gib") is not None:
+        return {
+            "activation_tokens": None,
+            "activation_tokens_why": "vLLM's own profiling run",
+            "activation_source": "engine log",
+        }
+    if not in_process:
+        nulls = dict.fromkeys(("activation_peak_gib", "activation_tokens", "activation_source"))
+        return nulls | {f"{key}_why": _NOT_PRINTED for key in nulls}
+    from torch.profiler import ProfilerActivity, profile
+
+    length = min(tokens, loaded.max_model_len - 1)
+    count = max(1, tokens // length)
+    once = Sampling(max_tokens=1, ignore_eos=True)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        loaded.generate([[index % 64] * length for index in range(count)], once)
+    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return {
+        "activation_peak_gib": peak / GIB,
+        "activation_tokens": count * length,
+        "activation_source": "torch.profiler's record of allocations during a prefill",
+    }

@@ -1,0 +1,113 @@
+"""Load on servers by vLLM's own client: closed loops from one stream to saturation, Poisson arrivals, goodput."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evalpress import model
+from evalpress.engine import client
+from evalpress.errors import MeasurementError
+from evalpress.job import Job
+from evalpress.progress import step
+from evalpress.serving.servers import Target
+
+LATENCIES = ("ttft", "tpot", "itl", "e2el")
+STATISTICS = ("mean", "median", "std", "p90", "p99")
+RAW = ("duration", "ttfts", "itls", "input_lens", "output_lens", "start_times", "errors")
+"""What the client keeps of every request (seconds, tokens)."""
+FROM_CLIENT = (
+    "duration",
+    "completed",
+    "failed",
+    "total_input_tokens",
+    "total_output_tokens",
+    "request_throughput",
+    "output_throughput",
+    "total_token_throughput",
+    "request_goodput",
+)
+CLIENT_BOUND = 0.9
+"""From this share of one core on, the client is taken for the bottleneck: its Python runs on one core at a time."""
+WAVES = 4
+"""A closed loop sends at least so many requests for each that is in flight."""
+SATURATED = 1.1
+"""A last step of concurrency that brings less than this factor of throughput has reached saturation."""
+
+
+def points(job: Job, targets: Sequence[Target]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Closed-loop levels and Poisson rates of all targets, which take turns (A B B A) at each point.
+
+    Returns:
+        `levels` and `rates`; each point has its `mode` and the keys of `vllm bench serve`.
+    """
+    serving = job.params.serving
+    levels: list[dict[str, Any]] = []
+    for index, concurrency in enumerate(serving.concurrency):
+        for target in _turn(targets, index):
+            step(f"load on the {target.mode} server: {concurrency} at a time")
+            levels.append(_closed_loop(job, target, concurrency))
+    peak = saturation(levels)
+    rates: list[dict[str, Any]] = []
+    for index, share in enumerate(serving.rate_shares):
+        for target in _turn(targets, index):
+            rate = round(share * peak[target.mode]["request_throughput"], 3)
+            step(f"load on the {target.mode} server: {rate:.3g} requests per second")
+            rates.append(_poisson(job, target, share, rate))
+    return levels, rates
+
+
+def _turn(targets: Sequence[Target], index: int) -> list[Target]:
+    return list(targets) if index % 2 == 0 else list(reversed(targets))
+
+
+def saturation(levels: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Each mode's highest throughput, over levels where the client was not the bottleneck.
+
+    `reached` is true when the step to the highest concurrency brought little or nothing.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for mode in dict.fromkeys(level["mode"] for level in levels):
+        all_levels = [level for level in levels if level["mode"] == mode]
+        used = [level for level in all_levels if not level["client_bound"]] or all_levels[:1]
+        best = max(used, key=lambda level: level["output_throughput"])
+        before = [level["output_throughput"] for level in used[:-1]]
+        reached = bool(before) and used[-1]["output_throughput"] < SATURATED * max(before)
+        keys = ("concurrency", "output_throughput", "request_throughput", "mean_ttft_ms", "mean_tpot_ms")
+        found[mode] = {key: best[key] for key in keys} | {"reached": reached}
+    return found
+
+
+def _closed_loop(job: Job, target: Target, concurrency: int) -> dict[str, Any]:
+    count = max(job.params.serving.requests_per_level, WAVES * concurrency)
+    load = {"num_prompts": count, "max_concurrency": concurrency, "warmups": min(concurrency, 8)}
+    return {"concurrency": concurrency} | _point(job, target, load, f"concurrency-{concurrency}")
+
+
+def _poisson(job: Job, target: Target, share: float, rate: float) -> dict[str, Any]:
+    count = max(job.params.serving.requests_per_level, math.ceil(rate * job.params.serving.rate_seconds))
+    load = {"num_prompts": count, "request_rate": rate}
+    return {"share_of_saturation": share} | _point(job, target, load, f"rate-{share:g}")
+
+
+def _point(job: Job, target: Target, load: dict[str, Any], name: str) -> dict[str, Any]:
+    """One point of the load curve, under the keys of `vllm bench serve`."""
+    p = job.params
+    load = {"input_len": p.serving.input_len, "output_len": p.serving.output_len} | load
+    asked = load | {"slo": dict(p.serving.slo)}
+    arguments = client.argv(target.base_url, target.served, target.served, asked, p.engine.seed)
+    found = client.bench([*arguments, "--tokenizer", str(Path(model.resolve(p)))])
+    errors = [text for text in found.get("errors", []) if text]
+    if found["completed"] == 0:
+        raise MeasurementError(f"load ({name}): no request completed: {(errors or ['no reason given'])[0][:200]}")
+    job.raw(f"{target.mode}-{name}", {key: found[key] for key in RAW})
+    point = {"mode": target.mode, **load}
+    point |= {key: found.get(key, len(errors)) for key in FROM_CLIENT if key != "request_goodput"}
+    point |= {f"{s}_{name}_ms": found[f"{s}_{name}_ms"] for name in LATENCIES for s in STATISTICS}
+    point["request_goodput"] = found.get("request_goodput")
+    if point["request_goodput"] is None:
+        point["request_goodput_why"] = "the set gives no serving.slo"
+    share = found["client_cpu_share"]
+    return point | {"client_cpu_share": share, "client_bound": share >= CLIENT_BOUND}

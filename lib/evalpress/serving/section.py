@@ -1,0 +1,54 @@
+"""The serving section: servers in both modes, the run book's own curl, a streaming client, load, HTTP's cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress import engine
+from evalpress.engine import client
+from evalpress.job import Job
+from evalpress.params.schema import Mode
+from evalpress.serving import http_cost, load, requests, servers
+
+_ALONE = "engines of this process are released before a server takes the device (engine.resident)"
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Start (or reach) the servers, ask them, load them, stop them; observations go to `results/raw`.
+
+    Raises:
+        MeasurementError: a server does not start or answer, or all requests of a point fail.
+    """
+    params = job.params
+    engine.import_vllm(params)
+    data: dict[str, Any] = {"servers": {}, "levels": [], "rates": []}
+    groups = servers.groups(params) if not params.serving.base_url else [params.serving.modes]
+    for group in groups:
+        with servers.targets(job, group) as targets:
+            _ask(job, targets, data)
+            inside = http_cost.in_process(job, _loaded(job, targets))
+            levels, rates = load.points(job, targets)
+        data["levels"] += levels
+        data["rates"] += rates
+        data.setdefault("http_cost", []).extend(http_cost.compare(levels, inside))
+    if not data["http_cost"]:
+        data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
+    data["saturation"] = load.saturation(data["levels"])
+    data["slo_ms"] = dict(params.serving.slo)
+    return data | {"client": client.version_note(), "cores": servers.host_cores()}
+
+
+def _loaded(job: Job, targets: list[servers.Target]) -> tuple[Mode, ...]:
+    """Modes whose engine fits into this process beside the servers."""
+    modes = job.params.serving.modes
+    beside = job.params.platform.backend == "cpu" and job.params.engine.resident == "both"
+    return tuple(mode for mode in modes if beside and any(t.mode == mode for t in targets))
+
+
+def _ask(job: Job, targets: list[servers.Target], data: dict[str, Any]) -> None:
+    for target in targets:
+        data["servers"][target.mode] = {"base_url": target.base_url, "model": target.served} | target.facts
+    if "curl" not in data:
+        first = targets[0]
+        data["curl"] = requests.curl(first.base_url, first.served) | {"mode": first.mode}
+        data["stream"] = requests.stream(first.base_url, first.served, job.params) | {"mode": first.mode}

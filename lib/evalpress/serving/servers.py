@@ -1,0 +1,130 @@
+"""Which servers a report starts, when, and the one that already runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from evalpress import fingerprint, kernel_env, model, runbook
+from evalpress.engine import release, server
+from evalpress.errors import MeasurementError
+from evalpress.job import Job, open_job
+from evalpress.params.schema import Mode, Params
+from evalpress.progress import step
+from evalpress.serving.requests import served_model
+
+RUNNING = "running"
+"""Stands for the mode of a server that this suite did not start."""
+_PROCESS_BYTES = 3 * 2**30
+"""A server's processes on CPU without weights and KV cache: 2.4 GiB with vLLM 0.32."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server that answers, in one mode."""
+
+    mode: str
+    base_url: str
+    served: str
+    facts: dict[str, Any]
+
+
+_ahead: dict[str, dict[Mode, server.Launch]] = {}
+
+
+def start_ahead(set_name: str, reports_dir: str) -> None:
+    """Start the servers of a set now, beside work that nobody times; `targets` takes them over.
+
+    Only on CPU, with room in memory for both servers beside this process's engines; elsewhere nothing happens,
+    since a device serves one engine at a time.
+    """
+    job = open_job("serving", set_name, reports_dir)
+    if _beside(job.params):
+        _ahead[_key(job)] = _launch(job, job.params.serving.modes)
+
+
+def groups(params: Params) -> list[tuple[Mode, ...]]:
+    """Modes whose servers live side by side and are loaded in turn."""
+    modes = params.serving.modes
+    return [modes] if params.engine.resident == "both" else [(mode,) for mode in modes]
+
+
+@contextlib.contextmanager
+def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
+    """The servers of these modes for the length of a `with` block, or the one that already runs.
+
+    Raises:
+        MeasurementError: one does not start or answer.
+    """
+    if job.params.serving.base_url:
+        yield [_existing(job.params.serving.base_url.rstrip("/"))]
+        return
+    launched = _ahead.pop(_key(job), {})
+    beside = bool(launched)
+    if not beside:
+        if not _beside(job.params):
+            release()
+        launched = _launch(job, modes)
+    try:
+        together = len(launched) > 1
+        yield [_target(job, mode, launched[mode], beside=beside, together=together) for mode in modes]
+    finally:
+        for launch in launched.values():
+            launch.stop()
+
+
+def _key(job: Job) -> str:
+    return fingerprint.digest([str(job.folder), job.params.model_dump(mode="json")])
+
+
+def _beside(params: Params) -> bool:
+    """Whether the servers fit beside the engines of this process."""
+    if params.platform.backend != "cpu" or params.serving.base_url or params.engine.resident != "both":
+        return False
+    kv = (params.engine.kv_cache_gib or 0) * 2**30
+    # CPU kernels keep repacked copies of the weights beside the loaded ones.
+    need = len(params.serving.modes) * (2 * model.facts(params).weight_bytes + kv + _PROCESS_BYTES)
+    return bool(params.engine.kv_cache_gib) and psutil.virtual_memory().available > need
+
+
+def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
+    launched: dict[Mode, server.Launch] = {}
+    for index, mode in enumerate(modes):
+        wanted = job.params.serving.port
+        port = server.free_port(job.params.serving.host, wanted + index if wanted else 0)
+        argv = runbook.serve_argv(job.params, mode, port=port)
+        step(f"starting the {mode} server")
+        launched[mode] = server.Launch(
+            [runbook.program(argv), *argv[1:]],
+            kernel_env.server_env(job.params),
+            f"http://{job.params.serving.host}:{port}",
+            job.folder / "logs" / f"server-{mode}.log",
+        )
+    return launched
+
+
+def _target(job: Job, mode: Mode, launch: server.Launch, *, beside: bool, together: bool) -> Target:
+    ready = launch.ready(job.params.serving.startup_timeout_s, step)
+    port = int(ready.base_url.rsplit(":", 1)[1])
+    command = runbook.shell(runbook.serve_argv(job.params, mode, port=port), runbook.env(job.params))
+    started = "beside other sections" if beside else ("with the other server" if together else "alone")
+    facts: dict[str, Any] = {"command": command, "ready_s": ready.ready_s, "started": started}
+    return Target(mode, ready.base_url, served_model(ready.base_url), facts)
+
+
+def _existing(base_url: str) -> Target:
+    if not server.answers(base_url):
+        raise MeasurementError(f"serving.base_url: no server answers at {base_url}/health")
+    why = "the server was already running (serving.base_url)"
+    facts = {"command": None, "command_why": why, "ready_s": None, "ready_s_why": why, "started": "before this report"}
+    return Target(RUNNING, base_url, served_model(base_url), facts)
+
+
+def host_cores() -> int:
+    """Cores that client and server share when both run on this host."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,52 @@
+"""Saturation, turns and HTTP's cost from points that are known."""
+
+from __future__ import annotations
+
+from evalpress import params
+from evalpress.serving import http_cost, load, servers
+from evalpress.serving.servers import Target
+
+
+def level(mode, concurrency, output, bound=False):
+    keys = {"output_throughput": output, "request_throughput": output / 10, "client_bound": bound}
+    return {"mode": mode, "concurrency": concurrency, "mean_ttft_ms": 1.0, "mean_tpot_ms": 1.0} | keys
+
+
+def test_saturation_is_the_highest_point_that_the_client_kept_up_with():
+    points = [level("eager", 1, 100), level("eager", 4, 300), level("eager", 16, 320), level("compiled", 1, 200)]
+    points += [level("compiled", 4, 500), level("compiled", 16, 900, bound=True)]
+    found = load.saturation(points)
+    assert (found["eager"]["concurrency"], found["eager"]["reached"]) == (16, True)
+    assert (found["compiled"]["concurrency"], found["compiled"]["reached"]) == (4, False)
+    assert found["eager"]["request_throughput"] == 32
+
+
+def test_a_client_that_never_keeps_up_leaves_the_single_stream():
+    found = load.saturation([level("eager", 1, 100, bound=True), level("eager", 4, 300, bound=True)])
+    assert (found["eager"]["concurrency"], found["eager"]["reached"]) == (1, False)
+
+
+def test_servers_take_turns(monkeypatch):
+    asked = []
+    monkeypatch.setattr(load, "_point", lambda job, target, found, name: asked.append(name) or level(target.mode, 1, 9))
+    targets = [Target(mode, "http://", "m", {}) for mode in ("compiled", "eager")]
+    demo = params.load("demo")
+    job = type("Job", (), {"params": demo})()
+    levels, rates = load.points(job, targets)
+    assert [point["mode"] for point in levels[:4]] == ["compiled", "eager", "eager", "compiled"]
+    assert len(levels) == 2 * len(demo.serving.concurrency) and len(rates) == 2 * len(demo.serving.rate_shares)
+    assert asked[-1] == "rate-0.75" and asked[0] == "concurrency-1"
+
+
+def test_where_one_engine_is_resident_servers_come_one_after_the_other():
+    card = params.load("qwen2-0.5b-ascend910")
+    assert servers.groups(card) == [("compiled",), ("eager",)]
+    assert servers.groups(params.load("demo")) == [("compiled", "eager")]
+
+
+def test_http_cost_is_the_served_figure_minus_the_one_in_process():
+    served = {"mode": "eager", "concurrency": 1, "output_throughput": 50.0}
+    served |= {"mean_ttft_ms": 9.0, "mean_tpot_ms": 3.0, "mean_e2el_ms": 40.0}
+    inside = {"mean_ttft_ms": 4.0, "mean_tpot_ms": 2.0, "mean_e2el_ms": 30.0, "output_throughput": 60.0}
+    rows = http_cost.compare([served, served | {"concurrency": 4}], {"eager": inside})
+    assert [(r["added_ttft_ms"], r["added_tpot_ms"], r["added_e2el_ms"]) for r in rows] == [(5.0, 1.0, 10.0)]
