@@ -6,12 +6,14 @@ A value that is null is left out of the picture and named in the caption.
 from __future__ import annotations
 
 from evalpress.figures.agreement import category_bars, prompt_agreement
+from evalpress.figures.layers import layer_errors
+from evalpress.figures.profiles import profile_by_margin, profile_by_position
 from evalpress.figures.serving import throughput_latency
 from evalpress.figures.speed import eager_vs_compiled, latency_distribution, throughput_bars
 from evalpress.figures.startup import startup_phases
 from evalpress.figures.style import Figure
 
 __all__ = [
-    "Figure", "category_bars", "eager_vs_compiled", "latency_distribution", "prompt_agreement",
-    "startup_phases", "throughput_bars", "throughput_latency",
+    "Figure", "category_bars", "eager_vs_compiled", "latency_distribution", "layer_errors", "profile_by_margin",
+    "profile_by_position", "prompt_agreement", "startup_phases", "throughput_bars", "throughput_latency",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, pick
+from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, number, pick
 
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
@@ -22,6 +22,7 @@ NAMES = {
     "noise_floor": "noise floor: transformers, CPU, engine's dtype",
     "vllm_eager": "vLLM, eager",
     "vllm_compiled": "vLLM, compiled",
+    "transformers_cpu": "transformers on the CPU, other attention kernels",
     "transformers_cuda": "transformers on the GPU",
     "transformers_npu": "transformers on the NPU",
 }
@@ -44,6 +45,23 @@ def legs(document: Document) -> Table:
         device = leg.get("device", platform)
         rows.append([NAMES.get(name, name), leg["engine"], device, leg["dtype"], leg["n_positions"], sampled])
     return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
+
+
+def cost(document: Document) -> Prose:
+    """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
+    found = document["data"]["reference"]
+    if found["forward_s"] is None:
+        return Prose(f"The cost of the reference's forward passes is not known: {found['forward_s_why']}.")
+    said = (
+        f"The reference read {number(found['tokens'])} tokens in {found['batches']} forward passes, one per group of "
+        f"texts of similar length, in {number(found['forward_s'])} s"
+    )
+    if found["share_of_matrix_rate"] is None:
+        return Prose(f"{said}; its arithmetic is not known: {found['share_of_matrix_rate_why']}.")
+    return Prose(
+        f"{said}: {number(found['gflop_s'])} GFLOP/s, {number(found['share_of_matrix_rate'], 'share')} of the "
+        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine."
+    )
 
 
 def overall(document: Document) -> Table:
@@ -158,9 +176,7 @@ def layers(document: Document) -> Table:
         [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
         for index, stage in enumerate(found["stages"])
     ]
-    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()] or [
-        "the device of this set is the CPU itself, so the noise floor is the only leg with hidden states"
-    ]
+    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
     heads: list[Column | str] = ["after"]
     heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
     note = (
