@@ -200,6 +200,20 @@ def test_what_is_not_finite_is_named(value: float, side: int, token: int) -> Non
         metrics.compare_rows(pair[0], pair[1], range(100, 120), name="vllm_eager")
 
 
+@settings(max_examples=50, deadline=None)
+@given(pairs(), st.data())
+def test_the_first_logit_that_is_not_finite_is_named_whatever_the_rest(pair: Pair, data: st.DataObject) -> None:
+    """The reference's comes before the candidate's, an earlier position before a later one."""
+    places = [(row, side, token) for row in range(len(pair[0])) for side in (0, 1) for token in range(pair[0].shape[1])]
+    bad = data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=4, unique=True))
+    for row, side, token in bad:
+        pair[side][row, token] = data.draw(st.sampled_from([math.nan, -math.nan, math.inf, -math.inf]))
+    row, side, token = min(bad)
+    with pytest.raises(MeasurementError) as caught:
+        compared(pair, name="vllm_eager")
+    assert str(caught.value).startswith(f"{('reference', 'vllm_eager')[side]}: position {row}, token {token}: found")
+
+
 @settings(max_examples=25, deadline=None)
 @given(pairs())
 def test_pooled_is_the_whole_array_formula(pair: Pair) -> None:

@@ -13,6 +13,7 @@ _METRICS: dict[str, Column | str] = {
     "top5_overlap": Column("top-5", "share"),
     "cosine_similarity": Column("cosine", "cosine"),
     "mse": "MSE",
+    "rmse": "RMSE",
     "max_abs_err": "max abs error",
     "relative_euclidean_distance": "relative distance",
     "kl_divergence": Column("KL", "nats"),
@@ -73,6 +74,20 @@ def overall(document: Document) -> Table:
         "noise ratio is the leg's RMSE over the noise floor's at the same positions."
     )
     return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
+
+
+def perplexity(document: Document) -> Table:
+    """How well either side predicts the texts themselves, over the positions whose next token is known."""
+    columns: dict[str, Column | str] = {
+        "leg": "leg",
+        "perplexity_positions": "positions",
+        "perplexity_reference": "reference",
+        "perplexity_candidate": "candidate",
+        "perplexity_difference": "difference",
+    }
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions."
+    return Table.from_records("Perplexity", columns, records, note=note)
 
 
 def last_positions(document: Document) -> Table:
