@@ -25,8 +25,7 @@ from typing import Any
 
 import numpy as np
 from evalpress import stats
-from evalpress.alignment import cost, metrics, reference
-from evalpress.model.facts import read
+from evalpress.alignment import metrics
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
@@ -123,6 +122,9 @@ def stream(positions: int, vocabulary: int) -> None:
 
 def reference_share(folder: Path) -> None:
     """Float32 forward passes of a model on this CPU, as a share of a large matrix product's rate."""
+    from evalpress.alignment import cost, reference  # torch here only: it is no part of the comparison's memory
+    from evalpress.model.facts import read
+
     lengths = [16] * 64 + [512] * 4
     texts = {str(i): [7 + i % 50] * length for i, length in enumerate(lengths)}
     with reference.loaded(folder, "float32") as run:
