@@ -122,23 +122,18 @@ def stream(positions: int, vocabulary: int) -> None:
 
 def reference_share(folder: Path) -> None:
     """Float32 forward passes of a model on this CPU, as a share of a large matrix product's rate."""
-    import torch
-    from evalpress.alignment import reference
+    from evalpress.alignment import cost, reference  # torch here only: it is no part of the comparison's memory
     from evalpress.model.facts import read
 
-    facts = read(folder, "float32")
-    a, b = torch.randn(1536, 1536), torch.randn(1536, 1536)
-    best = max(2 * 1536**3 / seconds(lambda: a @ b) for _ in range(7))
     lengths = [16] * 64 + [512] * 4
     texts = {str(i): [7 + i % 50] * length for i, length in enumerate(lengths)}
     with reference.loaded(folder, "float32") as run:
         for _ in reference.forward(run, texts, {name: range(len(ids)) for name, ids in texts.items()}):
             pass
-    heads = 2 * facts.embedding_parameters * (sum(lengths) - len(lengths))
-    flops = sum(facts.prefill_flops(length) for length in lengths) + heads
+        found = cost.of_passes(run, read(folder, "float32"), lengths)
     print(
-        f"reference passes: {run.tokens:,} tokens in {run.batches} batches, {flops / run.seconds / 1e9:.1f} of "
-        f"{best / 1e9:.1f} GFLOP/s = {flops / run.seconds / best:.0%} of this machine's matrix rate"
+        f"reference passes: {found['tokens']:,} tokens in {found['batches']} batches, {found['gflop_s']:.1f} of "
+        f"{found['matmul_gflop_s']:.1f} GFLOP/s = {found['share_of_matrix_rate']:.0%} of this machine's matrix rate"
     )
 
 

@@ -61,6 +61,7 @@ SLOW_FILES = {
     "test_alignment_comparison.py",
     "test_alignment_faults.py",
     "test_alignment_metrics.py",
+    "test_alignment_models.py",
     "test_alignment_reference.py",
     "test_end_to_end.py",
     "test_quality_checkers.py",

@@ -120,10 +120,48 @@ def alignment(seed: int = 3) -> dict[str, Any]:
             }
             for name in names
         ]
-        candidates[candidate] = {"prompts": prompts}
+        candidates[candidate] = {"prompts": prompts, **_profiles(rng)}
     candidates["vllm_compiled"]["prompts"][4] |= {"kl_divergence": None, "kl_divergence_why": "synthetic gap"}
     floor = candidates.pop("noise_floor")
-    return {"data": {"reference": {"dtype": "float32"}, "noise_floor": floor, "candidates": candidates}}
+    data = {"reference": {"dtype": "float32"}, "noise_floor": floor, "candidates": candidates, "layers": _layers(rng)}
+    return {"data": data}
+
+
+def _profiles(rng: random.Random) -> dict[str, Any]:
+    """Errors in groups of positions, and agreement in groups of margins, of one leg."""
+    by_position = []
+    for low, high in ((0, 0), (1, 1), (2, 3), (4, 7), (8, 15)):
+        kl, error = 10 ** rng.uniform(-5, -3), rng.uniform(0.05, 0.1)
+        by_position.append({
+            "from": low, "to": high, "n": high - low + 1, "noise_ratio": rng.uniform(0.7, 1.2),
+            "kl_divergence_median": kl, "kl_divergence_p90": 3 * kl, "max_abs_err_median": error,
+            "max_abs_err_p90": 1.5 * error,
+        })  # fmt: skip
+    keys = ("from", "to", "n", "same", "share", "ci_low", "ci_high")
+    rows = (
+        (0.0, 0.0625, 8, 6, 0.75, 0.41, 0.93),
+        (0.0625, 0.125, 20, 20, 1.0, 0.84, 1.0),
+        (0.125, 32.0, 3, 3, 1.0, 0.44, 1.0),
+    )
+    return {"by_position": by_position, "by_margin": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+
+def _layers(rng: random.Random) -> dict[str, Any]:
+    """Two layers, a GPU that goes wrong in the second one's MLP."""
+    blocks = [f"layer {index}{part}" for index in range(2) for part in (" attention", " mlp", "")]
+    stages = ["embedding", *blocks, "final norm", "logits"]
+    noise, device = ([0.0, *(rng.uniform(0.004, 0.006) for _ in stages[1:])] for _ in range(2))
+    device[stages.index("layer 1 mlp")] = 0.3
+    return {
+        "limit": 3.0,
+        "stages": stages,
+        "noise_floor": {"arrived": noise, "made": noise},
+        "candidates": {
+            "transformers_cuda": {
+                "arrived": device, "made": device, "beyond_noise": ["layer 1 mlp"], "first_beyond_noise": "layer 1 mlp",
+            }
+        },
+    }  # fmt: skip
 
 
 def serving() -> dict[str, Any]:

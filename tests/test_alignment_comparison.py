@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from evalpress import engine, params, results
-from evalpress.alignment import comparison, metrics, profiles, reference, section
+from evalpress.alignment import comparison, cost, metrics, profiles, reference, section
 from evalpress.alignment.__main__ import main as save_command
 from evalpress.alignment.comparison import Text
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
 from evalpress.job import Job
+from evalpress.model.facts import read
 from evalpress.paths import ROOT
 from evalpress.sections import by_name
 from transformers import AutoTokenizer
@@ -214,7 +216,11 @@ def test_profiles_sort_every_position_into_one_bin() -> None:
 def test_profile_by_position_is_numpys() -> None:
     rows = np.zeros(6, metrics.ROW)
     rows["position"], rows["kl_divergence"] = [0, 1, 4, 5, 6, 7], [1, 2, 3, 4, 5, 9]
-    found = profiles.by_position(rows)
+    rows["mse"] = [1, 4, 2, 2, 2, 2]
+    noise = rows.copy()
+    noise["mse"] = [1, 1, 8, 8, 8, 8]
+    found = profiles.by_position(rows, noise)
+    assert [row["noise_ratio"] for row in found] == [1, 2, 0.5]
     assert [(row["from"], row["n"]) for row in found] == [(0, 1), (1, 1), (4, 4)]
     assert found[2]["kl_divergence_median"] == 4.5
     assert found[2]["kl_divergence_p90"] == pytest.approx(np.percentile([3, 4, 5, 9], 90))
@@ -228,6 +234,18 @@ def test_a_sample_has_the_last_position(length: int, count: int) -> None:
     assert found == sorted(set(found))
     if count > 1:
         assert found[0] == 0
+
+
+def test_operations_of_a_text_are_those_of_its_matrices() -> None:
+    folder = ROOT / "models" / "demo"
+    with reference.loaded(folder, "float32") as run:
+        linear = [m.weight.numel() for m in run.model.modules() if isinstance(m, torch.nn.Linear)]
+        width = run.model.config.num_attention_heads * run.model.model.layers[0].self_attn.head_dim
+        count = len(run.model.model.layers)
+    found = cost.flops(read(folder, "float32"), 10)
+    matrices = 2 * 10 * sum(linear)
+    attention = 4 * count * width * 55  # each of 10 queries with itself and all before it
+    assert found == pytest.approx(matrices + attention, rel=0.01)  # norms and biases are counted as multiplications
 
 
 class FakeEngine:
@@ -265,7 +283,15 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     job = demo_job(tmp_path, vllm_positions=4)
     found = section.measure(job)
     results.check_values(found, "alignment")
-    assert set(found["candidates"]) == {"vllm_eager", "vllm_compiled"}
+    assert set(found["candidates"]) == {"transformers_cpu", "vllm_eager", "vllm_compiled"}
+    cpu = found["candidates"]["transformers_cpu"]
+    assert (cpu["attention"], found["noise_floor"]["attention"]) == ("eager", "sdpa")
+    assert 0.5 < cpu["noise_ratio"] < 2
+    spent = found["reference"]
+    lengths = {text["id"]: text["tokens"] for text in found["texts"]}
+    assert (spent["batches"], spent["tokens"]) == (len(reference.buckets(lengths)), sum(lengths.values()))
+    assert spent["gflop_s"] == pytest.approx(spent["gflop"] / spent["forward_s"])
+    assert spent["share_of_matrix_rate"] == pytest.approx(spent["gflop_s"] / spent["matmul_gflop_s"])
     floor, vllm = found["noise_floor"], found["candidates"]["vllm_eager"]
     assert (floor["dtype"], floor["device"]) == ("bfloat16", "cpu")
     assert found["reference"]["dtype"] == "float32"
@@ -280,9 +306,10 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     view = found["layers"]
     assert view["stages"][0] == "embedding"
     assert view["stages"][-1] == "logits"
+    assert view["candidates"]["transformers_cpu"]["first_beyond_noise"] is None
     assert len(view["noise_floor"]["made"]) == len(view["stages"])
     assert [row["identical"] for row in found["batching"]["noise_floor"][:1]] == [5]
-    assert set(job.read_raw("positions")) == {"noise_floor", "vllm_eager", "vllm_compiled"}
+    assert set(job.read_raw("positions")) == {"noise_floor", *found["candidates"]}
 
 
 @pytest.mark.usefixtures("fake_engine")
@@ -293,6 +320,8 @@ def test_a_saved_reference_gives_the_same_numbers(tmp_path: Path) -> None:
     assert loaded["candidates"]["vllm_eager"]["rmse"] == computed["candidates"]["vllm_eager"]["rmse"]
     assert loaded["layers"] is None
     assert "file" in loaded["layers_why"]
+    assert loaded["reference"]["forward_s"] is None
+    assert "file" in loaded["reference"]["forward_s_why"]
     other = demo_job(tmp_path / "c", reference_logits=str(path), max_position=39)
     with pytest.raises(UserError, match="these logits are of another prompts"):
         section.measure(other)

@@ -132,6 +132,46 @@ def test_huge_logits_do_not_overflow() -> None:
     assert rows["candidate_nll"].tolist() == pytest.approx([0, 1600])
 
 
+def test_exponentials_of_the_kernel_are_numpys_in_extended_precision() -> None:
+    x = np.concatenate([np.linspace(-690, 100, 4001), [0.0, -1e-300, 1e-9, -1e-9]])
+    found = np.array([kernel._exp(value, 0.0) for value in x])
+    np.testing.assert_allclose(found, np.exp(x.astype(np.longdouble)).astype(np.float64), rtol=7e-14)
+    assert kernel._exp(-1e38, 0.0) < 1e-300
+    near = np.linspace(-kernel.NEAR, kernel.NEAR, 1001)
+    wide = near.astype(np.longdouble) + 1e-18
+    expected = (np.expm1(wide) - wide) / wide**2
+    inside = np.abs(near) > 0.01  # where the formula itself does not cancel
+    found = np.array([kernel._second_order_near(value) for value in near])
+    np.testing.assert_allclose(found[inside], expected[inside].astype(np.float64), rtol=1e-12)
+    np.testing.assert_allclose(found[~inside], (0.5 + near / 6 + near**2 / 24)[~inside], rtol=1e-7)
+
+
+@pytest.mark.parametrize("first", [-1e30, -3e5, 900.0, 101.0])
+def test_a_first_token_far_from_the_best_changes_nothing(first: float) -> None:
+    rng = np.random.default_rng(4)
+    r = rng.normal(0, 4, (3, 2 * kernel.BLOCK + 9)).astype(np.float32)
+    c = (r + rng.normal(0, 0.1, r.shape)).astype(np.float32)
+    r[:, 0] = c[:, 0] = first
+    p, q = (torch.from_numpy(side).double().log_softmax(1) for side in (r, c))
+    rows = compared((r, c), targets=[1, 2, 3])
+    expected = torch.nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(1).numpy()
+    np.testing.assert_allclose(rows["kl_divergence"], expected, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(rows["candidate_nll"], -q.numpy()[range(3), [1, 2, 3]], rtol=1e-12)
+    np.testing.assert_array_equal(rows["top_ids"][:, 1], np.argsort(-c, axis=1, kind="stable")[:, : kernel.TOP])
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 3e6, 1e8])
+def test_a_candidate_that_reorders_near_ties_late_in_the_row(size: float) -> None:
+    """A block is looked at again for the five best when either side could have a new one there."""
+    rng = np.random.default_rng(6)
+    r = (size + rng.uniform(-0.3, 0.3, (20, 3 * kernel.BLOCK))).astype(np.float32)
+    c = (r + rng.uniform(-0.7, 0.7, r.shape)).astype(np.float32)
+    rows = compared((r, c))
+    for side, logits in enumerate((r, c)):
+        ids = np.argsort(-logits, axis=1, kind="stable")[:, : kernel.TOP]
+        np.testing.assert_array_equal(rows["top_ids"][:, side], ids)
+
+
 def test_cosine_of_very_different_sizes() -> None:
     ones, tiny = np.ones((1, 8), np.float32), np.full((1, 8), 1e-40, np.float32)
     assert compared((ones, tiny))["cosine_similarity"] == pytest.approx(1)
@@ -158,6 +198,20 @@ def test_what_is_not_finite_is_named(value: float, side: int, token: int) -> Non
     expected = f"{name}: position 117, token {token}: found logit {value}"
     with pytest.raises(MeasurementError, match=expected):
         metrics.compare_rows(pair[0], pair[1], range(100, 120), name="vllm_eager")
+
+
+@settings(max_examples=50, deadline=None)
+@given(pairs(), st.data())
+def test_the_first_logit_that_is_not_finite_is_named_whatever_the_rest(pair: Pair, data: st.DataObject) -> None:
+    """The reference's comes before the candidate's, an earlier position before a later one."""
+    places = [(row, side, token) for row in range(len(pair[0])) for side in (0, 1) for token in range(pair[0].shape[1])]
+    bad = data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=4, unique=True))
+    for row, side, token in bad:
+        pair[side][row, token] = data.draw(st.sampled_from([math.nan, -math.nan, math.inf, -math.inf]))
+    row, side, token = min(bad)
+    with pytest.raises(MeasurementError) as caught:
+        compared(pair, name="vllm_eager")
+    assert str(caught.value).startswith(f"{('reference', 'vllm_eager')[side]}: position {row}, token {token}: found")
 
 
 @settings(max_examples=25, deadline=None)

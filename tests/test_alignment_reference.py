@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from evalpress.alignment import reference, store
+from evalpress.alignment import layers, reference, store
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
 from safetensors import safe_open
@@ -100,7 +100,13 @@ def test_chosen_positions_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch
     with reference.loaded(folder, "float32") as run:
         whole = gathered(run)
         monkeypatch.setattr(reference, "_MAX_BYTES", 4 * 97 * 3)
+        computed: list[str] = []
+        for name in ("layer 0", "logits"):
+            module = layers.stages(run.model)[name]
+            module.register_forward_hook(lambda *_, name=name: computed.append(name))
         found = gathered(run, chosen)
+    assert computed.count("layer 0") == len(reference.buckets({name: len(ids) for name, ids in TEXTS.items()}))
+    assert computed.count("logits") > computed.count("layer 0")
     for name, positions in chosen.items():
         assert found[name].positions.tolist() == positions
         np.testing.assert_allclose(found[name].values, whole[name].values[positions], atol=2e-5)

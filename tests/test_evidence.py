@@ -42,3 +42,9 @@ def test_an_answer_that_ends_earlier_diverges_at_its_end():
 def test_the_note_names_the_instruct_model_of_a_base_model_only():
     assert "Model-Instruct" in evidence.base_note(True, "Model-Instruct")
     assert evidence.base_note(False, "Model-Instruct") == ""
+
+
+def test_first_tokens_of_every_engine_that_answered():
+    rungs = [("batch_of_all", "", {"x": answer(9)}), ("compiled_against_eager", "", {"x": answer(4), "y": answer()})]
+    found = evidence._first_tokens("compiled", {"x": answer(1, 2), "y": answer(3)}, rungs)
+    assert found == {"compiled": {"x": 1, "y": 3}, "eager": {"x": 4}}

@@ -25,6 +25,9 @@ MAKERS = {
     "scaling": (figures.scaling, looks.benchmark),
     "ceilings": (figures.ceilings, looks.benchmark),
     "prompt_agreement": (figures.prompt_agreement, looks.alignment),
+    "profile_by_position": (figures.profile_by_position, looks.alignment),
+    "profile_by_margin": (figures.profile_by_margin, looks.alignment),
+    "layer_errors": (figures.layer_errors, looks.alignment),
     "throughput_latency": (figures.throughput_latency, looks.serving),
     "offered_load": (figures.offered_load, looks.serving),
     "category_bars": (figures.category_bars, looks.quality),
@@ -140,6 +143,48 @@ def test_flips_are_counted_in_words():
     shown = figures.prompt_agreement(looks.alignment())
     assert "vLLM eager: same top token throughout 4 of 5 texts" in shown.alt
     assert "arithmetic (vLLM compiled): synthetic gap" in shown.caption
+
+
+def test_the_stage_that_leaves_the_noise_is_named():
+    document = looks.alignment()
+    shown = figures.layer_errors(document)
+    title = "transformers cuda leaves the noise at layer 1 mlp"
+    assert title in texts(shown) and title in shown.alt and "layer 1 mlp" in texts(shown)
+    sound = document["data"]["layers"]["candidates"]["transformers_cuda"]
+    sound |= {"first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise", "beyond_noise": []}
+    assert "No stage leaves the noise: transformers cuda" in texts(figures.layer_errors(document))
+    document["data"] |= {"layers": None, "layers_why": "the logits come from a file"}
+    assert "hidden states: the logits come from a file" in figures.layer_errors(document).caption
+
+
+def test_many_layers_are_named_every_few():
+    document = looks.alignment()
+    found = document["data"]["layers"]
+    found["stages"] = ["embedding", *(f"layer {i}" for i in range(60)), "logits"]
+    for leg in (found["noise_floor"], *found["candidates"].values()):
+        leg |= {"made": [0.01] * 62, "arrived": [0.01] * 62}
+    ticks = [text for text in texts(figures.layer_errors(document)) if text.isdigit()]
+    assert 8 <= len(ticks) <= 14
+
+
+def test_profiles_say_where_the_error_is_largest():
+    document = looks.alignment()
+    rows = document["data"]["candidates"]["vllm_compiled"]["by_position"]
+    rows[3] |= {"noise_ratio": 7.25, "kl_divergence_median": 0.5}
+    shown = figures.profile_by_position(document)
+    assert "Error at most 7.25× the noise floor's, at positions 4–7" in texts(shown)
+    assert "Median KL at most 0.5 nats, at positions 4–7" in texts(shown)
+
+
+def test_the_margin_from_which_tokens_agree():
+    document = looks.alignment()
+    assert "From a margin of 0.0625 on, no best token differs" in texts(figures.profile_by_margin(document))
+    leg = document["data"]["candidates"]["vllm_compiled"]["by_margin"]
+    leg[2] |= {"same": 2, "share": 2 / 3}
+    assert "Best tokens differ even at the largest margins" in texts(figures.profile_by_margin(document))
+    for one in (document["data"]["noise_floor"], *document["data"]["candidates"].values()):
+        one["by_margin"] = [row | {"same": row["n"], "share": 1.0} for row in one["by_margin"]]
+    assert "No best token differs, at any margin" in texts(figures.profile_by_margin(document))
 
 
 def test_verdicts_are_counted():

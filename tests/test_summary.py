@@ -13,16 +13,18 @@ CANDIDATE = {"cosine_similarity": 0.9999, "kl_divergence": 1e-4, "noise_ratio": 
 
 
 def alignment(**changes):
+    last = [{"prompt_id": "a", "token": 7}]
     return {
         "candidates": {"vllm_compiled": CANDIDATE | changes},
-        "last_tokens": {"vllm_compiled": [{"prompt_id": "a", "token": 7}]},
+        "last_tokens": {"reference": last, "vllm_compiled": last, "vllm_eager": last},
     }
 
 
-def evidence(first=7, identical=2):
+def evidence(first=7, identical=2, eager=7):
     rung = {"rung": "same_engine_again", "identical": identical, "of": 2}
     return {
         "mode": "compiled",
+        "first_tokens": {"compiled": {"a": first, "b": 1}, "eager": {"a": eager, "b": 1}},
         "cases": [{"id": "a", "prompt": "p", "rendered_prompt": "p", "output_token_ids": [first, 1]}],
         "determinism": [rung],
     }
@@ -56,6 +58,16 @@ def test_alignment_gates_can_pass_and_fail(demo, changes, gate, expected):
 def test_a_first_token_that_contradicts_the_logits_fails(demo):
     assert status({"alignment": alignment(), "evidence": evidence(7)}, "first_token_is_argmax", demo) == "pass"
     assert status({"alignment": alignment(), "evidence": evidence(8)}, "first_token_is_argmax", demo) == "fail"
+
+
+def test_every_engine_is_held_against_its_own_logits(demo):
+    def found(**tokens):
+        data = {"alignment": alignment(), "evidence": evidence(**tokens)}
+        return next(g["found"] for g in gates.evaluate(demo, data) if g["id"] == "first_token_is_argmax")
+
+    assert found() == "2 of 2 prompts and engines agree"
+    assert found(eager=8) == "contradiction in a (eager)"
+    assert found(first=8) == "contradiction in a (compiled)"
 
 
 def test_an_answer_that_changes_fails(demo):

@@ -16,6 +16,8 @@ from evalpress.progress import step
 from evalpress.prompts import Prompt
 
 Answers = dict[str, Completion]
+Rung = tuple[str, str, Answers]
+"""Name, what was changed, and the answers."""
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def measure(job: Job) -> dict[str, Any]:
         "base_model_how": how,
         "cases": [_case(case, rendered[case.id], first[case.id]) for case in cases],
         "determinism": [compare(name, words, first, answers) for name, words, answers in rungs],
+        "first_tokens": _first_tokens(p.evidence.mode, first, rungs),
         "note": base_note(is_base, p.model.instruct_model),
     }
 
@@ -76,8 +79,7 @@ def _together(loaded: Engine, cases: Sequence[Prompt], rendered: dict[str, str],
 
 def _ladder(
     job: Job, main: Engine, cases: Sequence[Prompt], rendered: dict[str, str], sampling: Sampling
-) -> list[tuple[str, str, Answers]]:
-    """Each rung: name, what was changed, and the answers."""
+) -> list[Rung]:
     p = job.params
     shuffled = random.Random(p.engine.seed).sample(list(cases), len(cases))
     todo: list[tuple[str, str, Callable[[], Answers]]] = [
@@ -106,6 +108,16 @@ def _ladder(
 
 def _of_mode(job: Job, mode: Mode, cases: Sequence[Prompt], rendered: dict[str, str], sampling: Sampling) -> Answers:
     return _alone(engine.get(job.params, mode), cases, rendered, sampling)
+
+
+def _first_tokens(mode: Mode, first: Answers, rungs: Sequence[Rung]) -> dict[str, dict[str, int]]:
+    """Mode -> case -> first token, of every engine that answered; cases with an empty answer are left out."""
+    against = f"{mode}_against_"
+    others = {name.removeprefix(against): answers for name, _, answers in rungs if name.startswith(against)}
+    return {
+        engine_mode: {case: answer.token_ids[0] for case, answer in answers.items() if answer.token_ids}
+        for engine_mode, answers in ({mode: first} | others).items()
+    }
 
 
 def _tokens(answers: Answers) -> dict[str, list[int]]:

@@ -90,24 +90,22 @@ def _evidence(params: Params, data: Data) -> Iterator[dict[str, Any]]:
 
 
 def _same_numbers(data: Data) -> Iterator[dict[str, Any]]:
-    """The arg max at the last prompt position must be the first greedy token of the same prompt and engine."""
+    """The arg max at the last prompt position must be the first greedy token of the same prompt, engine by engine."""
     if "alignment" not in data:
         return
-    candidate = f"vllm_{data['evidence']['mode']}"
-    last = {item["prompt_id"]: item["token"] for item in data["alignment"]["last_tokens"].get(candidate, [])}
-    plain = [c for c in data["evidence"]["cases"] if c["output_token_ids"] and c["rendered_prompt"] == c["prompt"]]
-    cases = {c["id"]: c["output_token_ids"] for c in plain}
-    shared = [name for name in last if name in cases]
-    wrong = [name for name in shared if cases[name][0] != last[name]]
-    found = f"contradiction in {', '.join(wrong)}" if wrong else f"{len(shared)} of {len(shared)} prompts agree"
-    if shared:
-        yield gate(
-            "evidence",
-            "first_token_is_argmax",
-            "fail" if wrong else "pass",
-            found,
-            "first greedy token = arg max of the logits",
-        )
+    plain = {c["id"] for c in data["evidence"]["cases"] if c["rendered_prompt"] == c["prompt"]}
+    pairs = {
+        f"{item['prompt_id']} ({mode})": (item["token"], answered[item["prompt_id"]])
+        for mode, answered in data["evidence"]["first_tokens"].items()
+        for item in data["alignment"]["last_tokens"].get(f"vllm_{mode}", [])
+        if item["prompt_id"] in plain and item["prompt_id"] in answered
+    }
+    wrong = [name for name, (best, first) in pairs.items() if best != first]
+    if pairs:
+        agreed = f"{len(pairs)} of {len(pairs)} prompts and engines agree"
+        found = f"contradiction in {', '.join(wrong)}" if wrong else agreed
+        status, allowed = "fail" if wrong else "pass", "first greedy token = arg max of the logits"
+        yield gate("evidence", "first_token_is_argmax", status, found, allowed)
 
 
 def _alignment(params: Params, data: Data) -> Iterator[dict[str, Any]]:

@@ -157,7 +157,7 @@ def _leg(
         "positions": {"compared": len(every), "of_reference": total, "sampled": len(every) < total},
         "last_positions": metrics.pooled(np.concatenate(last)) if last else None,
         **({} if last else {"last_positions_why": "no prompt's last position was compared"}),
-        "by_position": profiles.by_position(every),
+        "by_position": profiles.by_position(every, floor),
         "by_margin": profiles.by_margin(every),
         "prompts": [_prompt(text, rows[text.id], floors[text.id], token_text) for text in covered],
     }

@@ -13,15 +13,18 @@ from evalpress.alignment.metrics import Rows
 _MARGINS = (0.0, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
-def by_position(rows: Rows) -> list[dict[str, Any]]:
-    """Median and 90th percentile of KL (nats) and largest error, in bins of positions that double in width."""
+def by_position(rows: Rows, noise: Rows) -> list[dict[str, Any]]:
+    """Median and 90th percentile of KL (nats) and largest error, and the noise ratio against the noise floor's
+    records at the same positions, in bins of positions that double in width."""
     found = []
     low = 0
-    while len(left := rows[rows["position"] >= low]):
+    while (rows["position"] >= low).any():
         high = max(1, 2 * low)
-        here = left[left["position"] < high]
-        if len(here):
-            found.append({"from": low, "to": high - 1, "n": len(here), **_spread(here)})
+        within = (rows["position"] >= low) & (rows["position"] < high)
+        if within.any():
+            here, floor = rows[within], noise[within]
+            bounds = {"from": low, "to": high - 1, "n": len(here)}
+            found.append({**bounds, **_spread(here), **metrics.noise_ratio(here, floor)})
         low = high
     return found
 

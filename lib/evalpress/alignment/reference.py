@@ -109,8 +109,8 @@ def forward(
     """Logits of every text at its positions, in order of length, a bounded part in memory at a time.
 
     Texts of similar length share a pass, padded on the right, where a causal model cannot see the
-    padding. A text whose logits do not fit in that bound comes in several parts, each from a pass of its
-    own.
+    padding. Logits that do not fit in that bound come in several parts, all from the same pass: only the
+    output matrix is applied part by part.
 
     Args:
         run: the loaded model.
@@ -121,13 +121,17 @@ def forward(
     for names in buckets({name: len(ids) for name, ids in texts.items()}):
         wanted = np.unique(np.concatenate([np.asarray(positions[name], np.int64) for name in names]))
         step = max(1, _MAX_BYTES // (4 * len(names) * vocabulary))
-        for start in range(0, len(wanted), step):
-            part = wanted[start : start + step]
-            batch = _batch(run, [texts[name] for name in names], part)
-            for name, values in zip(names, batch, strict=True):
-                keep = np.isin(part, positions[name])
-                if keep.any():
-                    yield name, TextLogits(part[keep], values[keep])
+        tokens, mask = _padded([texts[name] for name in names])
+        run.tokens += int(mask.sum())
+        run.padded_tokens += mask.numel()
+        run.batches += 1
+        with _body_once(run.model):
+            for start in range(0, len(wanted), step):
+                part = wanted[start : start + step]
+                for name, values in zip(names, _logits(run, tokens, mask, part), strict=True):
+                    keep = np.isin(part, positions[name])
+                    if keep.any():
+                        yield name, TextLogits(part[keep], values[keep])
 
 
 def buckets(lengths: Mapping[str, int]) -> list[list[str]]:
@@ -144,16 +148,45 @@ def buckets(lengths: Mapping[str, int]) -> list[list[str]]:
     return found
 
 
-@torch.inference_mode()
-def _batch(run: Pass, texts: Sequence[Sequence[int]], positions: NDArray[np.int64]) -> NDArray[np.float32]:
-    """One forward pass: float32 logits [texts, positions, vocabulary]; those beyond a text's end mean
-    nothing."""
+def _padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask [texts, longest], padded on the right."""
     longest = max(len(ids) for ids in texts)
     tokens = torch.zeros((len(texts), longest), dtype=torch.long)
     mask = torch.zeros_like(tokens)
     for row, ids in enumerate(texts):
         tokens[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
         mask[row, : len(ids)] = 1
+    return tokens, mask
+
+
+@contextmanager
+def _body_once(model: Any) -> Iterator[None]:
+    """Inside, the layers are computed once, and answer with the same hidden states when they are called again.
+
+    The head, with whatever scaling or capping follows it, stays the model's own. A model that keeps no body
+    apart from its head is computed anew each time.
+    """
+    body = model.base_model
+    if body is model:
+        yield
+        return
+    compute, kept = body.forward, list[Any]()
+
+    def forward(*inputs: Any, **options: Any) -> Any:
+        if not kept:
+            kept.append(compute(*inputs, **options))
+        return kept[0]
+
+    body.forward = forward
+    try:
+        yield
+    finally:
+        del body.forward
+
+
+@torch.inference_mode()
+def _logits(run: Pass, tokens: torch.Tensor, mask: torch.Tensor, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Float32 logits [texts, positions, vocabulary]; those beyond a text's end mean nothing."""
     options: dict[str, Any] = {"use_cache": False}
     if not bool(mask.all()):
         options["attention_mask"] = mask.to(run.device)
@@ -164,8 +197,5 @@ def _batch(run: Pass, texts: Sequence[Sequence[int]], positions: NDArray[np.int6
     logits = run.model(tokens.to(run.device), **options).logits
     values = (logits if "logits_to_keep" in options else logits[:, chosen.to(run.device)]).float().cpu()
     run.seconds += time.perf_counter() - start
-    run.tokens += int(mask.sum())
-    run.padded_tokens += mask.numel()
-    run.batches += 1
     found: NDArray[np.float32] = values.numpy()
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evalpress import engine, fingerprint, model, prompts
-from evalpress.alignment import batching, layers, reference, store
+from evalpress.alignment import batching, cost, layers, reference, store
 from evalpress.alignment.comparison import NOISE_FLOOR, Parts, Text, compare
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
@@ -21,9 +21,12 @@ from evalpress.params.schema import Mode, Params
 from evalpress.paths import resolve, shown
 from evalpress.progress import step
 
-_DEVICES = {"cuda": "cuda", "ascend": "npu"}
+_DEVICES = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
 _TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece", "sentencepiece")
+_OTHER_ATTENTION = "eager"
+"""Where the device is the reference's own, other kernels of the same dtype stand for one that differs honestly."""
 _FROM_FILE = "the reference logits come from a file, which holds no hidden states"
+_ELSEWHERE = "the reference logits come from a file"
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -35,7 +38,8 @@ def measure(job: Job) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch:
         saved = p.alignment.reference_logits
         path = resolve(saved) if saved else legs.save_reference(Path(scratch) / "reference.safetensors")
-        logits, legs.described["reference"] = store.load(path, identity(p, legs.texts))
+        logits, origin = store.load(path, identity(p, legs.texts))
+        legs.described["reference"] = origin | legs.cost
         noise = legs.transformers(NOISE_FLOOR, "cpu")
         show: Callable[[int], str] = lambda token: str(tokenizer.decode([token]))  # noqa: E731
         outcome = compare(logits, noise, legs.candidates(), legs.texts, show, legs.described)
@@ -88,6 +92,7 @@ class Legs:
     states: layers.States | None = None
     errors: dict[str, layers.Errors] = field(default_factory=dict)
     layers_why: str = _FROM_FILE
+    cost: dict[str, Any] = field(default_factory=lambda: {"forward_s": None, "forward_s_why": _ELSEWHERE})
     batching: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,8 +108,15 @@ class Legs:
             origin = _versions() | run.described
             parts = reference.forward(run, self.ids, self.every)
             store.save(path, identity(self.params, self.texts), origin, self.every, vocabulary, parts)
+            self.cost = cost.of_passes(run, self._facts(), map(len, self.every.values()))
             self._look_inside(run)
         return path
+
+    def _facts(self) -> model.Facts | UserError:
+        try:
+            return model.facts(self.params)
+        except UserError as error:
+            return error
 
     def _look_inside(self, run: reference.Pass) -> None:
         """Keep the prompts' hidden states, or the reason why there are none."""
@@ -119,18 +131,18 @@ class Legs:
     def candidates(self) -> dict[str, Parts]:
         """Name -> stream of logits, computed only when it is read."""
         found: dict[str, Parts] = {}
-        device = _DEVICES.get(self.params.platform.backend)
-        if device:
-            found[f"transformers_{device}"] = self.transformers(f"transformers_{device}", device)
+        device = _DEVICES[self.params.platform.backend]
+        attention = _OTHER_ATTENTION if device == "cpu" else reference.ATTENTION
+        found[f"transformers_{device}"] = self.transformers(f"transformers_{device}", device, attention)
         for mode in self.params.engine.modes:
             found[f"vllm_{mode}"] = self.vllm(f"vllm_{mode}", mode)
         return found
 
-    def transformers(self, name: str, device: str) -> Parts:
+    def transformers(self, name: str, device: str, attention: str = reference.ATTENTION) -> Parts:
         """Every position, in the engine's dtype; then the prompts' hidden states and the effect of batching."""
         dtype = self.params.engine.dtype
-        step(f"transformers on {device} in {dtype}")
-        with self._loaded(dtype, device) as run:
+        step(f"transformers on {device} in {dtype}, attention {attention}")
+        with self._loaded(dtype, device, attention) as run:
             yield from reference.forward(run, self.ids, self.every)
             self.described[name] = _versions() | run.described
             self.described[name] |= {"forward_s": run.seconds, "tokens": run.tokens, "batches": run.batches}
@@ -158,9 +170,9 @@ class Legs:
         candidates = {name: found for name, found in self.errors.items() if name != NOISE_FLOOR}
         return {"layers": layers.compare(self.errors[NOISE_FLOOR], candidates)}
 
-    def _loaded(self, dtype: str, device: str) -> Any:
+    def _loaded(self, dtype: str, device: str, attention: str = reference.ATTENTION) -> Any:
         trust = self.params.model.trust_remote_code
-        return reference.loaded(self.folder, dtype, device, trust_remote_code=trust)
+        return reference.loaded(self.folder, dtype, device, attention, trust_remote_code=trust)
 
 
 def _same_tokens(name: str, text: Text, found: Sequence[int]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from evalpress.model import Facts
 from evalpress.params.schema import Params
+from evalpress.platforms import rates
 
 _COPY_BYTES = {"cpu": 2**28, "cuda": 2**32, "ascend": 2**31}
 _MATRIX = {"cpu": 1536, "cuda": 8192, "ascend": 8192}
-_REPEATS = 7
 
 
 def device_name(backend: str) -> str:
@@ -27,15 +26,12 @@ def measure(params: Params) -> dict[str, Any]:
     import torch
 
     device = device_name(params.platform.backend)
-    dtype = getattr(torch, params.engine.dtype)
     count = _COPY_BYTES[params.platform.backend]
     source = torch.ones(count // 4, dtype=torch.float32, device=device)
     target = torch.empty_like(source)
-    copies = [2 * count / seconds / 1e9 for seconds in _times(lambda: target.copy_(source), device)]
+    copies = [2 * count / seconds / 1e9 for seconds in rates.times(lambda: target.copy_(source), device)]
     n = _MATRIX[params.platform.backend]
-    generator = torch.Generator().manual_seed(params.engine.seed)
-    a, b = (torch.randn(n, n, generator=generator).to(device=device, dtype=dtype) for _ in range(2))
-    products = [2 * n**3 / seconds / 1e12 for seconds in _times(lambda: a @ b, device)]
+    products = [rate / 1e12 for rate in rates.matrix_products(device, params.engine.dtype, n, params.engine.seed)]
     return {
         "memory_bandwidth_gb_s": max(copies),
         "matmul_tflop_s": max(products),
@@ -44,24 +40,6 @@ def measure(params: Params) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "raw": {"memory_bandwidth_gb_s": copies, "matmul_tflop_s": products},
     }
-
-
-def _times(work: Any, device: str) -> list[float]:
-    import torch
-
-    def wait() -> None:
-        if device != "cpu":
-            getattr(torch, device).synchronize()
-
-    work()
-    wait()
-    out = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        work()
-        wait()
-        out.append(time.perf_counter() - start)
-    return out
 
 
 def utilisation(

@@ -7,21 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from evalpress.figures import style
+from evalpress.figures.legs import Look, beside, error_axis, legs_of, look_of
 from evalpress.figures.style import Figure, canvas, finish
-from evalpress.figures.words import Missing, data_of, missing_words, power_of_ten, words
+from evalpress.figures.words import Missing, data_of, missing_words, words
 
 _LOWEST = 1e-9
 """Differences below this are drawn here: double precision itself is not far below."""
-
-_LOOKS = {
-    "noise_floor": (style.MUTED, "o"),
-    "vllm_eager": (style.EAGER, "s"),
-    "vllm_compiled": (style.COMPILED, "D"),
-}
-_OTHERS = ((style.GREEN, "^"), (style.PURPLE, "v"), (style.ORANGE, "P"), (style.SKY, "X"))
 
 _VERDICTS = {
     "pass": style.solid(style.GREEN),
@@ -38,16 +32,12 @@ def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gat
         cosine_gate: least cosine similarity that the gate allows.
         kl_gate: greatest mean KL divergence in nats that the gate allows.
     """
-    data = data_of(document)
-    floor = {"noise_floor": data["noise_floor"]} if isinstance(data.get("noise_floor"), dict) else {}
-    legs = floor | (data.get("candidates") or {})
-    named = {name: _by_name(leg) for name, leg in legs.items()}
+    named = {name: _by_name(leg) for name, leg in legs_of(document).items()}
     ids = list(dict.fromkeys(prompt for prompts in named.values() for prompt in prompts))
     missing: list[Missing] = []
     with canvas(1.15 + 0.3 * max(len(ids), 2), 1, 2, sharey=True) as (figure, (left, right)):
         for index, (name, prompts) in enumerate(named.items()):
-            offset = (index - (len(named) - 1) / 2) * min(0.22, 0.66 / len(named))
-            look = _LOOKS.get(name) or _OTHERS[index % len(_OTHERS)]
+            offset, look = beside(index, len(named)), look_of(name, index)
             left.plot([], [], look[1], color=look[0], label=words(name))
             for row, prompt in enumerate(ids):
                 found = prompts.get(prompt, {})
@@ -64,7 +54,8 @@ def prompt_agreement(document: dict[str, Any], cosine_gate: float = 0.99, kl_gat
         _difference_axes(left, "1 − cosine similarity", 1 - cosine_gate)
         _difference_axes(right, "KL divergence, nats", kl_gate)
         style.name_rows(left, ids)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        columns = style.columns(len(named) + 1)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=columns)
         caption = (
             "Distance of the logits from the reference's, per text over its compared positions, on logarithmic "
             "axes: further left is closer. Dashed: what the gate allows. Hollow: at some position another token "
@@ -78,7 +69,7 @@ def _by_name(candidate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(p.get("id") or f"prompt {index}"): p for index, p in enumerate(prompts, 1)}
 
 
-def _mark(axes: Axes, value: float | None, y: float, look: tuple[str, str], same: bool) -> None:
+def _mark(axes: Axes, value: float | None, y: float, look: Look, same: bool) -> None:
     if value is not None:
         tone, marker = look
         fill = tone if same else style.SURFACE
@@ -86,12 +77,9 @@ def _mark(axes: Axes, value: float | None, y: float, look: tuple[str, str], same
 
 
 def _difference_axes(axes: Axes, label: str, gate: float) -> None:
-    axes.set_xscale("log")
+    error_axis(axes, "x")
     axes.margins(x=0.12)
     axes.axvline(gate, color=style.INK, linewidth=1, linestyle="--")
-    axes.xaxis.set_major_locator(LogLocator(numticks=5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
-    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(label)
 
 

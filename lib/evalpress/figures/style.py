@@ -156,6 +156,11 @@ def legend_above(axes: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
         axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, handlelength=1.2)
 
 
+def columns(entries: int) -> int:
+    """Of a legend over the whole width: at most four names in a line, or three where they need two lines."""
+    return 4 if entries <= 4 else 3
+
+
 def thousands(axes: Axes) -> None:
     """Ticks of the horizontal axis with separated thousands."""
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

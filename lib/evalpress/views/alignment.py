@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, pick
+from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, number, pick
 
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
@@ -13,6 +13,7 @@ _METRICS: dict[str, Column | str] = {
     "top5_overlap": Column("top-5", "share"),
     "cosine_similarity": Column("cosine", "cosine"),
     "mse": "MSE",
+    "rmse": "RMSE",
     "max_abs_err": "max abs error",
     "relative_euclidean_distance": "relative distance",
     "kl_divergence": Column("KL", "nats"),
@@ -22,6 +23,7 @@ NAMES = {
     "noise_floor": "noise floor: transformers, CPU, engine's dtype",
     "vllm_eager": "vLLM, eager",
     "vllm_compiled": "vLLM, compiled",
+    "transformers_cpu": "transformers on the CPU, other attention kernels",
     "transformers_cuda": "transformers on the GPU",
     "transformers_npu": "transformers on the NPU",
 }
@@ -46,6 +48,23 @@ def legs(document: Document) -> Table:
     return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
 
 
+def cost(document: Document) -> Prose:
+    """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
+    found = document["data"]["reference"]
+    if found["forward_s"] is None:
+        return Prose(f"The cost of the reference's forward passes is not known: {found['forward_s_why']}.")
+    said = (
+        f"The reference read {number(found['tokens'])} tokens in {found['batches']} forward passes, one per group of "
+        f"texts of similar length, in {number(found['forward_s'])} s"
+    )
+    if found["share_of_matrix_rate"] is None:
+        return Prose(f"{said}; its arithmetic is not known: {found['share_of_matrix_rate_why']}.")
+    return Prose(
+        f"{said}: {number(found['gflop_s'])} GFLOP/s, {number(found['share_of_matrix_rate'], 'share')} of the "
+        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine."
+    )
+
+
 def overall(document: Document) -> Table:
     """Each leg over all its positions."""
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
@@ -55,6 +74,20 @@ def overall(document: Document) -> Table:
         "noise ratio is the leg's RMSE over the noise floor's at the same positions."
     )
     return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
+
+
+def perplexity(document: Document) -> Table:
+    """How well either side predicts the texts themselves, over the positions whose next token is known."""
+    columns: dict[str, Column | str] = {
+        "leg": "leg",
+        "perplexity_positions": "positions",
+        "perplexity_reference": "reference",
+        "perplexity_candidate": "candidate",
+        "perplexity_difference": "difference",
+    }
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions."
+    return Table.from_records("Perplexity", columns, records, note=note)
 
 
 def last_positions(document: Document) -> Table:
@@ -158,9 +191,7 @@ def layers(document: Document) -> Table:
         [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
         for index, stage in enumerate(found["stages"])
     ]
-    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()] or [
-        "the device of this set is the CPU itself, so the noise floor is the only leg with hidden states"
-    ]
+    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
     heads: list[Column | str] = ["after"]
     heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
     note = (
