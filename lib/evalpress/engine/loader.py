@@ -167,7 +167,7 @@ def _load(params: Params, mode: Mode) -> Engine:
     except Exception as error:
         raise MeasurementError(f"vLLM did not load {params.model.shown} in {mode} mode: {one_line(error)}") from error
     compiled = mode == "compiled"
-    times = startup.phases(tap.lines, **_one_off, wall_s=wall, compiled=compiled)
+    times = startup.phases(tap.lines, **_one_off, wall_s=wall, compiled=compiled, began=start)
     engine = Engine(
         llm=llm,
         mode=mode,

@@ -60,7 +60,15 @@ def _between(seen: dict[str, float], start: str, *ends: str) -> float | None:
     return min(after) - seen[start] if after else None
 
 
-def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: float, compiled: bool) -> dict[str, Any]:
+def phases(
+    lines: Sequence[Line],
+    *,
+    import_s: float,
+    config_s: float,
+    wall_s: float,
+    compiled: bool,
+    began: float | None = None,
+) -> dict[str, Any]:
     """The `startup` block of one mode, in seconds.
 
     Args:
@@ -68,6 +76,7 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
         import_s: importing vLLM in this process.
         config_s: first resolution of the engine's configuration in this process.
         wall_s: wall clock of constructing the engine.
+        began: when that construction began, on the lines' clock.
         compiled: whether this mode compiles.
 
     Returns:
@@ -75,6 +84,8 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
         A phase that this platform or mode does not have is null with a `_why`.
     """
     seen = _moments(lines)
+    # Until the first line on loading: processes of the engine core and its workers, the device, the groups.
+    init = seen["load"] - began if began is not None and seen.get("load", -1.0) >= began else None
     load = figure(lines, _LOAD) or _between(seen, "load", "compile", "kv")
     compile_s = (figure(lines, _COMPILE) or _between(seen, "compile", "compiled", "kv")) if compiled else None
     capture = figure(lines, _CAPTURE) if compiled else None
@@ -84,10 +95,11 @@ def phases(lines: Sequence[Line], *, import_s: float, config_s: float, wall_s: f
         inside = (capture or 0.0) + (compile_s or 0.0 if seen.get("compile", -1.0) > seen["kv"] else 0.0)
         kv = max(kv - inside, 0.0)
     total = import_s + config_s + wall_s
-    known = sum(value for value in (import_s, config_s, load, compile_s, capture, kv) if value is not None)
+    known = sum(value for value in (import_s, config_s, init, load, compile_s, capture, kv) if value is not None)
     out: dict[str, Any] = {
         "import_s": import_s,
         "config_s": config_s,
+        "engine_init_s": init,
         "load_weights_s": load,
         "compile_s": compile_s,
         "graph_capture_s": capture,

@@ -18,6 +18,7 @@ _REST = "unaccounted"
 _NAMES = {
     "import_s": "import",
     "config_s": "configuration",
+    "engine_init_s": "engine core, workers",
     "load_weights_s": "load weights",
     "compile_s": "compile",
     "graph_capture_s": "capture graphs",

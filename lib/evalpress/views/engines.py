@@ -10,6 +10,7 @@ from evalpress.tables import Missing, Prose, Quantity, Table, fmt, moment, pick
 _PHASES = {
     "import_s": "import vLLM",
     "config_s": "configuration, first time in the process",
+    "engine_init_s": "start engine core and workers",
     "load_weights_s": "load weights",
     "compile_s": "compile",
     "graph_capture_s": "capture graphs",
