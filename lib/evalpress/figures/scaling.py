@@ -35,14 +35,16 @@ def scaling(document: dict[str, Any]) -> Figure:
         ):
             missing += _curves(axes, rows, x, y, bound)
             axes.set_title(title)
+        panels[1].set_yscale("linear")
+        panels[1].set_ylim(bottom=0)
         if batch:
             style.legend_right(panels[0])
         panels[1].set_xlabel("requests at once")
         panels[2].set_xlabel("prompt tokens, one request at a time")
         alt = f"Scaling. {_said(batch, 'batch_size', 'decode_throughput', 'tok/s')} {_said_prompt(prompt)}"
         caption = (
-            "How speed changes with the number of requests at once and with the length of the prompt; both axes are "
-            "logarithmic. Dotted: what the measured memory bandwidth (decode) or matrix rate (prefill) would allow."
+            "How speed changes with the number of requests at once and with the length of the prompt; rates and TTFT "
+            "on logarithmic scales. Dotted: what the measured memory bandwidth or matrix rate would allow."
         )
         return finish(figure, alt.strip(), caption + missing_words(missing))
 

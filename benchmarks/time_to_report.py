@@ -1,0 +1,163 @@
+"""Where the wall time of `evalpress report --set demo` goes, and what the same figures cost with vLLM's own commands.
+
+Makes the report once with everything measured (`--force`) in a scratch folder, takes apart what the notebooks, the
+results and the raw observations say of its time, renders it once more, and then runs vLLM's own benchmark commands
+one after the other for the same set of metrics: throughput and latency of every workload and the start-up in both
+modes, and a server in both modes with `bench serve` at every level and rate.
+
+    python benchmarks/time_to_report.py [--no-commands]
+
+The floor is what cannot be left out: importing vLLM, loading engines, starting servers, and measured work. A server's
+start that other sections hide is not in it twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from evalpress import kernel_env, params, runbook
+from evalpress.engine import client, server
+from evalpress.params import Params
+from evalpress.paths import ROOT
+from evalpress.sections import EXECUTION, SUMMARY
+
+COMMAND = """
+import sys
+from importlib import import_module
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+module = import_module("vllm.benchmarks." + sys.argv[1])
+parser = FlexibleArgumentParser()
+module.add_cli_args(parser)
+module.main(parser.parse_args(sys.argv[2:]))
+"""
+
+
+def report(folder: Path) -> tuple[float, float]:
+    """Seconds for the whole report, everything measured, and for rendering it again."""
+    base = [sys.executable, "-m", "evalpress"]
+    where = ["--set", "demo", "--reports-dir", str(folder)]
+    whole = _timed([*base, "report", *where, "--force"], allowed=(0, 1))
+    (folder / "demo" / "report.html").unlink()
+    return whole, _timed([*base, "render", *where], allowed=(0, 1))
+
+
+def parts(folder: Path) -> Iterator[tuple[str, float, bool]]:
+    """What the report's own records say of its time: name, seconds, whether it belongs to the floor."""
+    results = {path.stem: json.loads(path.read_text())["data"] for path in (folder / "results").glob("*.json")
+               if path.stem != "status"}  # fmt: skip
+    raw = folder / "results" / "raw"
+    modes = results["benchmark"]["modes"]
+    yield "import vLLM", modes["eager"]["startup"]["import_s"], True
+    loads = sum(m["startup"]["total_s"] - m["startup"]["import_s"] - m["startup"]["config_s"] for m in modes.values())
+    yield "load both engines", loads + modes["eager"]["startup"]["config_s"], True
+    blocks = json.loads((raw / "benchmark-blocks.json").read_text())
+    warm = params.load("demo").benchmark
+    measured = sum(b["duration"] for by_mode in blocks.values() for bs in by_mode.values() for b in bs)
+    yield "workloads with their warm-up", measured * (1 + warm.warmup_blocks / warm.blocks), True
+    curves = json.loads((raw / "benchmark-scaling.json").read_text())
+    runs = [run["duration"] for by_mode in curves.values() for runs in by_mode.values() for run in runs]
+    repeats = warm.scaling.repeats if warm.scaling else 1
+    yield "scaling with its warm-up", sum(runs) * (1 + 1 / repeats), True
+    serving = results["serving"]
+    yield "load on the servers", sum(p["duration"] for key in ("levels", "rates") for p in serving[key]), True
+    times = {section.name: _notebook_seconds(folder, section.notebook) for section in (*EXECUTION, SUMMARY)}
+    for name in ("alignment", "quality", "evidence"):
+        yield f"{name} (notebook)", times[name], True
+    ready = max(found["ready_s"] for found in serving["servers"].values())
+    yield "waiting for the servers, after those sections", max(0.0, ready - times["alignment"] - times["quality"]), True
+
+
+def _notebook_seconds(folder: Path, notebook: str) -> float:
+    cells = json.loads((folder / "notebooks" / f"{notebook}.ipynb").read_text())["metadata"]["papermill"]
+    return float(cells["duration"])
+
+
+def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
+    """vLLM's own commands for the same metrics, each a process: name and seconds."""
+    environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
+    for mode in demo.engine.modes:
+        shared = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
+        shared += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
+        shared += ["--enforce-eager"] if mode == "eager" else []
+        for name, load in demo.benchmark.workloads.items():
+            shape = ["--input-len", str(load.input_len), "--output-len", str(load.output_len)]
+            count = str(load.num_prompts * demo.benchmark.blocks)
+            asked = [*shared, "--dataset-name", "random", *shape, "--num-prompts", count]
+            yield f"throughput {name} {mode}", _bench("throughput", asked, environment)
+        yield from _serve(demo, mode, folder)
+
+
+def _serve(demo: Params, mode: Any, folder: Path) -> Iterator[tuple[str, float]]:
+    port = server.free_port("127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{port}"
+    argv = runbook.serve_argv(demo, mode, port=port)
+    start = time.monotonic()
+    launched = server.running(
+        [runbook.program(argv), *argv[1:]], kernel_env.server_env(demo), base_url, folder / f"{mode}.log", 600, _silent
+    )
+    with launched:
+        yield f"server {mode}", time.monotonic() - start
+        shape: dict[str, Any] = {"input_len": demo.serving.input_len, "output_len": demo.serving.output_len}
+        levels = [{"max_concurrency": c, "num_prompts": max(16, 4 * c), "warmups": min(c, 8)}
+                  for c in demo.serving.concurrency]  # fmt: skip
+        rates: list[dict[str, Any]] = [
+            {"request_rate": 30 * share, "num_prompts": round(60 * share)} for share in demo.serving.rate_shares
+        ]
+        for point in [*levels, *rates]:
+            asked = client.argv(base_url, runbook.model_name(demo), runbook.model_name(demo), shape | point, 0)
+            asked += ["--tokenizer", str(ROOT / demo.model.path)]
+            label = point.get("max_concurrency") or f"{point['request_rate']:g}/s"
+            yield f"bench serve {mode} {label}", _bench("serve", asked, {})
+
+
+def _silent(text: str) -> None:
+    """The server's progress concerns nobody here."""
+
+
+def _bench(command: str, arguments: list[str], environment: dict[str, str]) -> float:
+    return _timed([sys.executable, "-c", COMMAND, command, *arguments], environment)
+
+
+def _timed(command: list[str], environment: dict[str, str] | None = None, allowed: tuple[int, ...] = (0,)) -> float:
+    start = time.monotonic()
+    done = subprocess.run(command, env={**os.environ, **(environment or {})}, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode not in allowed:
+        sys.exit(f"{' '.join(command[:6])} … failed:\n{done.stderr[-2000:]}")
+    return time.monotonic() - start
+
+
+def main() -> None:
+    """Print the parts, the ratio to the floor and the commands' time beside it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-commands", action="store_true", help="leave vLLM's own commands out")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        whole, again = report(folder)
+        floor = 0.0
+        for name, seconds, counts in parts(folder / "demo"):
+            floor += seconds if counts else 0.0
+            print(f"{name:<50} {seconds:7.1f} s")
+        print(f"{'the rest: kernel, papermill, rendering, Python':<50} {whole - floor:7.1f} s")
+        print(f"{'whole report':<50} {whole:7.1f} s, {whole / floor:.3f} times its floor of {floor:.1f} s", flush=True)
+        print(f"{'rendering again':<50} {again:7.1f} s", flush=True)
+        if asked.no_commands:
+            return
+        total = 0.0
+        for name, seconds in commands(params.load("demo"), folder):
+            total += seconds
+            print(f"{name:<50} {seconds:7.1f} s", flush=True)
+        print(f"vLLM's own commands one after the other: {total:.1f} s, {total / whole:.2f} times the report")
+
+
+if __name__ == "__main__":
+    main()
