@@ -26,7 +26,7 @@ _HOST = ("model", "platform", "engine")
 SECTIONS = (
     Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), "evalpress.setup"),
     Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), "evalpress.bench"),
-    Section("serving", "20_serving", "Serving", (*_HOST, "serving"), "evalpress.serving"),
+    Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), "evalpress.serving"),
     Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), "evalpress.evidence", True),
     Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), "evalpress.alignment.section", True),
     Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True),

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from evalpress import kernel_env, model, runbook
+from evalpress import served as evidence_prompts
 from evalpress.engine import client, server
 from evalpress.errors import MeasurementError
 from evalpress.job import Job
@@ -63,6 +64,8 @@ def _ask(job: Job, running: server.Server) -> dict[str, Any]:
     curl = _curl(params, running.base_url, served)
     step("one request by a streaming client")
     stream = _stream(running.base_url, served, params)
+    step("the evidence prompts")
+    evidence_prompts.ask(job, running.base_url, served)
     levels = []
     for concurrency in params.serving.concurrency:
         step(f"load: {concurrency} at a time")

@@ -54,6 +54,8 @@ class Completion:
     token_ids: tuple[int, ...]
     finish_reason: str
     timing: Timing
+    cached_tokens: int = 0
+    """Tokens of the prompt that were read from the prefix cache."""
 
 
 @dataclass
@@ -109,6 +111,11 @@ class Engine:
             )
         return {"prompt_token_ids": ids}
 
+    @property
+    def block_size(self) -> int:
+        """Tokens per block of the KV cache; the prefix cache holds whole blocks only."""
+        return int(self.llm.llm_engine.vllm_config.cache_config.block_size)
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens as the tokenizer adds them."""
         return list(self.llm.get_tokenizer().encode(text))
@@ -149,6 +156,7 @@ def _completion(output: Any) -> Completion:
         text=done.text,
         token_ids=tuple(done.token_ids),
         finish_reason=str(done.finish_reason),
+        cached_tokens=output.num_cached_tokens or 0,
         timing=Timing(
             arrival=metrics.arrival_time,
             scheduled_ts=metrics.scheduled_ts,

@@ -8,12 +8,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalpress import fingerprint, kernel_env, model
-from evalpress.engine import startup
+from evalpress.engine import inspection, startup
 from evalpress.engine.core import Engine
 from evalpress.engine.tap import LineTap
 from evalpress.errors import MeasurementError
@@ -22,7 +22,7 @@ from evalpress.params.schema import Mode, Params
 _loaded: dict[str, Engine] = {}
 _one_off: dict[str, float] = {}
 _log = logging.getLogger(__name__)
-GIB = 2**30
+_CLEAN_UP = "cleanup_dist_env_and_memory"
 
 
 def get(params: Params, mode: Mode) -> Engine:
@@ -42,14 +42,59 @@ def get(params: Params, mode: Mode) -> Engine:
     return _loaded[key]
 
 
+@contextlib.contextmanager
+def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
+    """An engine of its own for the length of a `with` block, beside the kept ones; then it is freed.
+
+    Where memory holds one engine only (`engine.resident: one`), the kept ones are released first and loaded
+    again when they are next asked for.
+
+    Args:
+        changed: keywords of vLLM's `LLM(...)` that differ from the set's.
+
+    Raises:
+        MeasurementError: as `get`.
+    """
+    if params.engine.resident == "one":
+        release()
+    loaded = _load(params, mode, changed)
+    try:
+        yield loaded
+    finally:
+        _shut_down(loaded)
+        del loaded
+        _collect()
+
+
 def release(key: str | None = None) -> None:
     """Free one engine, or all, and the memory they held."""
     for name in [key] if key else list(_loaded):
-        engine = _loaded.pop(name)
-        core = getattr(engine.llm.llm_engine, "engine_core", None)
-        if core is not None and hasattr(core, "shutdown"):
+        _shut_down(_loaded.pop(name))
+    _collect()
+
+
+def _shut_down(engine: Engine) -> None:
+    """End the engine's core; whoever still holds the object can do nothing with it.
+
+    A core in this process would tear down the process groups, too, which all engines of the process share: that
+    is left to the last one.
+    """
+    import vllm.v1.engine.core as vllm_core
+
+    core = getattr(engine.llm.llm_engine, "engine_core", None)
+    if core is not None and hasattr(core, "shutdown"):
+        clean_up = getattr(vllm_core, _CLEAN_UP, None)  # vLLM 0.18 leaves the groups alone
+        if _loaded and clean_up is not None:
+            setattr(vllm_core, _CLEAN_UP, lambda: None)
+        try:
             core.shutdown()
-        del engine
+        finally:
+            if clean_up is not None:
+                setattr(vllm_core, _CLEAN_UP, clean_up)
+    engine.llm = None
+
+
+def _collect() -> None:
     gc.collect()
     import torch
 
@@ -83,7 +128,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "distributed_executor_backend": e.distributed_executor_backend,
         "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
         "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
-        "kv_cache_memory_bytes": int(e.kv_cache_gib * GIB)
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * inspection.GIB)
         if e.kv_cache_gib and params.platform.backend != "cpu"
         else None,
     }
@@ -132,8 +177,8 @@ def _configure_once(params: Params, mode: Mode) -> None:
     _one_off["config_s"] = time.monotonic() - start
 
 
-def _load(params: Params, mode: Mode) -> Engine:
-    keywords = arguments(params, mode)
+def _load(params: Params, mode: Mode, changed: Mapping[str, Any] | None = None) -> Engine:
+    keywords = arguments(params, mode) | dict(changed or {})
     weighed: list[int] = []
     try:
         with LineTap() as tap:
@@ -143,22 +188,23 @@ def _load(params: Params, mode: Mode) -> Engine:
             _quieten_llvmlite()
             import vllm
 
-            before = _compile_artefacts()
+            before = inspection.compile_artefacts()
             start = time.monotonic()
-            with _weighing(weighed):
+            with inspection.weighing(weighed):
                 llm = vllm.LLM(**keywords)
             wall = time.monotonic() - start
     except Exception as error:
         raise MeasurementError(f"vLLM did not load {params.model.shown} in {mode} mode: {one_line(error)}") from error
     compiled = mode == "compiled"
+    new = bool(inspection.compile_artefacts() - before)
     times = startup.phases(tap.lines, **_one_off, wall_s=wall, compiled=compiled)
     engine = Engine(
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=times | _graph_facts(llm, compiled, tap.lines, new_artefacts=bool(_compile_artefacts() - before)),
-        memory=_memory(llm, tap.lines, weighed, params),
-        compilation=_compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
+        startup=times | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
+        memory=inspection.memory(llm, tap.lines, weighed, params),
+        compilation=inspection.compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,
         slowdown_s=params.benchmark.test_slowdown_s.get(mode, 0.0),
     )
@@ -194,99 +240,6 @@ def _forget_printed_lines() -> None:
         cached = getattr(vllm.logger, name, None)
         if cached is not None and hasattr(cached, "cache_clear"):
             cached.cache_clear()
-
-
-def _compile_artefacts() -> frozenset[str]:
-    import vllm.envs
-
-    root = Path(vllm.envs.VLLM_CACHE_ROOT) / "torch_compile_cache"
-    return frozenset(str(path) for path in root.rglob("*") if path.is_file())
-
-
-def _graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new_artefacts: bool) -> dict[str, Any]:
-    """How many graphs were captured and whether this start had to compile anew."""
-    config = llm.llm_engine.vllm_config.compilation_config
-    captures = compiled and "NONE" not in _name(getattr(config, "cudagraph_mode", "NONE")).upper()
-    sizes = list(getattr(config, "cudagraph_capture_sizes", None) or []) if captures else []
-    rejected = startup.rejected_cache(lines)
-    if not compiled:
-        words = "none: eager mode does not compile"
-    elif rejected:
-        words = f"found, but vLLM could not load it and compiled again ({rejected})"
-    else:
-        words = "empty: compiled from nothing" if new_artefacts else "used"
-    return {
-        "captured_graphs": len(sizes),
-        "cold": compiled and (new_artefacts or bool(rejected)),
-        "compile_cache": words,
-    }
-
-
-def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
-    """What compiled mode does, read from the engine's own configuration."""
-    config = llm.llm_engine.vllm_config.compilation_config
-    return {
-        "mode": _name(getattr(config, "mode", getattr(config, "level", "unknown"))),
-        "backend": str(getattr(config, "backend", "") or "none") if compiled else "none",
-        "cudagraph_mode": _name(getattr(config, "cudagraph_mode", "NONE")),
-        "capture_sizes": list(getattr(config, "cudagraph_capture_sizes", None) or []),
-        "splitting_ops": list(getattr(config, "splitting_ops", None) or []),
-    }
-
-
-def _weight_bytes(loaded: Any) -> int:
-    """Bytes of a model's parameters, shared storage counted once; buffers (rotary tables) are no weights."""
-    storages = [parameter.untyped_storage() for parameter in loaded.parameters()]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-
-def _name(value: Any) -> str:
-    """An enum member's name, anything else as text."""
-    return str(getattr(value, "name", value))
-
-
-@contextlib.contextmanager
-def _weighing(weighed: list[int]) -> Iterator[None]:
-    """Weigh the model between loading and repacking: CPU kernels then keep copies that no module shows.
-
-    Only an engine core in this process can be weighed; elsewhere the engine's log has the figure.
-    """
-    from vllm.model_executor.model_loader import base_loader
-
-    repack = base_loader.process_weights_after_loading
-
-    def weigh(loaded: Any, *args: Any, **kwargs: Any) -> Any:
-        weighed.append(_weight_bytes(loaded))
-        return repack(loaded, *args, **kwargs)
-
-    base_loader.process_weights_after_loading = weigh  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        base_loader.process_weights_after_loading = repack
-
-
-def _memory(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
-    told = startup.memory_figures(lines)
-    cache = llm.llm_engine.vllm_config.cache_config
-    found: dict[str, Any] = dict(told)
-    found["weights_source"] = "engine log"
-    if found["model_weights_gib"] is None and weighed:
-        found["model_weights_gib"] = sum(weighed) / GIB
-        found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
-    blocks = getattr(cache, "num_gpu_blocks", None)
-    if blocks:
-        tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size
-        found["kv_cache_tokens"] = int(tokens)
-        found["max_concurrency"] = float(
-            getattr(cache, "kv_cache_max_concurrency", None) or tokens / params.engine.max_model_len
-        )
-    if found["kv_cache_tokens"] is not None:
-        found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
-    for key, value in list(found.items()):
-        if value is None:
-            found[f"{key}_why"] = "this vLLM printed no such figure on this platform"
-    return found
 
 
 def _tap_inter_token_latencies(engine: Engine) -> None:

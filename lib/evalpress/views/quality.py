@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from evalpress.results import Document
-from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, code, escape_markdown, fmt, output
+from evalpress.tables import Badge, Cell, Code, Column, Details, Prose, Table, code, escape_markdown, fmt, output
 
 
 def categories(document: Document) -> Table:
@@ -32,7 +34,7 @@ def cases(document: Document) -> Table:
         [
             c["id"],
             c["category"],
-            output(c["prompt"]),
+            _asked(c),
             output(c["output"]),
             Badge(c["verdict"]),
             c["reason"],
@@ -51,8 +53,18 @@ def cases(document: Document) -> Table:
         Column("rule", wide=True),
         "decided by",
     ]
-    mode = document["data"]["mode"]
-    return Table("Quality cases", heads, rows, note=f"Answered by the {mode} engine; ↵ stands for a newline.")
+    data = document["data"]
+    note = f"Answered by the {data['mode']} engine; ↵ stands for a newline."
+    if data["chat_template"]:
+        note += f" Prompts went through the chat template with SHA-256 {data['chat_template']['sha256'][:12]}…"
+    return Table("Quality cases", heads, rows, note=note)
+
+
+def _asked(case: dict[str, Any]) -> Cell:
+    """The prompt, and where a chat template changed it, what was sent."""
+    if case["rendered_prompt"] == case["prompt"]:
+        return output(case["prompt"])
+    return (output(case["prompt"]), Details(" as sent", case["rendered_prompt"]))
 
 
 def pending(document: Document) -> Table | Prose:
