@@ -19,6 +19,8 @@ class Section:
     reads: tuple[str, ...]
     module: str
     needs_weights: bool = False
+    tools: tuple[str, ...] = ()
+    """Optional distributions whose coming or going changes what the section can measure."""
 
 
 _HOST = ("model", "platform", "engine")
@@ -29,7 +31,7 @@ SECTIONS = (
     Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), "evalpress.serving"),
     Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), "evalpress.evidence", True),
     Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), "evalpress.alignment.section", True),
-    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True),
+    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True, ("lm_eval",)),
 )
 SUMMARY = Section("summary", "90_summary", "Summary", tuple(Params.model_fields), "evalpress.summary")
 

@@ -137,6 +137,23 @@ class Engine:
         outputs = self.llm.generate(requests, params, use_tqdm=False)
         return np.stack([_row(output.outputs[0].logprobs[0]) for output in outputs])
 
+    def log_likelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        """Natural-log probability of each continuation after its context, both as token ids.
+
+        The engine must have been loaded with `logprobs_mode="raw_logprobs"`; the set's own engines give logits.
+        """
+        from vllm import SamplingParams
+
+        if self.arguments.get("logprobs_mode") != "raw_logprobs":
+            raise MeasurementError("log-likelihoods need an engine with logprobs_mode='raw_logprobs'")
+        params = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        requests = [self._request(index, [*before, *after]) for index, (before, after) in enumerate(pairs)]
+        outputs = self.llm.generate(requests, params, use_tqdm=False)
+        return [
+            sum(output.prompt_logprobs[len(before) + i][token].logprob for i, token in enumerate(after))
+            for output, (before, after) in zip(outputs, pairs, strict=True)
+        ]
+
 
 def _row(entries: dict[int, Any]) -> NDArray[np.float32]:
     """vLLM's `{token id: Logprob}` of a whole vocabulary as one row."""

@@ -10,7 +10,7 @@ from evalpress.engine import Sampling
 from evalpress.errors import UserError
 from evalpress.job import Job
 from evalpress.progress import step
-from evalpress.quality import section
+from evalpress.quality import paired, section, standard
 from evalpress.quality.cases import Case
 
 Answers = dict[str, dict[str, Any]]
@@ -36,15 +36,18 @@ def measure(job: Job) -> dict[str, Any]:
     step("judging")
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = section.load_reviews(section.path_of(params.set))
-    return (
-        section.section_data(cases, outputs, reviews)
-        | chat.describe(params)
-        | {
-            "mode": params.quality.mode,
-            "asked_now": len(missing),
-            "kept_answers": len(cases) - len(missing),
-        }
-    )
+    data = section.section_data(cases, outputs, reviews)
+    tasks = standard.measure(job, made_with)
+    items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
+    return {
+        **data,
+        **chat.describe(params),
+        **tasks,
+        **paired.compare(data["cases"], items, params.quality.compare_with),
+        "mode": params.quality.mode,
+        "asked_now": len(missing),
+        "kept_answers": len(cases) - len(missing),
+    }
 
 
 def _made_with(job: Job) -> str:

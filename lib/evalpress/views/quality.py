@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Badge, Cell, Code, Column, Details, Prose, Table, code, escape_markdown, fmt, output
+from evalpress.tables import (
+    Badge,
+    Cell,
+    Code,
+    Column,
+    Details,
+    Prose,
+    Table,
+    code,
+    escape_markdown,
+    fmt,
+    moment,
+    output,
+    pick,
+)
 
 
 def categories(document: Document) -> Table:
@@ -81,6 +95,81 @@ def pending(document: Document) -> Table | Prose:
     ]
     note = "A verdict is recorded in params/reviews and is void as soon as the output changes."
     return Table("Waiting for a person", heads, rows, note=note)
+
+
+def standard_tasks(document: Document) -> Table | Prose:
+    """Scores of lm-evaluation-harness with standard errors, this suite's own count, and published scores."""
+    data = document["data"]
+    found = data["standard_tasks"]
+    if found is None:
+        return Prose(f"Not measured: {escape_markdown(data['standard_tasks_why'])}.")
+    rows: list[list[Cell]] = [
+        [
+            row["task"],
+            row["metric"],
+            pick(row, "n"),
+            pick(row, "n_shot"),
+            pick(row, "value"),
+            pick(row, "stderr"),
+            _ours(row),
+            _published(row["published"]),
+        ]
+        for row in found["rows"]
+    ]
+    heads: list[Column | str] = [
+        "task",
+        "metric",
+        "items",
+        "shots",
+        Column("score", "share"),
+        Column("standard error", "share"),
+        "computed again here",
+        Column("published elsewhere (claims)", wide=True),
+    ]
+    note = (
+        f"{found['harness']} through its vLLM model, on an engine of this set ({found['mode']}). Computed again here: "
+        "the share of the same items in which this suite finds the right choice the most probable. The harness's whole "
+        f"result, every item included: results/{found['raw']}."
+    )
+    return Table("Standard tasks", heads, rows, note=note)
+
+
+def _ours(row: dict[str, Any]) -> Cell:
+    if row["ours"] is None:
+        return pick(row, "ours")
+    part = row["ours_n"] < row["n"]
+    equal = part or abs(row["ours"] - row["value"]) < 1e-9
+    return Badge("ok" if equal else "fail", fmt(row["ours"], "share") + (f" of {row['ours_n']} items" if part else ""))
+
+
+def _published(scores: list[dict[str, Any]]) -> Cell:
+    parts = [f"{fmt(one['score'], 'share')} ({one['n_shot']}-shot; {one['source']})" for one in scores]
+    return "; ".join(parts) or "–"
+
+
+def comparison(document: Document) -> Table | Prose:
+    """This run against another report's, paired case by case."""
+    data = document["data"]
+    found = data["comparison"]
+    if found is None:
+        return Prose(f"Not compared: {escape_markdown(data['comparison_why'])}.")
+    columns: dict[str, Column | str] = {
+        "what": "what",
+        "n": "pairs",
+        "both": "both right",
+        "only_this": "only this run",
+        "only_other": "only the other",
+        "neither": "neither",
+        "p_value": "p (McNemar, exact)",
+        "left_out": "left out",
+    }
+    other = found["other"]
+    note = (
+        f"The other run: {other['path']}, model {other['model']}, {moment(other['created'])}. Only cases that both "
+        "runs decided, with the same prompt and rule, are paired. p: how probable so uneven a split of the "
+        "disagreements would be if both runs were equally good."
+    )
+    return Table.from_records("Paired with another run", columns, found["rows"], note=note)
 
 
 def sandbox(document: Document) -> Prose:
