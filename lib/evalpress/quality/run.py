@@ -50,6 +50,15 @@ def measure(job: Job) -> dict[str, Any]:
     }
 
 
+def decide(job: Job, case: str, verdict: str, reviewer: str, comment: str = "") -> None:
+    """Record a person's verdict on the output that this report shows; the next run of the notebook judges with it.
+
+    Raises:
+        UserError: as `section.record`.
+    """
+    section.record(job.params.set, case, verdict, reviewer, comment, job.folder.parent)
+
+
 def _made_with(job: Job) -> str:
     """Digest of everything but the request that decides an answer."""
     read = job.params.model_dump(mode="json")

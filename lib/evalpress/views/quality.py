@@ -93,7 +93,13 @@ def pending(document: Document) -> Table | Prose:
         Column("what to look at", wide=True),
         "output's SHA-256",
     ]
-    note = "A verdict is recorded in params/reviews and is void as soon as the output changes."
+    note: Cell = (
+        "Decide one with ",
+        Code("python -m evalpress review --case ID --verdict pass|fail --reviewer NAME"),
+        " (other sets: --set) or in this notebook with ",
+        Code("quality.decide(job, case, verdict, reviewer, comment)"),
+        ". It is kept in params/reviews with the hash of this output and is void as soon as the output changes.",
+    )
     return Table("Waiting for a person", heads, rows, note=note)
 
 
