@@ -166,8 +166,8 @@ def _row(kept: Mapping[str, Any], task: str, key: str, references: Sequence[Refe
     row["published"] = [one.as_row() for one in published]
     why = {
         "stderr": "the harness gives none for this metric",
-        "ours": "computed again for the accuracy of multiple-choice tasks",
-        "ours_n": "computed again for the accuracy of multiple-choice tasks",
+        "ours": "only the accuracy of multiple-choice tasks is computed again",
+        "ours_n": "only the accuracy of multiple-choice tasks is computed again",
     }
     return row | {f"{k}_why": why.get(k, "the harness does not state it") for k, v in row.items() if v is None}
 

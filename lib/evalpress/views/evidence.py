@@ -34,7 +34,7 @@ def cases(document: Document) -> Table:
             1e3 * case["ttft_s"],
             1e3 * case["latency_s"],
             _sent(case),
-            Details(Code(case["sha256"][:12]), case["sha256"]),
+            Code(case["sha256"][:12]),
         ]
         for case in data["cases"]
     ]
@@ -51,8 +51,8 @@ def cases(document: Document) -> Table:
     ]
     note = (
         f"Temperature 0, at most {data['sampling']['max_tokens']} tokens, {data['mode']} engine, one request at a "
-        "time. ↵ stands for a newline. Open a row's last cells for the prompt as it was sent, all token ids and the "
-        "whole SHA-256 of the output's bytes."
+        "time. ↵ stands for a newline. Open a row's tokens for the prompt as it was sent, all token ids and the whole "
+        "SHA-256 of the output's bytes."
     )
     return Table("What the model answers", heads, rows, note=note)
 
@@ -61,7 +61,7 @@ def _sent(case: dict[str, Any]) -> Details:
     """What went in and what came out, token by token."""
     inward, outward = case["prompt_token_ids"], case["output_token_ids"]
     text = f"prompt as sent: {json.dumps(case['rendered_prompt'], ensure_ascii=False)}\n"
-    text += f"prompt tokens: {inward}\noutput tokens: {outward}"
+    text += f"prompt tokens: {inward}\noutput tokens: {outward}\nSHA-256 of the output: {case['sha256']}"
     return Details(f"{len(inward)} in, {len(outward)} out", text)
 
 
@@ -104,6 +104,8 @@ def _proof(rung: dict[str, Any]) -> str:
         return f" ({rung['cached_tokens']:,} of {rung['prompt_tokens']:,} prompt tokens came from the cache)"
     if "identical_bytes" in rung:
         return f" ({rung['identical_bytes']} of {rung['of']} outputs equal byte by byte)"
+    if "reference" in rung:
+        return " (every token of vLLM's answer is the most probable one in a forward pass over that answer)"
     return ""
 
 
