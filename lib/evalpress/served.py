@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from evalpress import chat, fingerprint, prompts
+from evalpress import chat, fingerprint, prompts, versions
 from evalpress.errors import MeasurementError, UserError
 from evalpress.job import Job, read_raw
 from evalpress.params.schema import Params
@@ -69,9 +69,9 @@ def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> dict[str, list[int]
 
 
 def asked_with(params: Params) -> str:
-    """Digest of what decides a server's answer, the prompts apart."""
+    """Digest of what decides an answer, the prompts apart; a server that this suite starts has this vLLM."""
     read = params.model_dump(mode="json")
     return fingerprint.digest(
         [read[key] for key in ("model", "platform", "engine")]
-        + [params.evidence.max_tokens, fingerprint.model_digest(params)]
+        + [params.evidence.max_tokens, fingerprint.model_digest(params), versions.installed_versions()["vllm"]]
     )
