@@ -99,7 +99,9 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
         update={
             "engine": instruct.engine.model_copy(update={"modes": ("eager",)}),
             "evidence": instruct.evidence.model_copy(update={"mode": "eager", "max_tokens": 8}),
-            "quality": instruct.quality.model_copy(update={"mode": "eager", "cases": ("params/quality/code.yaml",)}),
+            "quality": instruct.quality.model_copy(
+                update={"mode": "eager", "cases": ("params/quality/knowledge.yaml",)}
+            ),
         }
     )
     try:
@@ -109,6 +111,10 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
         engine.release()
     for case in (*found["cases"], *judged["cases"]):
         assert case["rendered_prompt"] == f"<|endoftext|>user: {case['prompt']}\nassistant:"
+    if judged["standard_tasks"]:
+        kept = json.loads((tmp_path / "results" / "raw" / "quality-lm_eval.json").read_text())
+        context, _ = kept["result"]["samples"]["evalpress_facts"][0]["arguments"][0]
+        assert context == "<|endoftext|>user: The capital of Japan is\nassistant:"
     digest = found["chat_template"]["sha256"]
     assert judged["chat_template"]["sha256"] == digest
     shown = show.note({"data": found}).source

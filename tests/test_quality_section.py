@@ -221,7 +221,8 @@ def test_tally_against_scipy(passed, failed, waiting):
 def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, monkeypatch):
     """The real model answers once; then a rule changes, and an engine that must not be loaded ends the test."""
     path = tmp_path / "cases.yaml"
-    path.write_text(CASES)
+    asked = CASES.replace("France:", "The capital of France is")
+    path.write_text(asked)
     demo = params.load("demo")
     quality = demo.quality.model_copy(
         update={"cases": (str(path),), "mode": "eager", "lm_eval": params.schema.LmEvalParams()}
@@ -233,7 +234,7 @@ def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, mon
         engine.release()
     monkeypatch.setattr(engine, "get", lambda *_: pytest.fail("the model was asked again"))
     output = by_id(first["cases"])["fact"]["output"].strip()
-    path.write_text(CASES.replace("contains: {all: [Paris]}", "exact: {values: [nothing of the kind]}"))
+    path.write_text(asked.replace("contains: {all: [Paris]}", "exact: {values: [nothing of the kind]}"))
     again = run.measure(job)
     assert (first["asked_now"], again["asked_now"]) == (4, 0)
     assert by_id(again["cases"])["fact"]["output"].strip() == output
