@@ -102,8 +102,11 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
 def test_evidence_recomputes_from_raw(demo_report):
     found, kept = data(demo_report, "evidence"), raw(demo_report, "evidence-tokens")
     assert {c["id"]: c["output_token_ids"] for c in found["cases"]} == kept["first"]
+    assert len(found["determinism"]) == 8
     for rung in found["determinism"]:
-        assert rung["identical"] == sum(kept[rung["rung"]][name] == tokens for name, tokens in kept["first"].items())
+        baseline = kept[rung["against"]]
+        assert rung["of"] == len(found["cases"])
+        assert rung["identical"] == sum(kept[rung["rung"]][name] == tokens for name, tokens in baseline.items())
 
 
 def test_alignment_recomputes_from_raw(demo_report):

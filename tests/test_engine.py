@@ -69,6 +69,22 @@ def test_logits_are_raw_whole_and_close_to_transformers(loaded, reference):
 
 
 @pytest.mark.slow
+def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loaded):
+    ids = loaded.tokenize(TEXT)
+    before = loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids
+    with engine.fresh(demo, "eager", enable_prefix_caching=True) as fresh:
+        assert fresh is not loaded
+        assert fresh.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
+        long = ids * (1 + 2 * fresh.block_size // len(ids))
+        cached = [fresh.generate([long], Sampling(max_tokens=1))[0].cached_tokens for _ in range(2)]
+        assert cached[0] == 0
+        assert cached[1] >= fresh.block_size
+    assert fresh.llm is None
+    assert engine.get(demo, "eager") is loaded
+    assert loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
+
+
+@pytest.mark.slow
 def test_timings_and_start_up_add_up(loaded):
     answers = loaded.generate([TEXT, "中国的首都是"], Sampling(max_tokens=6, ignore_eos=True))
     for answer in answers:

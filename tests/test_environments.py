@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from evalpress import versions
+from evalpress.engine.harness import INSTALL
 from evalpress.paths import ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -147,7 +148,7 @@ def _imported(folder: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - {"evalpress", *(path.stem for path in folder.glob("*.py"))}
 
 
-@pytest.mark.parametrize(("folder", "files"), [("lib", ("suite.in",)), ("tests", ("suite.in", "dev.in"))])
+@pytest.mark.parametrize(("folder", "files"), [("lib", ("suite.in", "lm-eval.in")), ("tests", ("suite.in", "dev.in"))])
 def test_every_import_is_asked_for(folder: str, files: tuple[str, ...]) -> None:
     asked = {canonicalize_name(r.name) for name in files for r in _asked(FOLDER / name)}
     providers = metadata.packages_distributions()
@@ -157,6 +158,14 @@ def test_every_import_is_asked_for(folder: str, files: tuple[str, ...]) -> None:
         if not asked & {canonicalize_name(name) for name in providers.get(module, [module])}
     }
     assert missing == set(), "add them to requirements/suite.in or dev.in, then make lock"
+
+
+def test_the_extra_asks_for_what_the_cpu_environment_has() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (extra,) = project["optional-dependencies"]["lm-eval"]
+    assert [str(requirement) for requirement in _asked(FOLDER / "lm-eval.in")] == [extra]
+    assert canonicalize_name("lm_eval") in _locked(FOLDER / "cpu.txt")
+    assert extra in INSTALL
 
 
 def test_this_environment_is_the_locked_one() -> None:

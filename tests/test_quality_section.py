@@ -7,9 +7,11 @@ import json
 from datetime import date
 
 import pytest
-from evalpress import paths, results
+from evalpress import engine, params, paths, results
 from evalpress.errors import MeasurementError, UserError
-from evalpress.quality import reviews, section
+from evalpress.job import Job
+from evalpress.quality import reviews, run, section
+from evalpress.sections import by_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
@@ -213,3 +215,35 @@ def test_tally_against_scipy(passed, failed, waiting):
         assert row["in_words"].startswith(f"{passed} of {passed + failed} decided cases pass, a ")
     else:
         assert row["pass_rate"] is None
+
+
+@pytest.mark.slow
+def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, monkeypatch):
+    """The real model answers once; then a rule changes, and an engine that must not be loaded ends the test."""
+    path = tmp_path / "cases.yaml"
+    asked = CASES.replace("France:", "The capital of France is")
+    path.write_text(asked)
+    demo = params.load("demo")
+    quality = demo.quality.model_copy(
+        update={"cases": (str(path),), "mode": "eager", "lm_eval": params.schema.LmEvalParams()}
+    )
+    job = Job(by_name("quality"), demo.model_copy(update={"quality": quality}), tmp_path, "auto")
+    try:
+        first = run.measure(job)
+    finally:
+        engine.release()
+    monkeypatch.setattr(engine, "get", lambda *_: pytest.fail("the model was asked again"))
+    output = by_id(first["cases"])["fact"]["output"].strip()
+    path.write_text(asked.replace("contains: {all: [Paris]}", "exact: {values: [nothing of the kind]}"))
+    again = run.measure(job)
+    assert (first["asked_now"], again["asked_now"]) == (4, 0)
+    assert by_id(again["cases"])["fact"]["output"].strip() == output
+    assert by_id(first["cases"])["fact"]["verdict"] == "pass"
+    assert by_id(again["cases"])["fact"]["verdict"] == "fail"
+
+
+def test_a_notebook_records_a_verdict_with_one_call(report, cases):
+    job = Job(by_name("quality"), params.load("demo").model_copy(update={"set": "mine"}), report / "mine", "auto")
+    run.decide(job, "poem", "pass", "Ada", "it rhymes")
+    stored = reviews.load_reviews(reviews.path_of("mine"))
+    assert by_id(section.judge(cases, OUTPUTS, stored))["poem"]["decided_by"] == "Ada"

@@ -320,6 +320,32 @@ def test_an_unknown_set_is_one_line_and_2(evalpress, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "block", "text", "message"),
+    [
+        ("cases.yaml", "quality: {{cases: [{0}]}}", "cases:\n  - {id: a}\n", "cases.yaml:2: case 'a': category: "),
+        ("p.yaml", "evidence: {{prompts: [{0}]}}", "- {id: a, txt: b}\n", "p.yaml:1: txt: unknown key"),
+        ("r.yaml", "quality: {{lm_eval: {{tasks: [t], references: {0}}}}}", "source: s\n", "r.yaml:1: scores: "),
+        ("q.json", "quality: {{compare_with: {0}}}", "{}", "q.json: schema: found None"),
+    ],
+)
+def test_a_mistake_in_a_file_that_a_section_reads_is_one_line_and_2(evalpress, tmp_path, name, block, text, message):
+    (tmp_path / name).write_text(text)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "title: t\nmodel: {path: models/demo}\nplatform: {backend: cpu}\n" + block.format(tmp_path / name) + "\n"
+    )
+    status, out, err = evalpress("report", "--set", str(mine), "--reports-dir", str(tmp_path / "reports"))
+    assert (status, out) == (2, "")
+    assert message in err and err.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("given", ["qwen2-0.5b-cpu", "params/qwen2-0.5b-cpu.yaml"])
+def test_a_sets_name_keeps_its_dots(given):
+    assert cli._set_name(given) == "qwen2-0.5b-cpu"
+
+
 def test_a_set_for_another_platform_is_one_line_and_2(evalpress, tmp_path):
     data = "extends: base\nplatform: {backend: ascend}\n"
     (tmp_path / "npu.yaml").write_text(data.replace("extends: base\n", "title: t\nmodel: {path: models/demo}\n"))

@@ -8,6 +8,7 @@ import pytest
 from evalpress import gates, params, results, summary
 from evalpress.job import Job
 from evalpress.sections import SUMMARY
+from evalpress.views import summary as show
 
 CANDIDATE = {"cosine_similarity": 0.9999, "kl_divergence": 1e-4, "noise_ratio": 1.1, "flips": {"unexplained": 0}}
 
@@ -91,6 +92,38 @@ def test_speed_is_not_valid_when_correctness_fails():
     assert summary.headline({}, found)["valid"] is False
     assert "quality.pass_rate" in summary.headline({}, found)["valid_why"]
     assert summary.headline({}, [gates.gate("benchmark", "steadiness", "warn", 0, "")])["valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("section", "gate"),
+    [("quality", "pass_rate"), ("evidence", "repeats_identical"), ("alignment", "vllm_compiled.kl_divergence")],
+)
+def test_the_headline_table_is_marked_as_not_valid_in_html_and_markdown(section, gate):
+    row = {"label": "output throughput", "unit": "tok/s", "workload": "w", "eager": 1.0, "compiled": 2.0}
+    row |= {"ratio": 2.0, "ci_low": 1.9, "ci_high": 2.1}
+    found = summary.headline({}, [gates.gate(section, gate, "fail", 0, "")])
+    table = show.headline({"headline": found | {"rows": [row]}})
+    tiles = show.tiles({"headline": found | {"rows": [row]}})._repr_mimebundle_()[0]
+    for text in (table.html(), table.markdown().replace("\\", "")):
+        assert "not valid" in text
+        assert f"{section}.{gate}" in text
+    assert "not valid" in tiles["text/html"]
+    assert "not valid" in tiles["text/markdown"]
+    valid = show.headline({"headline": summary.headline({}, []) | {"rows": [row]}})
+    assert "not valid" not in valid.html() + valid.markdown()
+
+
+def test_a_pass_rate_below_the_sets_limit_fails(demo):
+    cases = [{"verdict": "pass"}] * 7 + [{"verdict": "fail"}] * 3 + [{"verdict": "needs_review"}]
+    assert demo.gates.quality_pass_rate_min == 0.8
+    assert status({"quality": {"cases": cases}}, "pass_rate", demo) == "fail"
+    assert status({"quality": {"cases": cases[:8]}}, "pass_rate", demo) == "pass"
+
+
+def test_a_rung_that_was_not_measured_is_no_gate(demo):
+    found = evidence()
+    found["determinism"].append({"rung": "new_engine", "identical": None, "of": None})
+    assert [g["id"] for g in gates.evaluate(demo, {"evidence": found})] == ["repeats_identical"]
 
 
 def test_sections_without_results_or_marked_failed_fail_the_report(demo, tmp_path):

@@ -113,7 +113,7 @@ def _review(args: argparse.Namespace) -> int:
     from evalpress.quality import reviews
 
     if args.case is None:
-        path = resolve(args.reports_dir) / args.set / "results" / "quality.json"
+        path = resolve(args.reports_dir) / _set_name(args.set) / "results" / "quality.json"
         waiting = reviews.pending(results.read(path, "quality")["data"]["cases"])
         for case in waiting:
             print(f"{case['id']}\n  asked:   {case['prompt']!r}\n  output:  {case['output']!r}")
@@ -122,8 +122,9 @@ def _review(args: argparse.Namespace) -> int:
         return 0
     if args.verdict is None or args.reviewer is None:
         raise UserError("review: --case needs --verdict pass|fail and --reviewer NAME")
-    reviews.record(args.set, args.case, args.verdict, args.reviewer, args.comment, args.reports_dir)
-    print(f"recorded in {shown(reviews.path_of(args.set))}; `make report SET={args.set}` judges again")
+    name = _set_name(args.set)
+    reviews.record(name, args.case, args.verdict, args.reviewer, args.comment, args.reports_dir)
+    print(f"recorded in {shown(reviews.path_of(name))}; `make report SET={args.set}` judges again")
     return 0
 
 
@@ -132,7 +133,7 @@ def _clean(args: argparse.Namespace) -> int:
     from evalpress.run import lock
 
     reports = resolve(args.reports_dir)
-    names = [Path(args.set).stem] if args.set else _generated(reports)
+    names = [_set_name(args.set)] if args.set else _generated(reports)
     for name in names:
         if not (reports / name).exists():
             print(f"{shown(reports / name)}: nothing to remove")
@@ -144,6 +145,12 @@ def _clean(args: argparse.Namespace) -> int:
             shutil.rmtree(reports / name)
         print(f"removed {shown(reports / name)}")
     return 0
+
+
+def _set_name(given: str) -> str:
+    """The name of a set that is given by name or by its file: `qwen2-0.5b-cpu` has a dot and no suffix."""
+    path = Path(given)
+    return path.stem if path.suffix in (".yaml", ".yml") else given
 
 
 def _generated(reports: Path) -> list[str]:

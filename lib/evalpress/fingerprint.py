@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 from functools import cache
 from pathlib import Path
@@ -106,9 +107,22 @@ def model_digest(params: Params) -> str:
 
 def section_digests(section: Section, params: Params) -> dict[str, str]:
     """All digests that decide whether a stored result of the section is current."""
-    return {
+    found = {
         "params": params_digest(section, params),
         "notebook": notebook_digest(section),
         "library": library_digest(section.module),
         "model": model_digest(params),
     }
+    return found | {"tools": tools_digest(section.tools)} if section.tools else found
+
+
+def tools_digest(tools: tuple[str, ...]) -> str:
+    """Digest of the installed versions of optional tools; one that is not installed counts too."""
+    return digest({name: _version(name) for name in tools})
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -78,6 +78,8 @@ def _serving(params: Params, data: Data) -> Iterator[dict[str, Any]]:
 
 def _evidence(params: Params, data: Data) -> Iterator[dict[str, Any]]:
     for rung in data["evidence"]["determinism"]:
+        if rung["identical"] is None:
+            continue  # it was not measured: the ladder shows why
         found = f"{rung['identical']} of {rung['of']} identical"
         whole = rung["identical"] == rung["of"]
         if rung["rung"] == "same_engine_again":

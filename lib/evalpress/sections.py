@@ -21,6 +21,8 @@ class Section:
     needs_weights: bool = False
     timed: bool = False
     """Whether it measures durations, which nothing may run beside."""
+    tools: tuple[str, ...] = ()
+    """Optional distributions whose coming or going changes what the section can measure."""
 
 
 _HOST = ("model", "platform", "engine")
@@ -28,25 +30,10 @@ _HOST = ("model", "platform", "engine")
 SECTIONS = (
     Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), "evalpress.setup", timed=True),
     Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), "evalpress.bench", timed=True),
-    Section("serving", "20_serving", "Serving", (*_HOST, "serving"), "evalpress.serving", timed=True),
-    Section(
-        "evidence",
-        "30_evidence",
-        "Evidence",
-        (*_HOST, "evidence"),
-        "evalpress.evidence",
-        needs_weights=True,
-        timed=True,
-    ),
-    Section(
-        "alignment",
-        "40_alignment",
-        "Alignment",
-        (*_HOST, "alignment"),
-        "evalpress.alignment.section",
-        needs_weights=True,
-    ),
-    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", needs_weights=True),
+    Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), "evalpress.serving", timed=True),
+    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), "evalpress.evidence", True, timed=True),
+    Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), "evalpress.alignment.section", True),
+    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), "evalpress.quality.run", True, tools=("lm_eval",)),
 )
 _MEASURED = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")
 EXECUTION = tuple(next(section for section in SECTIONS if section.name == name) for name in _MEASURED)

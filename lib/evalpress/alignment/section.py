@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from evalpress import engine, fingerprint, model, prompts
+from evalpress import chat, engine, fingerprint, model, prompts
 from evalpress.alignment import batching, cost, layers, reference, store
 from evalpress.alignment.comparison import NOISE_FLOOR, Parts, Text, compare
 from evalpress.alignment.reference import TextLogits
 from evalpress.errors import MeasurementError, UserError
 from evalpress.job import Job
 from evalpress.params.schema import Mode, Params
-from evalpress.paths import resolve, shown
+from evalpress.paths import resolve
 from evalpress.progress import step
 
 _DEVICES = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
@@ -33,7 +33,7 @@ def measure(job: Job) -> dict[str, Any]:
     """All legs of the set's texts; the record of every position goes to `results/raw`."""
     p = job.params
     folder = model.resolve(p)
-    tokenizer = _tokenizer(p, folder)
+    tokenizer = chat.load_tokenizer(p)
     legs = Legs(p, folder, tokenised(p, tokenizer))
     with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch:
         saved = p.alignment.reference_logits
@@ -50,7 +50,7 @@ def measure(job: Job) -> dict[str, Any]:
 def save_reference(p: Params, path: Path) -> Path:
     """Compute the set's reference logits (transformers, CPU, float32) and write them to `path`."""
     folder = model.resolve(p)
-    return Legs(p, folder, tokenised(p, _tokenizer(p, folder))).save_reference(path)
+    return Legs(p, folder, tokenised(p, chat.load_tokenizer(p))).save_reference(path)
 
 
 def tokenised(p: Params, tokenizer: Any) -> list[Text]:
@@ -188,15 +188,6 @@ def _same_tokens(name: str, text: Text, found: Sequence[int]) -> None:
 
 def _longest(p: Params) -> int:
     return min(p.alignment.max_position, p.engine.max_model_len - 1)
-
-
-def _tokenizer(p: Params, folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=p.model.trust_remote_code)
-    except (OSError, ValueError, ImportError) as error:
-        raise MeasurementError(f"{shown(folder)}: tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
 def _versions() -> dict[str, Any]:

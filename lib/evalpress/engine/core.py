@@ -54,6 +54,8 @@ class Completion:
     token_ids: tuple[int, ...]
     finish_reason: str
     timing: Timing
+    cached_tokens: int = 0
+    """Tokens of the prompt that were read from the prefix cache."""
 
 
 @dataclass
@@ -109,6 +111,11 @@ class Engine:
             )
         return {"prompt_token_ids": ids}
 
+    @property
+    def block_size(self) -> int:
+        """Tokens per block of the KV cache; the prefix cache holds whole blocks only."""
+        return int(self.llm.llm_engine.vllm_config.cache_config.block_size)
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens as the tokenizer adds them."""
         return list(self.llm.get_tokenizer().encode(text))
@@ -130,6 +137,23 @@ class Engine:
         outputs = self.llm.generate(requests, params, use_tqdm=False)
         return np.stack([_row(output.outputs[0].logprobs[0]) for output in outputs])
 
+    def log_likelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        """Natural-log probability of each continuation after its context, both as token ids.
+
+        The engine must have been loaded with `logprobs_mode="raw_logprobs"`; the set's own engines give logits.
+        """
+        from vllm import SamplingParams
+
+        if self.arguments.get("logprobs_mode") != "raw_logprobs":
+            raise MeasurementError("log-likelihoods need an engine with logprobs_mode='raw_logprobs'")
+        params = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        requests = [self._request(index, [*before, *after]) for index, (before, after) in enumerate(pairs)]
+        outputs = self.llm.generate(requests, params, use_tqdm=False)
+        return [
+            sum(output.prompt_logprobs[len(before) + i][token].logprob for i, token in enumerate(after))
+            for output, (before, after) in zip(outputs, pairs, strict=True)
+        ]
+
 
 def _row(entries: dict[int, Any]) -> NDArray[np.float32]:
     """vLLM's `{token id: Logprob}` of a whole vocabulary as one row."""
@@ -149,6 +173,7 @@ def _completion(output: Any) -> Completion:
         text=done.text,
         token_ids=tuple(done.token_ids),
         finish_reason=str(done.finish_reason),
+        cached_tokens=output.num_cached_tokens or 0,
         timing=Timing(
             arrival=metrics.arrival_time,
             scheduled_ts=metrics.scheduled_ts,

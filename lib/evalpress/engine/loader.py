@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalpress import fingerprint, kernel_env, model
-from evalpress.engine import cold, memory, startup
+from evalpress.engine import cold, inspection, memory, startup
 from evalpress.engine.core import Engine
 from evalpress.engine.tap import LineTap
 from evalpress.errors import MeasurementError
@@ -21,8 +22,7 @@ from evalpress.params.schema import Mode, Params
 _loaded: dict[str, Engine] = {}
 _one_off: dict[str, float] = {}
 _log = logging.getLogger(__name__)
-EMPTY = "empty: compiled from nothing"
-GIB = 2**30
+_CLEAN_UP = "cleanup_dist_env_and_memory"
 
 
 def get(params: Params, mode: Mode) -> Engine:
@@ -58,14 +58,59 @@ def _key(params: Params, mode: Mode) -> str:
     return fingerprint.digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
 
 
+@contextlib.contextmanager
+def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
+    """An engine of its own for the length of a `with` block, beside the kept ones; then it is freed.
+
+    Where memory holds one engine only (`engine.resident: one`), the kept ones are released first and loaded
+    again when they are next asked for.
+
+    Args:
+        changed: keywords of vLLM's `LLM(...)` that differ from the set's.
+
+    Raises:
+        MeasurementError: as `get`.
+    """
+    if params.engine.resident == "one":
+        release()
+    loaded = _load(params, mode, changed)
+    try:
+        yield loaded
+    finally:
+        _shut_down(loaded)
+        del loaded
+        _collect()
+
+
 def release(key: str | None = None) -> None:
     """Free one engine, or all, and the memory they held."""
     for name in [key] if key else list(_loaded):
-        engine = _loaded.pop(name)
-        core = getattr(engine.llm.llm_engine, "engine_core", None)
-        if core is not None and hasattr(core, "shutdown"):
+        _shut_down(_loaded.pop(name))
+    _collect()
+
+
+def _shut_down(engine: Engine) -> None:
+    """End the engine's core; whoever still holds the object can do nothing with it.
+
+    A core in this process would tear down the process groups, too, which all engines of the process share: that
+    is left to the last one.
+    """
+    import vllm.v1.engine.core as vllm_core
+
+    core = getattr(engine.llm.llm_engine, "engine_core", None)
+    if core is not None and hasattr(core, "shutdown"):
+        clean_up = getattr(vllm_core, _CLEAN_UP, None)  # vLLM 0.18 leaves the groups alone
+        if _loaded and clean_up is not None:
+            setattr(vllm_core, _CLEAN_UP, lambda: None)
+        try:
             core.shutdown()
-        del engine
+        finally:
+            if clean_up is not None:
+                setattr(vllm_core, _CLEAN_UP, clean_up)
+    engine.llm = None
+
+
+def _collect() -> None:
     gc.collect()
     import torch
 
@@ -99,7 +144,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "distributed_executor_backend": e.distributed_executor_backend,
         "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
         "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
-        "kv_cache_memory_bytes": int(e.kv_cache_gib * GIB)
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB)
         if e.kv_cache_gib and params.platform.backend != "cpu"
         else None,
     }
@@ -148,8 +193,8 @@ def _configure_once(params: Params, mode: Mode) -> None:
     _one_off["config_s"] = time.monotonic() - start
 
 
-def _load(params: Params, mode: Mode) -> Engine:
-    keywords = arguments(params, mode)
+def _load(params: Params, mode: Mode, changed: Mapping[str, Any] | None = None) -> Engine:
+    keywords = arguments(params, mode) | dict(changed or {})
     weighed: list[int] = []
     try:
         with LineTap() as tap:
@@ -159,7 +204,7 @@ def _load(params: Params, mode: Mode) -> Engine:
             _quieten_llvmlite()
             import vllm
 
-            before = _compile_artefacts()
+            before = inspection.compile_artefacts()
             start = time.monotonic()
             with memory.weighing(weighed):
                 llm = vllm.LLM(**keywords)
@@ -167,17 +212,18 @@ def _load(params: Params, mode: Mode) -> Engine:
     except Exception as error:
         raise MeasurementError(f"vLLM did not load {params.model.shown} in {mode} mode: {one_line(error)}") from error
     compiled = mode == "compiled"
+    new = bool(inspection.compile_artefacts() - before)
     times = startup.phases(tap.lines, **_one_off, wall_s=wall, compiled=compiled, began=start)
     engine = Engine(
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=times | _graph_facts(llm, compiled, tap.lines, new_artefacts=bool(_compile_artefacts() - before)),
+        startup=times | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
         memory=memory.figures(llm, tap.lines, weighed, params),
-        compilation=_compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
+        compilation=inspection.compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,
     )
-    if engine.startup["compile_cache"] == EMPTY:
+    if engine.startup["compile_cache"] == startup.EMPTY:
         cold.keep(params, mode, engine.startup)
     _tap_inter_token_latencies(engine)
     return engine
@@ -211,50 +257,6 @@ def _forget_printed_lines() -> None:
         cached = getattr(vllm.logger, name, None)
         if cached is not None and hasattr(cached, "cache_clear"):
             cached.cache_clear()
-
-
-def _compile_artefacts() -> frozenset[str]:
-    """Files of both compile caches: vLLM's own, and Inductor's, which it uses where vLLM keeps none."""
-    import vllm.envs
-
-    roots = [Path(vllm.envs.VLLM_CACHE_ROOT) / "torch_compile_cache", Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])]
-    return frozenset(str(path) for root in roots for path in root.rglob("*") if path.is_file())
-
-
-def _graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new_artefacts: bool) -> dict[str, Any]:
-    """How many graphs were captured and whether this start had to compile anew."""
-    config = llm.llm_engine.vllm_config.compilation_config
-    captures = compiled and "NONE" not in _name(getattr(config, "cudagraph_mode", "NONE")).upper()
-    sizes = list(getattr(config, "cudagraph_capture_sizes", None) or []) if captures else []
-    rejected = startup.rejected_cache(lines)
-    if not compiled:
-        words = "none: eager mode does not compile"
-    elif rejected:
-        words = f"found, but vLLM could not load it and compiled again ({rejected})"
-    else:
-        words = EMPTY if new_artefacts else "used"
-    return {
-        "captured_graphs": len(sizes),
-        "cold": compiled and (new_artefacts or bool(rejected)),
-        "compile_cache": words,
-    }
-
-
-def _compilation(llm: Any, compiled: bool) -> dict[str, Any]:
-    """What compiled mode does, read from the engine's own configuration."""
-    config = llm.llm_engine.vllm_config.compilation_config
-    return {
-        "mode": _name(getattr(config, "mode", getattr(config, "level", "unknown"))),
-        "backend": str(getattr(config, "backend", "") or "none") if compiled else "none",
-        "cudagraph_mode": _name(getattr(config, "cudagraph_mode", "NONE")),
-        "capture_sizes": list(getattr(config, "cudagraph_capture_sizes", None) or []),
-        "splitting_ops": list(getattr(config, "splitting_ops", None) or []),
-    }
-
-
-def _name(value: Any) -> str:
-    """An enum member's name, anything else as text."""
-    return str(getattr(value, "name", value))
 
 
 def _tap_inter_token_latencies(engine: Engine) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 Line = tuple[float, str]
+EMPTY = "empty: compiled from nothing"
+"""What a cold start says of its compile cache."""
 _NUMBER = r"([0-9][0-9,]*(?:\.[0-9]+)?)"
 
 _LOAD = (rf"[Mm]odel loading took .*?{_NUMBER} seconds", rf"Loading weights took {_NUMBER} seconds")

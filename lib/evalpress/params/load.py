@@ -69,8 +69,24 @@ def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
     reviews = PARAMS / "reviews" / f"{params.set}.yaml"
     if reviews.is_file():
         found.append((("quality", "reviews"), str(reviews)))
+    found += _standard_tasks(params)
+    if params.quality.compare_with:
+        found.append((("quality", "compare_with"), params.quality.compare_with))
     if params.alignment.reference_logits:
         found.append((("alignment", "reference_logits"), params.alignment.reference_logits))
+    return found
+
+
+def _standard_tasks(params: Params) -> list[tuple[KeyPath, str]]:
+    """The files behind the set's standard tasks; a folder that is missing stands for itself."""
+    lm_eval = params.quality.lm_eval
+    found: list[tuple[KeyPath, str]] = []
+    if lm_eval.tasks and lm_eval.references:
+        found.append((("quality", "lm_eval", "references"), lm_eval.references))
+    if lm_eval.tasks and lm_eval.include_path:
+        key: KeyPath = ("quality", "lm_eval", "include_path")
+        files = sorted(path for path in resolve(lm_eval.include_path).rglob("*") if path.is_file())
+        found += [((*key, str(path)), str(path)) for path in files] or [(key, lm_eval.include_path)]
     return found
 
 

@@ -182,11 +182,28 @@ class AlignmentParams(Block):
     """Texts are cut to this many tokens."""
 
 
+class LmEvalParams(Block):
+    """Standard tasks, asked by lm-evaluation-harness where it is installed."""
+
+    tasks: tuple[str, ...] = ()
+    """Names as in `lm_eval --tasks`."""
+    include_path: str | None = None
+    """A folder of task files of one's own, as in `lm_eval --include_path`."""
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    limit: PositiveInt | None = None
+    """At most this many items of each task."""
+    references: str | None = "params/lm_eval/references.yaml"
+    """Published scores to show beside, as claims."""
+
+
 class QualityParams(Block):
-    """Cases with checkers."""
+    """Cases with checkers, and standard tasks."""
 
     cases: tuple[str, ...] = ("params/quality/card.yaml",)
     mode: Mode = "compiled"
+    lm_eval: LmEvalParams = LmEvalParams()
+    compare_with: str | None = None
+    """Another finished report's results/quality.json: paired case by case with this one's."""
 
 
 class GateParams(Block):

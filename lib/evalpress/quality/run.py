@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from evalpress import engine, fingerprint
+from evalpress import chat, engine, fingerprint
 from evalpress.engine import Sampling
 from evalpress.errors import UserError
 from evalpress.job import Job
 from evalpress.progress import step
-from evalpress.quality import section
+from evalpress.quality import paired, section, standard
 from evalpress.quality.cases import Case
 
 Answers = dict[str, dict[str, Any]]
+_ANSWERING = ("evalpress.engine", "evalpress.chat")
+"""The rooms whose code decides an answer."""
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -34,11 +36,27 @@ def measure(job: Job) -> dict[str, Any]:
     step("judging")
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = section.load_reviews(section.path_of(params.set))
-    return section.section_data(cases, outputs, reviews) | {
+    data = section.section_data(cases, outputs, reviews)
+    tasks = standard.measure(job, made_with)
+    items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
+    return {
+        **data,
+        **chat.describe(params),
+        **tasks,
+        **paired.compare(data["cases"], items, params.quality.compare_with),
         "mode": params.quality.mode,
         "asked_now": len(missing),
         "kept_answers": len(cases) - len(missing),
     }
+
+
+def decide(job: Job, case: str, verdict: str, reviewer: str, comment: str = "") -> None:
+    """Record a person's verdict on the output that this report shows; the next run of the notebook judges with it.
+
+    Raises:
+        UserError: as `section.record`.
+    """
+    section.record(job.params.set, case, verdict, reviewer, comment, job.folder.parent)
 
 
 def _made_with(job: Job) -> str:
@@ -46,7 +64,7 @@ def _made_with(job: Job) -> str:
     read = job.params.model_dump(mode="json")
     return fingerprint.digest(
         [read["model"], read["platform"], read["engine"], job.params.quality.mode]
-        + [fingerprint.model_digest(job.params), fingerprint.library_digest("evalpress.engine")]
+        + [fingerprint.model_digest(job.params), *map(fingerprint.library_digest, _ANSWERING)]
     )
 
 
@@ -62,16 +80,19 @@ def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]]) 
     step(f"loading the {job.params.quality.mode} engine")
     loaded = engine.get(job.params, job.params.quality.mode)
     step(f"answering {len(cases)} cases")
-    found = loaded.generate([case.prompt for case in cases], [_sampling(job, case) for case in cases])
+    talk = chat.of(job.params, loaded.llm.get_tokenizer())
+    prompts = [talk.ask(case.prompt) for case in cases]
+    found = loaded.generate([prompt.token_ids for prompt in prompts], [_sampling(job, case) for case in cases])
     return {
         case.id: {
             "request": asked[case.id],
+            "rendered_prompt": prompt.text,
             "output": answer.text,
             "output_token_ids": list(answer.token_ids),
             "finish_reason": answer.finish_reason,
             "latency_s": answer.timing.e2el,
         }
-        for case, answer in zip(cases, found, strict=True)
+        for case, prompt, answer in zip(cases, prompts, found, strict=True)
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from evalpress import inputs as inputs_room
 from evalpress import model, platforms
 from evalpress import params as params_room
 from evalpress.errors import UserError
@@ -58,6 +59,8 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
         parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", _notebook_parameters(set_name, reports_dir, "auto"))
     inputs = {section.name: staleness.inputs_digest(section, params) for section in sections}
     asked = Report(set_name, reports_dir, params, folder, inputs, only_render, force)
+    if todo := [section.name for section in SECTIONS if plan.step(asked, section, {}).todo == "measure"]:
+        inputs_room.check(params, todo)
     with lock.held(folder), _interruptible():
         return _Run(asked).make()
 

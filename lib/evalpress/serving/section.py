@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from evalpress import engine
+from evalpress import engine, served
 from evalpress.engine import client
 from evalpress.job import Job
 from evalpress.params.schema import Mode
+from evalpress.progress import step
 from evalpress.serving import http_cost, load, requests, servers
 
 _ALONE = "engines of this process are released before a server takes the device (engine.resident)"
@@ -51,4 +52,6 @@ def _ask(job: Job, targets: list[servers.Target], data: dict[str, Any]) -> None:
     if "curl" not in data:
         first = targets[0]
         data["curl"] = requests.curl(first.base_url, first.served) | {"mode": first.mode}
+        step("the evidence prompts")
+        served.ask(job, first.base_url, first.served)
         data["stream"] = requests.stream(first.base_url, first.served, job.params) | {"mode": first.mode}

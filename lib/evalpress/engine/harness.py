@@ -1,0 +1,101 @@
+"""lm-evaluation-harness on an engine of this room: the vLLM class of the harness around an engine that is loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+from evalpress.engine.core import Engine
+from evalpress.engine.loader import one_line
+from evalpress.errors import MeasurementError
+from evalpress.paths import CACHE, ROOT
+
+DISTRIBUTION = "lm_eval"
+INSTALL = "pip install 'lm_eval>=0.4.9' (or this project's extra: pip install -e '.[lm-eval]')"
+
+
+def version() -> str | None:
+    """The installed harness's version, or None."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def evaluate(
+    loaded: Engine, folder: str, tasks: Sequence[str], include_path: str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The harness's result for the tasks, every sample included.
+
+    Args:
+        loaded: an engine with `logprobs_mode="raw_logprobs"`: the harness sums log-probabilities of the prompt.
+        folder: the model's folder, for tokenizer and configuration.
+        include_path: a folder of task files besides the harness's own; where it has all tasks, no other is read.
+        options: further keywords of `lm_eval.simple_evaluate`.
+
+    Raises:
+        MeasurementError: the harness failed; one line saying why.
+    """
+    os.environ.setdefault("HF_DATASETS_CACHE", str(CACHE / "datasets"))
+    try:
+        with contextlib.chdir(ROOT):  # data files of a task are named relative to the project
+            from lm_eval import simple_evaluate
+            from lm_eval.tasks import TaskManager
+
+            own = TaskManager(include_path=include_path, include_defaults=False) if include_path else None
+            manager = own if own and set(tasks) <= set(own.all_tasks) else TaskManager(include_path=include_path)
+            model = _model(loaded, folder)
+            # The harness would ask the host about itself, with commands that take seconds; provenance does that.
+            with mock.patch("lm_eval.evaluator.add_env_info", lambda results: None):
+                found = simple_evaluate(
+                    model=model,
+                    tasks=list(tasks),
+                    task_manager=manager,
+                    log_samples=True,
+                    bootstrap_iters=1000,
+                    **options,
+                )
+    except Exception as error:
+        raise MeasurementError(f"lm-evaluation-harness: {one_line(error)}") from error
+    if found is None:
+        raise MeasurementError("lm-evaluation-harness gave no result (not the first rank)")
+    return dict(found)
+
+
+def _model(loaded: Engine, folder: str) -> Any:
+    """The harness's vLLM model around a loaded engine: requests, truncation and parsing are the harness's own."""
+    module = _vllm_module()
+    keys = ("dtype", "max_model_len", "tensor_parallel_size", "seed", "trust_remote_code")
+    arguments = {key: loaded.arguments[key] for key in keys if key in loaded.arguments}
+    with mock.patch.object(module, "LLM", lambda **_: loaded.llm):
+        return module.VLLM(pretrained=folder, batch_size="auto", **arguments)
+
+
+def _vllm_module() -> ModuleType:
+    """The harness's vLLM model. It asks for the version of a distribution called `vllm`, which builds for CPU lack."""
+    with _a_version_of_vllm():
+        from lm_eval.models import vllm_causallms
+    return vllm_causallms
+
+
+@contextlib.contextmanager
+def _a_version_of_vllm() -> Iterator[None]:
+    import vllm
+
+    known = importlib.metadata.version
+
+    def version_of(name: str) -> str:
+        try:
+            return known(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name != "vllm":
+                raise
+            return str(vllm.__version__)
+
+    with mock.patch.object(importlib.metadata, "version", version_of):
+        yield
