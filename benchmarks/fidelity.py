@@ -1,24 +1,31 @@
-"""Ours against `vllm bench throughput`: the same model, workload and engine settings, alternating, several rounds.
+"""Ours against vLLM's own benchmarks: the same model, workload and engine settings, alternating, several rounds.
 
-Each measurement is a process of its own with the same environment: it loads an engine, runs a warm-up of the
-workload's size and then the workload once. Prints output throughput of both per round and the paired ratio
+Each measurement runs a warm-up of the workload's size and then the workload once. Prints output throughput of both per round and the paired ratio
 ours / theirs with its 95 % interval.
 
-    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400]
+    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine | --serve]
 
-Known differences, none of them tuned away: theirs draws its random prompts through the tokenizer and shows a
-progress bar while it generates; ours sends token ids and records every request's and token's time.
+Without an option against `vllm bench throughput`, each measurement a process of its own. With --one-engine both measure
+the very same loaded engine in turn, which takes the machine's mood between two processes out of the ratio. With --serve
+one server is started, and `vllm bench serve` as a command of its own is held against the same client as the serving
+section drives it, at 16 requests at a time.
+
+Known differences, none of them tuned away: theirs turns its random prompts from text into tokens within the measured
+time and shows a progress bar; ours sends token ids and records every request's and token's time.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from evalpress import kernel_env, params, stats
 from evalpress.bench import workload
@@ -27,14 +34,19 @@ from evalpress.params import Params, Workload
 from evalpress.paths import ROOT
 
 INPUT_LEN, OUTPUT_LEN = 64, 50
+Pairs = dict[str, list[float]]
 THEIRS = """
 import sys
-from vllm.benchmarks.throughput import add_cli_args, main
+from importlib import import_module
 from vllm.utils.argparse_utils import FlexibleArgumentParser
+module = import_module("vllm.benchmarks." + sys.argv[1])
 parser = FlexibleArgumentParser()
-add_cli_args(parser)
-main(parser.parse_args(sys.argv[1:]))
+module.add_cli_args(parser)
+module.main(parser.parse_args(sys.argv[2:]))
 """
+CONCURRENCY = 16
+TOKENS_WITHIN = 0.02
+"""Its random prompts are text: encoded again, a few come out a token longer or shorter."""
 
 
 def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> float:
@@ -43,11 +55,15 @@ def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> 
         out = Path(folder) / "result.json"
         flags = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         flags += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
-        flags += ["--dataset-name", "random", "--input-len", str(INPUT_LEN), "--output-len", str(OUTPUT_LEN)]
+        flags += ["--dataset-name", "random", "--random-input-len", str(INPUT_LEN)]
+        flags += ["--random-output-len", str(OUTPUT_LEN)]
         flags += ["--num-prompts", str(count), "--num-warmups", str(count), "--output-json", str(out)]
         flags += ["--enforce-eager"] if mode == "eager" else []
-        _run([sys.executable, "-c", THEIRS, *flags], environment)
+        _run([sys.executable, "-c", THEIRS, "throughput", *flags], environment)
         found = json.loads(out.read_text())
+    wanted, drawn = count * (INPUT_LEN + OUTPUT_LEN), int(found["total_num_tokens"])
+    if abs(drawn / wanted - 1) > TOKENS_WITHIN:
+        sys.exit(f"vllm bench throughput ran {drawn:,} tokens, {wanted:,} were asked for")
     return count * OUTPUT_LEN / float(found["elapsed_time"])
 
 
@@ -72,6 +88,75 @@ def once(demo: Params, mode: str, count: int) -> None:
     print(count * OUTPUT_LEN / observed["duration"])
 
 
+def one_engine(demo: Params, mode: str, count: int, rounds: int) -> Pairs:
+    """Output tokens per second of one loaded engine, by their measuring function and by ours."""
+    import vllm
+    from evalpress import engine
+    from evalpress.bench.run import run_block
+    from vllm.benchmarks import throughput
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    load = Workload(num_prompts=count, input_len=INPUT_LEN, output_len=OUTPUT_LEN)
+    loaded = engine.get(demo, mode)  # type: ignore[arg-type]
+    vocabulary = loaded.llm.llm_engine.model_config.get_vocab_size()
+    sampling = Sampling(max_tokens=OUTPUT_LEN, temperature=1.0, ignore_eos=True)
+    parser = FlexibleArgumentParser()
+    throughput.add_cli_args(parser)
+    blocks = itertools.count()
+
+    def ours_once() -> float:
+        drawn = workload.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
+        return count * OUTPUT_LEN / float(run_block(loaded, load, drawn, sampling)["duration"])
+
+    def theirs_once() -> float:
+        flags = ["--model", str(ROOT / demo.model.path), "--dataset-name", "random", "--num-prompts", str(count)]
+        flags += ["--random-input-len", str(INPUT_LEN), "--random-output-len", str(OUTPUT_LEN)]
+        asked = parser.parse_args([*flags, "--seed", str(next(blocks))])
+        throughput.validate_args(asked)
+        requests = throughput.get_requests(asked, loaded.llm.get_tokenizer())
+        with mock.patch.object(vllm.LLM, "from_engine_args", return_value=loaded.llm):
+            elapsed, _ = throughput.run_vllm(requests, asked.n, mock.MagicMock(enable_lora=False), False)
+        return count * OUTPUT_LEN / float(elapsed)
+
+    ours_once(), theirs_once()  # warm-up
+    return alternate(rounds, ours_once, theirs_once)
+
+
+def serve(demo: Params, mode: str, count: int, rounds: int, environment: dict[str, str]) -> Pairs:
+    """Output tokens per second of one server, by the command and by the serving section's way of driving it."""
+    from evalpress import engine, runbook
+    from evalpress.engine import client, server
+
+    engine.import_vllm(demo)
+    port = server.free_port("127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{port}"
+    argv = runbook.serve_argv(demo, mode, port=port)  # type: ignore[arg-type]
+    name = runbook.model_name(demo)
+    load = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN, "num_prompts": count, "max_concurrency": CONCURRENCY}
+    asked = [*client.argv(base_url, name, name, load | {"warmups": 8}, 0), "--tokenizer", str(ROOT / demo.model.path)]
+    with tempfile.TemporaryDirectory() as folder:
+        saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
+
+        def by_command() -> float:
+            _run([sys.executable, "-c", THEIRS, "serve", *asked, *saved], environment)
+            return float(json.loads((Path(folder) / "theirs.json").read_text())["output_throughput"])
+
+        log = Path(folder) / "server.log"
+        with server.running([runbook.program(argv), *argv[1:]], environment, base_url, log, 600, lambda text: None):
+            return alternate(rounds, lambda: float(client.bench(asked)["output_throughput"]), by_command)
+
+
+def alternate(rounds: int, ours_once: Callable[[], float], theirs_once: Callable[[], float]) -> Pairs:
+    """Both in turn, ours first in every other round; prints each figure."""
+    pairs: Pairs = {"ours": [], "theirs": []}
+    once = {"ours": ours_once, "theirs": theirs_once}
+    for index in range(rounds):
+        for who in ("ours", "theirs") if index % 2 == 0 else ("theirs", "ours"):
+            pairs[who].append(once[who]())
+            print(f"round {index + 1}  {who:<7} {pairs[who][-1]:10.1f} output tok/s", flush=True)
+    return pairs
+
+
 def _run(command: list[str], environment: dict[str, str]) -> str:
     done = subprocess.run(command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -85,6 +170,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mode", choices=("eager", "compiled"), default="eager")
     parser.add_argument("--num-prompts", type=int, default=400)
+    parser.add_argument("--one-engine", action="store_true", help="both on the same loaded engine, in turn")
+    parser.add_argument("--serve", action="store_true", help="through a server, against vllm bench serve")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     demo = params.load("demo")
@@ -92,16 +179,19 @@ def main() -> None:
         once(demo, asked.mode, asked.num_prompts)
         return
     environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
-    pairs: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for index in range(asked.rounds):
-        for who in ("ours", "theirs") if index % 2 == 0 else ("theirs", "ours"):
-            value = (
-                ours(asked.mode, asked.num_prompts, environment)
-                if who == "ours"
-                else theirs(demo, asked.mode, asked.num_prompts, environment)
-            )
-            pairs[who].append(value)
-            print(f"round {index + 1}  {who:<7} {value:10.1f} output tok/s", flush=True)
+    count = asked.num_prompts
+    if asked.one_engine:
+        if any(os.environ.get(name) != value for name, value in environment.items()):
+            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
+        pairs = one_engine(demo, asked.mode, count, asked.rounds)
+    elif asked.serve:
+        pairs = serve(demo, asked.mode, count, asked.rounds, kernel_env.server_env(demo))
+    else:
+        pairs = alternate(
+            asked.rounds,
+            lambda: ours(asked.mode, count, environment),
+            lambda: theirs(demo, asked.mode, count, environment),
+        )
     ratio = stats.paired_ratio(pairs["ours"], pairs["theirs"])
     print(f"ours / theirs: {ratio.ratio:.4f} (95 % {ratio.ci_low:.4f} to {ratio.ci_high:.4f}, {ratio.n_pairs} pairs)")
 

@@ -89,7 +89,7 @@ def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
         shared += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
         shared += ["--enforce-eager"] if mode == "eager" else []
         for name, load in demo.benchmark.workloads.items():
-            shape = ["--input-len", str(load.input_len), "--output-len", str(load.output_len)]
+            shape = ["--random-input-len", str(load.input_len), "--random-output-len", str(load.output_len)]
             count = str(load.num_prompts * demo.benchmark.blocks)
             asked = [*shared, "--dataset-name", "random", *shape, "--num-prompts", count]
             yield f"throughput {name} {mode}", _bench("throughput", asked, environment)

@@ -126,6 +126,7 @@ def test_an_architecture_that_vllm_lacks_is_one_line(demo, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_prompt_longer_than_the_context_is_named():
     small = Engine(None, "eager", 8, {}, {}, {}, {})
     with pytest.raises(MeasurementError, match="prompt 2 has 9 tokens: engine.max_model_len allows 8"):

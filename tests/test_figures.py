@@ -91,6 +91,7 @@ def test_colours_contrast_with_the_surface_in_both_themes(dark):
         assert contrast(theme[colour], surface) >= 3
 
 
+@pytest.mark.slow
 def test_equal_documents_give_equal_bytes_in_another_process():
     program = "import looks; from evalpress import figures; print(figures.startup_phases(looks.benchmark()).svg)"
     search = f"import sys; sys.path[:0] = {[str(p) for p in sys.path]!r}; "

@@ -247,6 +247,7 @@ def rendering_time(folder: Path, cells: int) -> float:
     return time.perf_counter() - start
 
 
+@pytest.mark.slow
 def test_rendering_time_grows_with_the_cells_and_not_with_their_square(tmp_path):
     rendering_time(tmp_path / "warm", 1)
     few, many = (min(rendering_time(tmp_path / f"{n}-{turn}", n) for turn in range(2)) for n in (50, 200))

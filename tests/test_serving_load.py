@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from evalpress import params
-from evalpress.serving import http_cost, load, servers
+from evalpress.errors import MeasurementError
+from evalpress.serving import http_cost, identities, load, servers
 from evalpress.serving.servers import Target
 
 
@@ -21,6 +23,31 @@ def test_saturation_is_the_highest_point_that_the_client_kept_up_with():
     assert found["eager"]["request_throughput"] == 32
 
 
+def point(**changed):
+    whole = {"mode": "eager", "max_concurrency": 4, "num_prompts": 3, "completed": 3, "failed": 0, "duration": 2.0}
+    whole |= {"output_len": 8, "total_output_tokens": 24, "output_throughput": 12.0, "request_throughput": 1.5}
+    return whole | {"request_goodput": 1.0, "mean_ttft_ms": 5.0, "mean_e2el_ms": 50.0} | changed
+
+
+def test_identities_hold_for_every_point():
+    assert {item["status"] for item in identities.check([point(), point(request_goodput=None)])} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"output_throughput": 12.1}, "output_throughput × duration"),
+        ({"completed": 2, "total_output_tokens": 16, "output_throughput": 8.0}, "completed"),
+        ({"total_output_tokens": 20, "output_throughput": 10.0}, "output_len"),
+        ({"mean_ttft_ms": 51.0}, "mean TTFT"),
+        ({"request_goodput": 1.6}, "goodput"),
+    ],
+)
+def test_a_broken_identity_is_named_with_its_point(changed, told):
+    with pytest.raises(MeasurementError, match=f"{told}.*1 of 2, first eager, 4"):
+        identities.check([point(), point(**changed)])
+
+
 def test_a_client_that_never_keeps_up_leaves_the_single_stream():
     found = load.saturation([level("eager", 1, 100, bound=True), level("eager", 4, 300, bound=True)])
     assert (found["eager"]["concurrency"], found["eager"]["reached"]) == (1, False)
@@ -35,7 +62,7 @@ def test_servers_take_turns(monkeypatch):
     levels, rates = load.points(job, targets)
     assert [point["mode"] for point in levels[:4]] == ["compiled", "eager", "eager", "compiled"]
     assert len(levels) == 2 * len(demo.serving.concurrency) and len(rates) == 2 * len(demo.serving.rate_shares)
-    assert asked[-1] == "rate-0.75" and asked[0] == "concurrency-1"
+    assert asked[-1] == f"rate-{demo.serving.rate_shares[-1]:g}" and asked[0] == "concurrency-1"
 
 
 def test_where_one_engine_is_resident_servers_come_one_after_the_other():

@@ -7,6 +7,7 @@ that slips into a mean would reach the report as a number. All intervals are two
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -125,7 +126,15 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.9
     if n == 1:
         return PairedRatio(math.exp(centre), None, None, 1)
     half = _t_quantile(confidence, n - 1) * float(logs.std(ddof=1)) / math.sqrt(n)
-    return PairedRatio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), n)
+    return PairedRatio(math.exp(centre), math.exp(centre - half), _exp(centre + half), n)
+
+
+def _exp(value: float) -> float:
+    """exp, at most the largest float: the bound of an interval so wide that it says nothing."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return sys.float_info.max
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:

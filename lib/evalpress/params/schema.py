@@ -137,12 +137,12 @@ class ServingParams(Block):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
-    concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 4, 16, 64)
+    concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 64, 128)
     """Closed loop: so many requests in flight, from one stream to saturation."""
-    rate_shares: tuple[Share, ...] = (0.25, 0.5, 0.75)
+    rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)
     """Poisson arrivals at these shares of the request throughput at saturation, measured just before."""
     requests_per_level: PositiveInt = 16
-    """At least so many requests per point; a closed loop sends at least four for each that is in flight."""
+    """At least so many requests per point; a closed loop sends at least three for each that is in flight."""
     rate_seconds: Annotated[float, Field(gt=0)] = 2.0
     """Arrivals at a rate go on for at least so long."""
     input_len: PositiveInt = 64

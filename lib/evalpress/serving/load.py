@@ -31,7 +31,7 @@ FROM_CLIENT = (
 )
 CLIENT_BOUND = 0.9
 """From this share of one core on, the client is taken for the bottleneck: its Python runs on one core at a time."""
-WAVES = 4
+WAVES = 3
 """A closed loop sends at least so many requests for each that is in flight."""
 SATURATED = 1.1
 """A last step of concurrency that brings less than this factor of throughput has reached saturation."""

@@ -9,7 +9,7 @@ from evalpress.engine import client
 from evalpress.job import Job
 from evalpress.params.schema import Mode
 from evalpress.progress import step
-from evalpress.serving import http_cost, load, requests, servers
+from evalpress.serving import http_cost, identities, load, requests, servers
 
 _ALONE = "engines of this process are released before a server takes the device (engine.resident)"
 
@@ -35,6 +35,7 @@ def measure(job: Job) -> dict[str, Any]:
     if not data["http_cost"]:
         data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     data["saturation"] = load.saturation(data["levels"])
+    data["identities"] = identities.check(data["levels"] + data["rates"])
     data["slo_ms"] = dict(params.serving.slo)
     return data | {"client": client.version_note(), "cores": servers.host_cores()}
 

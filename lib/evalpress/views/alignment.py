@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Badge, Cell, Code, Column, Prose, Table, escape_markdown, number, pick
+from evalpress.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
 
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
@@ -154,14 +154,32 @@ def flips(document: Document) -> Table:
     return Table("Flips", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
 
 
+_SHOWN_FLIPS = 5
+"""Explained flips per leg that are written out; the rest is folded."""
+
+
 def flip_sentences(document: Document) -> Prose:
-    """One sentence for every flip of a candidate."""
-    said = [
-        f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}"
+    """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
+    said: list[str] = []
+    for name, leg in document["data"]["candidates"].items():
+        explained = [flip for flip in leg["flips"]["list"] if flip["verdict"] == "within_noise"]
+        shown = [flip for flip in leg["flips"]["list"] if flip not in explained[_SHOWN_FLIPS:]]
+        said += [f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}" for flip in shown]
+        rest = len(explained) - _SHOWN_FLIPS
+        if rest > 0:
+            more = f"{rest} more flips, all within the noise, are in the folded list below."
+            said.append(f"- {escape_markdown(NAMES.get(name, name))}: {more}")
+    return Prose("\n".join(said) or "No candidate flipped a token.")
+
+
+def every_flip(document: Document) -> Details:
+    """The sentences of all flips, folded."""
+    lines = [
+        f"{NAMES.get(name, name)}: {flip['sentence']}"
         for name, leg in document["data"]["candidates"].items()
         for flip in leg["flips"]["list"]
     ]
-    return Prose("\n".join(said) or "No candidate flipped a token.")
+    return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
 
 
 def batching(document: Document) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.results import Document
-from evalpress.tables import Code, Column, Missing, Prose, Quantity, Table, fmt, output, pick, snippet
+from evalpress.tables import Badge, Code, Column, Missing, Prose, Quantity, Table, fmt, output, pick, snippet
 
 _STARTED = {
     "beside other sections": "beside other sections, so later than alone",
@@ -144,3 +144,9 @@ def http_cost(document: Document) -> Table:
         "The in-process engine is another process with the same settings."
     )
     return Table(title, heads, rows, note=note)
+
+
+def identities(document: Document) -> Table:
+    """The identities that the points were checked against."""
+    rows = [[i["statement"], Badge("ok"), i["found"]] for i in document["data"]["identities"]]
+    return Table("Identities checked", ["identity", "holds", "found"], rows)
