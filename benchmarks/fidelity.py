@@ -1,7 +1,7 @@
 """Ours against vLLM's own benchmarks: the same model, workload and engine settings, alternating, several rounds.
 
-Each measurement runs a warm-up of the workload's size and then the workload once. Prints output throughput of both per round and the paired ratio
-ours / theirs with its 95 % interval.
+Each measurement runs a warm-up of the workload's size and then the workload once. Prints output throughput of both per
+round and the paired ratio ours / theirs with its 95 % interval.
 
     python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine | --serve]
 
