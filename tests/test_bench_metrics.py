@@ -120,4 +120,4 @@ def test_prompts_are_unique_per_request_and_block_and_can_be_drawn_again():
 def test_regime_in_words():
     assert ceilings.regime(0.5, 0.2) == "memory bandwidth"
     assert ceilings.regime(0.05, 0.6) == "arithmetic"
-    assert ceilings.regime(0.01, None) == "launch and scheduling overhead"
+    assert ceilings.regime(0.01, None) == "launch overhead"

@@ -88,4 +88,4 @@ def regime(mbu: float | None, mfu: float | None) -> str:
     """Which ceiling limits, in words; both below a tenth means that neither does."""
     shares = {"memory bandwidth": mbu or 0.0, "arithmetic": mfu or 0.0}
     name = max(shares, key=lambda key: shares[key])
-    return name if shares[name] >= 0.1 else "launch and scheduling overhead"
+    return name if shares[name] >= 0.1 else "launch overhead"

@@ -98,7 +98,7 @@ def speed(document: Document) -> Table:
         "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
         "throughput are this suite's own: prompt tokens over the time from scheduled to first token, and tokens after "
         "the first over the time in which decoding ran. MBU (of decode) and MFU (of prefill) are shares of the "
-        "ceilings measured in this run; where neither reaches a tenth, launching and scheduling limit."
+        "ceilings measured in this run; where neither reaches a tenth, it is the launching of steps (launch overhead)."
     )
     return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
 
