@@ -5,7 +5,7 @@ results and the raw observations say of its time, renders it once more, and then
 one after the other for the same set of metrics: throughput and latency of every workload and the start-up in both
 modes, and a server in both modes with `bench serve` at every level and rate.
 
-    python benchmarks/time_to_report.py [--no-commands]
+    python benchmarks/time_to_report.py [--no-commands] [--reports-dir DIR]
 
 The floor is what cannot be left out: importing vLLM, loading engines, starting servers, and measured work. A server's
 start that other sections hide is not in it twice.
@@ -46,7 +46,7 @@ def report(folder: Path) -> tuple[float, float]:
     base = [sys.executable, "-m", "evalpress"]
     where = ["--set", "demo", "--reports-dir", str(folder)]
     whole = _timed([*base, "report", *where, "--force"], allowed=(0, 1))
-    (folder / "demo" / "report.html").unlink()
+    (folder / "demo" / "report.html").unlink()  # so that there is something to render
     return whole, _timed([*base, "render", *where], allowed=(0, 1))
 
 
@@ -138,10 +138,11 @@ def _timed(command: list[str], environment: dict[str, str] | None = None, allowe
 def main() -> None:
     """Print the parts, the ratio to the floor and the commands' time beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reports-dir", type=Path, help="keep the report there; by default it is thrown away")
     parser.add_argument("--no-commands", action="store_true", help="leave vLLM's own commands out")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+        folder = asked.reports_dir or Path(scratch)
         whole, again = report(folder)
         floor = 0.0
         for name, seconds, counts in parts(folder / "demo"):
@@ -153,7 +154,7 @@ def main() -> None:
         if asked.no_commands:
             return
         total = 0.0
-        for name, seconds in commands(params.load("demo"), folder):
+        for name, seconds in commands(params.load("demo"), Path(scratch)):
             total += seconds
             print(f"{name:<50} {seconds:7.1f} s", flush=True)
         print(f"vLLM's own commands one after the other: {total:.1f} s, {total / whole:.2f} times the report")

@@ -9,6 +9,7 @@ from evalpress.errors import MeasurementError
 from evalpress.job import Job
 from evalpress.params import Params
 from evalpress.sections import by_name
+from evalpress.serving import load
 
 
 def asking(base_url: str) -> Params:
@@ -37,7 +38,7 @@ def test_a_running_server_is_asked_and_left_running(tmp_path):
     assert found["curl"]["output"].strip().startswith("Paris")
     assert found["stream"]["output"].strip().startswith("Paris")
     assert [level["concurrency"] for level in found["levels"]] == [1, 2]
-    assert [level["completed"] for level in found["levels"]] == [4, 8]
+    assert [level["completed"] for level in found["levels"]] == [4, load.WAVES * 2]
     assert all(point["total_output_tokens"] == 8 * point["completed"] for point in found["levels"] + found["rates"])
     assert found["rates"][0]["share_of_saturation"] == 0.5
     assert found["http_cost"] == []

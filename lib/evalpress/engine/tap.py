@@ -57,3 +57,4 @@ class LineTap:
         # pumps may outlast this block; they pass lines on until the last writer is gone.
         for thread in self._threads:
             thread.join(timeout=0.5)
+        self.lines.sort(key=lambda line: line[0])  # two pumps, one list: a pump may be overtaken before it appends
