@@ -2,6 +2,8 @@
 
 Each prints ESCAPED when it got what it wanted. `$port`, `$udp`, `$abstract`, `$folder`, `$victim` and `$parent`
 stand for things on the host that it may go for.
+
+Absolute paths in them are what the programs attack, seen from inside the sandbox; none is a path of a machine.
 """
 
 from __future__ import annotations

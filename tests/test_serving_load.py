@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evalpress import params
 from evalpress.errors import MeasurementError
-from evalpress.serving import http_cost, identities, load, servers
+from evalpress.serving import http_cost, identities, load, section, servers
 from evalpress.serving.servers import Target
 
 
@@ -77,3 +77,9 @@ def test_http_cost_is_the_served_figure_minus_the_one_in_process():
     inside = {"mean_ttft_ms": 4.0, "mean_tpot_ms": 2.0, "mean_e2el_ms": 30.0, "output_throughput": 60.0}
     rows = http_cost.compare([served, served | {"concurrency": 4}], {"eager": inside})
     assert [(r["added_ttft_ms"], r["added_tpot_ms"], r["added_e2el_ms"]) for r in rows] == [(5.0, 1.0, 10.0)]
+
+
+def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():
+    job = type("Job", (), {"params": params.load("demo")})()
+    both = [Target("compiled", "http://", "m", {}, True), Target("eager", "http://", "m", {}, False)]
+    assert section._loaded(job, both) == ("compiled",)

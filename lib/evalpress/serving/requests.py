@@ -13,8 +13,6 @@ from evalpress import runbook
 from evalpress.errors import MeasurementError
 from evalpress.params.schema import Params
 
-PROMPT = "The capital of France is"
-
 
 def served_model(base_url: str) -> str:
     """The name under which the server offers its model."""
@@ -27,7 +25,7 @@ def served_model(base_url: str) -> str:
 
 def curl(base_url: str, served: str) -> dict[str, Any]:
     """The run book's curl command, executed as it stands there."""
-    argv = runbook.curl_argv(base_url, served, PROMPT)
+    argv = runbook.curl_argv(base_url, served, runbook.PROMPT)
     found: dict[str, Any] = {"argv": argv, "command": runbook.shell(argv)}
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
@@ -54,7 +52,7 @@ def stream(base_url: str, served: str, params: Params) -> dict[str, Any]:
     """One streaming completion, timed chunk by chunk (server-sent events)."""
     request = {
         "model": served,
-        "prompt": PROMPT,
+        "prompt": runbook.PROMPT,
         "temperature": 0,
         "max_tokens": params.serving.output_len,
         "stream": True,
@@ -74,7 +72,7 @@ def stream(base_url: str, served: str, params: Params) -> dict[str, Any]:
     if not stamps:
         raise MeasurementError("streaming request: the server sent no chunk")
     return {
-        "prompt": PROMPT,
+        "prompt": runbook.PROMPT,
         "output": text,
         "finish_reason": finish,
         "chunks": len(stamps),

@@ -8,10 +8,11 @@ from evalpress import engine, served
 from evalpress.engine import client
 from evalpress.job import Job
 from evalpress.params.schema import Mode
+from evalpress.platforms.host import usable_cores
 from evalpress.progress import step
 from evalpress.serving import http_cost, identities, load, requests, servers
 
-_ALONE = "engines of this process are released before a server takes the device (engine.resident)"
+_ALONE = "this process's engines were released before the servers took the device or the memory"
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -37,14 +38,13 @@ def measure(job: Job) -> dict[str, Any]:
     data["saturation"] = load.saturation(data["levels"])
     data["identities"] = identities.check(data["levels"] + data["rates"])
     data["slo_ms"] = dict(params.serving.slo)
-    return data | {"client": client.version_note(), "cores": servers.host_cores()}
+    return data | {"client": client.version_note(), "cores": usable_cores()}
 
 
 def _loaded(job: Job, targets: list[servers.Target]) -> tuple[Mode, ...]:
     """Modes whose engine fits into this process beside the servers."""
-    modes = job.params.serving.modes
-    beside = job.params.platform.backend == "cpu" and job.params.engine.resident == "both"
-    return tuple(mode for mode in modes if beside and any(t.mode == mode for t in targets))
+    fitting = {target.mode for target in targets if target.beside_engines}
+    return tuple(mode for mode in job.params.serving.modes if mode in fitting)
 
 
 def _ask(job: Job, targets: list[servers.Target], data: dict[str, Any]) -> None:

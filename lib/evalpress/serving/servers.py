@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,8 @@ class Target:
     base_url: str
     served: str
     facts: dict[str, Any]
+    beside_engines: bool = False
+    """Whether memory holds this process's engines beside it."""
 
 
 _ahead: dict[str, dict[Mode, server.Launch]] = {}
@@ -65,14 +66,14 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         yield [_existing(job.params.serving.base_url.rstrip("/"))]
         return
     launched = _ahead.pop(_key(job), {})
-    beside = bool(launched)
-    if not beside:
-        if not _beside(job.params):
-            release()
-        launched = _launch(job, modes)
+    ahead = bool(launched)
+    fits = ahead or _beside(job.params)
+    if not fits:
+        release()
+    launched = launched or _launch(job, modes)
     try:
-        together = len(launched) > 1
-        yield [_target(job, mode, launched[mode], beside=beside, together=together) for mode in modes]
+        started = "beside other sections" if ahead else ("with the other server" if len(launched) > 1 else "alone")
+        yield [_target(job, mode, launched[mode], started, fits) for mode in modes]
     finally:
         for launch in launched.values():
             launch.stop()
@@ -108,13 +109,12 @@ def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
     return launched
 
 
-def _target(job: Job, mode: Mode, launch: server.Launch, *, beside: bool, together: bool) -> Target:
+def _target(job: Job, mode: Mode, launch: server.Launch, started: str, fits: bool) -> Target:
     ready = launch.ready(job.params.serving.startup_timeout_s, step)
     port = int(ready.base_url.rsplit(":", 1)[1])
     command = runbook.shell(runbook.serve_argv(job.params, mode, port=port), runbook.env(job.params))
-    started = "beside other sections" if beside else ("with the other server" if together else "alone")
     facts: dict[str, Any] = {"command": command, "ready_s": ready.ready_s, "started": started}
-    return Target(mode, ready.base_url, served_model(ready.base_url), facts)
+    return Target(mode, ready.base_url, served_model(ready.base_url), facts, fits)
 
 
 def _existing(base_url: str) -> Target:
@@ -123,8 +123,3 @@ def _existing(base_url: str) -> Target:
     why = "the server was already running (serving.base_url)"
     facts = {"command": None, "command_why": why, "ready_s": None, "ready_s_why": why, "started": "before this report"}
     return Target(RUNNING, base_url, served_model(base_url), facts)
-
-
-def host_cores() -> int:
-    """Cores that client and server share when both run on this host."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
