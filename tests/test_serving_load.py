@@ -83,3 +83,16 @@ def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():
     job = type("Job", (), {"params": params.load("demo")})()
     both = [Target("compiled", "http://", "m", {}, True), Target("eager", "http://", "m", {}, False)]
     assert section._loaded(job, both) == ("compiled",)
+
+
+def test_nothing_is_imported_ahead_where_servers_cannot_live_beside_engines(monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr(servers, "usable_cores", lambda: 2)
+    monkeypatch.setattr(servers.forked, "prepare", lambda: asked.append("prepared"))
+    servers.prepare("qwen2-0.5b-cuda", "reports")
+    assert asked == []
+    servers.prepare("demo", "reports")
+    assert asked == ["prepared"]
+    monkeypatch.setattr(servers, "usable_cores", lambda: 1)
+    servers.prepare("demo", "reports")
+    assert asked == ["prepared"]

@@ -7,7 +7,6 @@ arguments, request generation and metrics are vLLM's.
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
 from collections.abc import Sequence
@@ -69,7 +68,6 @@ def bench(arguments: Sequence[str]) -> dict[str, Any]:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    gc.unfreeze()
     if "error" in result:
         raise MeasurementError(f"vLLM's benchmark client failed: {result['error']}")
     return result

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import requests
 
+from evalpress.engine.forked import Forked
 from evalpress.errors import MeasurementError
 from evalpress.paths import ROOT
 
@@ -52,26 +53,20 @@ def free_port(host: str, port: int) -> int:
 class Launch:
     """A server process from its start on. It may not answer yet; whoever asks for `ready` waits for that.
 
-    Its output goes to `log`. A thread asks the health check, so that the time to the first answer is known
-    although nobody waits.
+    Its output goes to `log`. With `fork` it is forked from the process that `forked.prepare` left. A thread asks
+    the health check, so that the time to the first answer is known although nobody waits.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], base_url: str, log: Path) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], base_url: str, log: Path, *, fork: bool = False
+    ) -> None:
         self.argv, self.base_url, self.log = tuple(argv), base_url, log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         self._ready_s: float | None = None
-        with log.open("wb") as out:
-            # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
-            self._process = subprocess.Popen(
-                list(argv),
-                env={**os.environ, **env},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                cwd=ROOT,
-                start_new_session=True,
-            )
+        log.write_bytes(b"")
+        self.forked = fork
+        self._process = Forked(argv, env, log) if fork else _started(argv, env, log)
         atexit.register(self.stop)
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -134,6 +129,20 @@ def running(
         launch.stop()
 
 
+def _started(argv: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
+        return subprocess.Popen(
+            list(argv),
+            env={**os.environ, **env},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+
+
 def answers(base_url: str) -> bool:
     """Whether a server answers its health check."""
     try:
@@ -148,7 +157,7 @@ def _last_error(log: Path) -> str:
     return (told or lines or ["it printed nothing"])[-1][-300:]
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes] | Forked) -> None:
     """End the whole group: politely, then for certain."""
     for sent, patience in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
         with contextlib.suppress(ProcessLookupError):

@@ -16,10 +16,10 @@ from evalpress.run.terminal import Watch
 from evalpress.sections import SUMMARY
 
 
-def kernel(report: Report) -> SharedKernel:
-    """The kernel of a report; started by its first notebook."""
+def kernel(report: Report, first: str) -> SharedKernel:
+    """The kernel of a report; started by its first notebook, after the code `first`."""
     env = kernel_env.engine_env(report.params) | kernel_env.preload_env(report.params)
-    return SharedKernel(report.folder, NOTEBOOKS, env)
+    return SharedKernel(report.folder, NOTEBOOKS, env, first)
 
 
 def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> str | None:

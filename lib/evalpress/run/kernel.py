@@ -56,10 +56,11 @@ class SharedKernel:
         report: the report's folder; every process that the kernel starts is marked with it.
         workdir: the working folder of notebooks.
         env: variables over those of this process.
+        first: code that each new kernel runs before any notebook; it may fail without consequence.
     """
 
-    def __init__(self, report: Path, workdir: Path, env: Mapping[str, str]) -> None:
-        self._report, self._workdir, self._env = report, workdir, env
+    def __init__(self, report: Path, workdir: Path, env: Mapping[str, str], first: str = "") -> None:
+        self._report, self._workdir, self._env, self._first = report, workdir, env, first
         self._home: Path | None = None
         self._pump: LogPump | None = None
         self.manager: AsyncKernelManager | None = None
@@ -159,6 +160,8 @@ class SharedKernel:
         self.client.start_channels()
         run_sync(self.client.wait_for_ready)(timeout=_START_S)
         self.client.allow_stdin = False
+        if self._first:
+            self.quietly(self._first)
 
     def _fresh_home(self) -> Path:
         """A private folder for sockets, short enough for them; always the same one, so that none is ever left over."""

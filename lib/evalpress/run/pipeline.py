@@ -24,6 +24,7 @@ from evalpress.run.terminal import row, say
 from evalpress.sections import EXECUTION, SECTIONS, SUMMARY, Section, by_name
 
 DONE, FAILED = 0, 1
+_PREPARE = "__import__('evalpress.serving').serving.prepare({!r}, {!r})"
 _AHEAD = "__import__('evalpress.serving').serving.start_ahead({!r}, {!r})"
 
 
@@ -103,32 +104,33 @@ class _Run:
         self.failures: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self._kernel: Any = None
-        self._ahead = False
+        self._ahead = self._serves = False
         self._stack = contextlib.ExitStack()
         self._told: list[tuple[str, str, str]] | None = []
 
     def make(self) -> int:
         before = self._recorded_failures()
+        for section in EXECUTION:
+            aside.recover(self.asked.folder, section.name)
+        self._serves = plan.step(self.asked, by_name("serving"), before).todo == "measure"
         with self._stack:
             for section in EXECUTION:
-                aside.recover(self.asked.folder, section.name)
                 step = plan.step(self.asked, section, before)
-                self._start_ahead(step, before)
+                self._start_ahead(step)
                 self._section(step)
             self._record()
             self._summary()
         rendered = self._render()
         return self._verdict(self._told is None or rendered)
 
-    def _start_ahead(self, step: Step, before: dict[str, str]) -> None:
+    def _start_ahead(self, step: Step) -> None:
         """Before the first section that nobody times: let serving's servers start beside it.
 
-        A server takes most of a minute to start, alone or not; a section with a kernel is about to run anyway.
+        A section with a kernel is about to run anyway.
         """
         if step.section.timed or step.todo != "measure" or self._kernel is None:
             return
-        serving = by_name("serving")
-        if not self._ahead and plan.step(self.asked, serving, before).todo == "measure":
+        if self._serves and not self._ahead:
             self._ahead = True
             self._kernel.quietly(_AHEAD.format(self.asked.set_name, self.asked.reports_dir))
 
@@ -161,7 +163,8 @@ class _Run:
             for line in told:
                 row(*line)
         if self._kernel is None:
-            self._kernel = self._stack.enter_context(execution.kernel(self.asked))
+            prepare = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
+            self._kernel = self._stack.enter_context(execution.kernel(self.asked, prepare))
         given = _notebook_parameters(self.asked.set_name, self.asked.reports_dir, self.asked.measure(step))
         why = execution.run(self.asked, step, self._kernel, given)
         if why is not None:

@@ -10,10 +10,11 @@ from typing import Any
 import psutil
 
 from evalpress import fingerprint, kernel_env, model, runbook
-from evalpress.engine import release, server
+from evalpress.engine import forked, release, server
 from evalpress.errors import MeasurementError
 from evalpress.job import Job, open_job
 from evalpress.params.schema import Mode, Params
+from evalpress.platforms.host import usable_cores
 from evalpress.progress import step
 from evalpress.serving.requests import served_model
 
@@ -36,6 +37,16 @@ class Target:
 
 
 _ahead: dict[str, dict[Mode, server.Launch]] = {}
+
+
+def prepare(set_name: str, reports_dir: str) -> None:
+    """Let a process import vLLM beside this one, from which the servers of a set are forked when they are due.
+
+    Only where `start_ahead` may start them and a core is left over; elsewhere nothing happens. Imports neither torch
+    nor transformers, since this process's own import of vLLM is still to be timed.
+    """
+    if usable_cores() > 1 and _may_be_beside(open_job("serving", set_name, reports_dir).params):
+        forked.prepare()
 
 
 def start_ahead(set_name: str, reports_dir: str) -> None:
@@ -83,14 +94,25 @@ def _key(job: Job) -> str:
     return fingerprint.digest([str(job.folder), job.params.model_dump(mode="json")])
 
 
+def _may_be_beside(params: Params) -> bool:
+    """Whether the set allows servers beside the engines of this process."""
+    engines = params.engine
+    return (
+        params.platform.backend == "cpu"
+        and not params.serving.base_url
+        and engines.resident == "both"
+        and engines.kv_cache_gib is not None
+    )
+
+
 def _beside(params: Params) -> bool:
     """Whether the servers fit beside the engines of this process."""
-    if params.platform.backend != "cpu" or params.serving.base_url or params.engine.resident != "both":
+    if not _may_be_beside(params):
         return False
     kv = (params.engine.kv_cache_gib or 0) * 2**30
     # CPU kernels keep repacked copies of the weights beside the loaded ones.
     need = len(params.serving.modes) * (2 * model.facts(params).weight_bytes + kv + _PROCESS_BYTES)
-    return bool(params.engine.kv_cache_gib) and psutil.virtual_memory().available > need
+    return psutil.virtual_memory().available > need
 
 
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
@@ -105,6 +127,7 @@ def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
             kernel_env.server_env(job.params),
             f"http://{job.params.serving.host}:{port}",
             job.folder / "logs" / f"server-{mode}.log",
+            fork=forked.prepared(),
         )
     return launched
 
@@ -114,6 +137,7 @@ def _target(job: Job, mode: Mode, launch: server.Launch, started: str, fits: boo
     port = int(ready.base_url.rsplit(":", 1)[1])
     command = runbook.shell(runbook.serve_argv(job.params, mode, port=port), runbook.env(job.params))
     facts: dict[str, Any] = {"command": command, "ready_s": ready.ready_s, "started": started}
+    facts["forked"] = launch.forked
     return Target(mode, ready.base_url, served_model(ready.base_url), facts, fits)
 
 
@@ -121,5 +145,12 @@ def _existing(base_url: str) -> Target:
     if not server.answers(base_url):
         raise MeasurementError(f"serving.base_url: no server answers at {base_url}/health")
     why = "the server was already running (serving.base_url)"
-    facts = {"command": None, "command_why": why, "ready_s": None, "ready_s_why": why, "started": "before this report"}
+    facts: dict[str, Any] = {
+        "command": None,
+        "command_why": why,
+        "ready_s": None,
+        "ready_s_why": why,
+        "started": "before this report",
+    }
+    facts["forked"] = False
     return Target(RUNNING, base_url, served_model(base_url), facts)

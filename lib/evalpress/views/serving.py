@@ -11,18 +11,26 @@ _STARTED = {
     "beside other sections": "beside other sections, so later than alone",
     "with the other server": "together with the other server, so later than alone",
 }
+_FORKED = (
+    " The servers are the run book's module and arguments, forked from a process of this report that had imported "
+    "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's."
+)
 
 
 def server(document: Document) -> Table:
     """Which servers were asked and when they were ready."""
     data = document["data"]
     rows = [
-        [mode, Code(found["model"]), pick(found, "ready_s"), _STARTED.get(found["started"], found["started"])]
-        for mode, found in data["servers"].items()
+        [mode, Code(found["model"]), pick(found, "ready_s"), _started(found)] for mode, found in data["servers"].items()
     ]
+    forked = any(found["forked"] for found in data["servers"].values())
     heads: list[Column | str] = ["server", "model name served", Column("ready after", "s"), "started"]
     note = "Ready: from the start of the process to the first answer of the health check."
-    return Table("The servers", heads, rows, note=note)
+    return Table("The servers", heads, rows, note=note + (_FORKED if forked else ""))
+
+
+def _started(found: dict[str, Any]) -> str:
+    return ("forked, " if found["forked"] else "") + _STARTED.get(found["started"], found["started"])
 
 
 def asked(document: Document) -> Table:
