@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from evalpress import kernel_env, params, runbook
+from evalpress.bench.run import WARM_UP_TOKENS
 from evalpress.engine import client, server
 from evalpress.params import Params
+from evalpress.params.schema import BenchmarkParams
 from evalpress.paths import ROOT
 from evalpress.sections import EXECUTION, SUMMARY
 
@@ -61,19 +63,32 @@ def parts(folder: Path) -> Iterator[tuple[str, float, bool]]:
     yield "load both engines", loads + modes["eager"]["startup"]["config_s"], True
     blocks = json.loads((raw / "benchmark-blocks.json").read_text())
     warm = params.load("demo").benchmark
-    measured = sum(b["duration"] for by_mode in blocks.values() for bs in by_mode.values() for b in bs)
-    yield "workloads with their warm-up", measured * (1 + warm.warmup_blocks / warm.blocks), True
+    measured = sum(_with_warm_up(warm, name, by_mode) for name, by_mode in blocks.items())
+    yield "workloads with their warm-up", measured, True
     curves = json.loads((raw / "benchmark-scaling.json").read_text())
     runs = [run["duration"] for by_mode in curves.values() for runs in by_mode.values() for run in runs]
     repeats = warm.scaling.repeats if warm.scaling else 1
     yield "scaling with its warm-up", sum(runs) * (1 + 1 / repeats), True
+    ceilings = results["benchmark"]["ceilings"]
+    copies = sum(2e-9 * ceilings["copy_bytes"] / rate for rate in ceilings["raw"]["memory_bandwidth_gb_s"])
+    products = sum(2e-12 * ceilings["matrix_size"] ** 3 / rate for rate in ceilings["raw"]["matmul_tflop_s"])
+    yield "ceilings", copies + products, True
     serving = results["serving"]
+    inside = [json.loads(path.read_text())[0]["duration"] for path in raw.glob("serving-*-in-process.json")]
+    yield "the same requests without a server", sum(inside), True
     yield "load on the servers", sum(p["duration"] for key in ("levels", "rates") for p in serving[key]), True
     times = {section.name: _notebook_seconds(folder, section.notebook) for section in (*EXECUTION, SUMMARY)}
     for name in ("alignment", "quality", "evidence"):
         yield f"{name} (notebook)", times[name], True
     ready = max(found["ready_s"] for found in serving["servers"].values())
     yield "waiting for the servers, after those sections", max(0.0, ready - times["alignment"] - times["quality"]), True
+
+
+def _with_warm_up(asked: BenchmarkParams, name: str, by_mode: dict[str, list[dict[str, Any]]]) -> float:
+    """Seconds of a workload's blocks and of those before them, which generate fewer tokens."""
+    measured = sum(block["duration"] for blocks in by_mode.values() for block in blocks)
+    shorter = min(1.0, WARM_UP_TOKENS / asked.workloads[name].output_len)
+    return float(measured * (1 + shorter * asked.warmup_blocks / asked.blocks))
 
 
 def _notebook_seconds(folder: Path, notebook: str) -> float:

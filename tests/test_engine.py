@@ -6,6 +6,7 @@ import json
 import socket
 
 import numpy as np
+import psutil
 import pytest
 from evalpress import engine, params
 from evalpress.engine import Sampling, server
@@ -72,6 +73,7 @@ def test_logits_are_raw_whole_and_close_to_transformers(loaded, reference):
 def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loaded):
     ids = loaded.tokenize(TEXT)
     before = loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids
+    held = psutil.Process().memory_info().rss
     with engine.fresh(demo, "eager", enable_prefix_caching=True) as fresh:
         assert fresh is not loaded
         assert fresh.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
@@ -80,6 +82,7 @@ def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loa
         assert cached[0] == 0
         assert cached[1] >= fresh.block_size
     assert fresh.llm is None
+    assert psutil.Process().memory_info().rss < held + 2**29  # its KV cache alone took 2**30
     assert engine.get(demo, "eager") is loaded
     assert loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
 

@@ -28,10 +28,12 @@ def test_a_running_server_is_asked_and_left_running(tmp_path):
     argv = [runbook.program(argv), *argv[1:]]
     base_url = f"http://127.0.0.1:{port}"
     with server.running(argv, kernel_env.server_env(demo), base_url, tmp_path / "log", 300, lambda text: None):
+        old = Job(by_name("serving"), asking(base_url), tmp_path, "always").raw("eager-concurrency-999", [])
         found = serving.measure(Job(by_name("serving"), asking(base_url), tmp_path, "always"))
         assert server.answers(base_url)
     assert not server.answers(base_url)
     results.check_values(found, "serving")
+    assert not (tmp_path / "results" / old).exists()  # what this set does not ask for is no observation of it
     running = found["servers"]["running"]
     assert running["ready_s"] is None
     assert "already running" in running["ready_s_why"]

@@ -21,6 +21,18 @@ def test_saturation_is_the_highest_point_that_the_client_kept_up_with():
     assert (found["eager"]["concurrency"], found["eager"]["reached"]) == (16, True)
     assert (found["compiled"]["concurrency"], found["compiled"]["reached"]) == (4, False)
     assert found["eager"]["request_throughput"] == 32
+    assert found["compiled"]["reached_why"] == "not yet"
+
+
+def test_a_full_scheduler_is_saturated_whatever_the_last_step_brought():
+    points = [level("eager", 1, 100), level("eager", 8, 500), level("eager", 16, 900)]
+    assert not load.saturation(points)["eager"]["reached"]
+    assert not load.saturation(points, 32)["eager"]["reached"]
+    found = load.saturation(points, 16)["eager"]
+    assert found["reached"]
+    assert "runs 16 at a time" in found["reached_why"]
+    bound = [*points[:2], level("eager", 16, 900, bound=True)]
+    assert not load.saturation(bound, 16)["eager"]["reached"]
 
 
 def point(**changed):

@@ -35,6 +35,11 @@ class Job:
         results.write_json(path, value)
         return f"raw/{path.name}"
 
+    def forget_raw(self) -> None:
+        """Delete the section's raw observations: for one whose files are named after what the set asks for."""
+        for path in (self.folder / "results" / "raw").glob(f"{self.section.name}-*"):
+            path.unlink()
+
     def read_raw(self, name: str) -> Any:
         """What `raw` kept under this name."""
         return read_raw(self.folder, self.section.name, name)

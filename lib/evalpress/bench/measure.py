@@ -6,7 +6,7 @@ from typing import Any
 
 from evalpress import engine, kernel_env, model
 from evalpress.bench import ceilings, identities, metrics, scaling, starts
-from evalpress.bench.run import prompts, run_block
+from evalpress.bench.run import prompts, run_block, warm_up
 from evalpress.job import Job
 from evalpress.params.schema import Mode, Params, Workload
 from evalpress.progress import step
@@ -153,9 +153,10 @@ def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
             )
             requests = prompts(params, load, name, block + warm, engines[group[0]])
             for mode in group if block % 2 == 0 else reversed(group):
-                observed = run_block(engines[mode], load, requests)
-                if block >= 0:
-                    blocks[name][mode].append({"block": block} | observed)
+                if block < 0:
+                    warm_up(engines[mode], load, requests)
+                else:
+                    blocks[name][mode].append({"block": block} | run_block(engines[mode], load, requests))
 
 
 def _utilisation(

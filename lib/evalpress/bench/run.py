@@ -10,6 +10,9 @@ from evalpress.bench import workload
 from evalpress.engine import Completion, Engine, Sampling
 from evalpress.params.schema import Params, Workload
 
+WARM_UP_TOKENS = 16
+"""Output tokens per request of a warm-up block: every later step of a decode does what these did."""
+
 
 def prompts(params: Params, load: Workload, name: str, block: int, loaded: Engine) -> list[list[int]]:
     """Prompts of one block in this engine's vocabulary, without its special tokens."""
@@ -38,6 +41,11 @@ def run_block(
         "requests": [_request(c) for c in completions],
         "itl": gaps,
     }
+
+
+def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> None:
+    """What a block touches first, never counted: its requests, with the first few of their output tokens."""
+    run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
 
 
 def _request(completion: Completion) -> dict[str, Any]:

@@ -77,9 +77,8 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
     try:
         yield loaded
     finally:
-        _shut_down(loaded)
-        del loaded
-        _collect()
+        _shut_down(loaded)  # what vLLM leaves for the collector holds neither weights nor cache
+        _empty_caches()
 
 
 def release(key: str | None = None) -> None:
@@ -114,6 +113,10 @@ def _collect() -> None:
     gc.unfreeze()  # vLLM freezes what lives when an engine has loaded and when its client runs: then nothing is freed
     gc.collect()
     gc.freeze()  # a whole collection takes half a second, and vLLM's loading makes several
+    _empty_caches()
+
+
+def _empty_caches() -> None:
     import torch
 
     for device in ("cuda", "npu"):

@@ -116,7 +116,7 @@ class BenchmarkParams(Block):
     blocks: Annotated[int, Field(ge=2)] = 6
     """Blocks per mode and workload; each block draws new prompts."""
     warmup_blocks: PositiveInt = 1
-    """Blocks that are run first and never counted."""
+    """Blocks that are run first, with at most 16 output tokens per request, and never counted."""
     workloads: dict[str, Workload] = {}
     ceilings: bool = True
     """Measure memory bandwidth and matrix rate of the device."""
@@ -137,7 +137,7 @@ class ServingParams(Block):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
-    concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 64, 128)
+    concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 32, 128)
     """Closed loop: so many requests in flight, from one stream to saturation."""
     rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)
     """Poisson arrivals at these shares of the request throughput at saturation, measured just before."""

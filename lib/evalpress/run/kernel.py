@@ -37,7 +37,6 @@ if "matplotlib.pyplot" in sys.modules:
 os.chdir({folder!r})
 get_ipython().reset(new_session=True)
 __import__("sys").modules["__main__"].__spec__ = None
-__import__("gc").collect()
 """
 
 

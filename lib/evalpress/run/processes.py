@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import psutil
 
 MARKER = "EVALPRESS_REPORT"
 _ROUNDS = 5
+_POLL_S = 0.02
 
 
 def end_all(folder: Path, patience_s: float = 5.0) -> None:
@@ -26,7 +28,14 @@ def end_all(folder: Path, patience_s: float = 5.0) -> None:
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.terminate() if attempt == 0 else process.kill()
-        psutil.wait_procs(found, timeout=patience_s)
+        _wait(found, patience_s)
+
+
+def _wait(processes: list[psutil.Process], patience_s: float) -> None:
+    """Until all have ended. An orphan that nobody has buried yet (in a container it can take seconds) has ended."""
+    until = time.monotonic() + patience_s
+    while any(_lives(process) for process in processes) and time.monotonic() < until:
+        time.sleep(_POLL_S)
 
 
 def _of(folder: Path) -> Iterator[psutil.Process]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from evalpress import engine
 from evalpress.bench import metrics
-from evalpress.bench.run import prompts, run_block
+from evalpress.bench.run import prompts, run_block, warm_up
 from evalpress.job import Job
 from evalpress.params.schema import Mode, Workload
 from evalpress.progress import step
@@ -30,9 +30,10 @@ def in_process(job: Job, modes: tuple[Mode, ...]) -> dict[str, dict[str, Any]]:
             concurrent=False,
         )
         step(f"the same requests without a server, {mode}")
-        blocks = [run_block(loaded, load, prompts(job.params, load, "http", block, loaded)) for block in (0, 1)]
-        job.raw(f"{mode}-in-process", blocks[1:])
-        found[mode] = metrics.figures(blocks[1:])
+        warm_up(loaded, load, prompts(job.params, load, "http", 0, loaded)[:1])
+        blocks = [run_block(loaded, load, prompts(job.params, load, "http", 1, loaded))]
+        job.raw(f"{mode}-in-process", blocks)
+        found[mode] = metrics.figures(blocks)
     return found
 
 

@@ -49,7 +49,7 @@ def points(job: Job, targets: Sequence[Target]) -> tuple[list[dict[str, Any]], l
         for target in _turn(targets, index):
             step(f"load on the {target.mode} server: {concurrency} at a time")
             levels.append(_closed_loop(job, target, concurrency))
-    peak = saturation(levels)
+    peak = saturation(levels, job.params.engine.max_num_seqs)
     rates: list[dict[str, Any]] = []
     for index, share in enumerate(serving.rate_shares):
         for target in _turn(targets, index):
@@ -63,10 +63,14 @@ def _turn(targets: Sequence[Target], index: int) -> list[Target]:
     return list(targets) if index % 2 == 0 else list(reversed(targets))
 
 
-def saturation(levels: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def saturation(levels: Sequence[dict[str, Any]], max_num_seqs: int | None = None) -> dict[str, dict[str, Any]]:
     """Each mode's highest throughput, over levels where the client was not the bottleneck.
 
-    `reached` is true when the step to the highest concurrency brought little or nothing.
+    `reached` says that more requests at a time would bring nothing: the highest level fills the scheduler, so that
+    further ones only queue, or the step to it brought little. `reached_why` says which.
+
+    Args:
+        max_num_seqs: requests that the scheduler runs at a time, where the set fixes it.
     """
     found: dict[str, dict[str, Any]] = {}
     for mode in dict.fromkeys(level["mode"] for level in levels):
@@ -74,9 +78,13 @@ def saturation(levels: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         used = [level for level in all_levels if not level["client_bound"]] or all_levels[:1]
         best = max(used, key=lambda level: level["output_throughput"])
         before = [level["output_throughput"] for level in used[:-1]]
-        reached = bool(before) and used[-1]["output_throughput"] < SATURATED * max(before)
+        why = None
+        if max_num_seqs is not None and used[-1]["concurrency"] >= max_num_seqs:
+            why = f"the scheduler runs {max_num_seqs} at a time (engine.max_num_seqs): more would queue"
+        elif before and used[-1]["output_throughput"] < SATURATED * max(before):
+            why = f"the step to the highest level brought less than {SATURATED - 1:.0%}"
         keys = ("concurrency", "output_throughput", "request_throughput", "mean_ttft_ms", "mean_tpot_ms")
-        found[mode] = {key: best[key] for key in keys} | {"reached": reached}
+        found[mode] = {key: best[key] for key in keys} | {"reached": why is not None, "reached_why": why or "not yet"}
     return found
 
 

@@ -22,6 +22,7 @@ def measure(job: Job) -> dict[str, Any]:
         MeasurementError: a server does not start or answer, or all requests of a point fail.
     """
     params = job.params
+    job.forget_raw()
     engine.import_vllm(params)
     data: dict[str, Any] = {"servers": {}, "levels": [], "rates": []}
     groups = servers.groups(params) if not params.serving.base_url else [params.serving.modes]
@@ -35,7 +36,7 @@ def measure(job: Job) -> dict[str, Any]:
         data.setdefault("http_cost", []).extend(http_cost.compare(levels, inside))
     if not data["http_cost"]:
         data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
-    data["saturation"] = load.saturation(data["levels"])
+    data["saturation"] = load.saturation(data["levels"], params.engine.max_num_seqs)
     data["identities"] = identities.check(data["levels"] + data["rates"])
     data["slo_ms"] = dict(params.serving.slo)
     return data | {"client": client.version_note(), "cores": usable_cores()}

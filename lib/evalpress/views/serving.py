@@ -120,7 +120,7 @@ def saturation(document: Document) -> Prose:
     """The highest throughput of each server, in a sentence."""
     sentences = []
     for mode, found in document["data"]["saturation"].items():
-        reached = "saturated there" if found["reached"] else "not saturated yet at the highest level of this set"
+        reached = f"saturated: {found['reached_why']}" if found["reached"] else "not saturated yet at the highest level"
         sentences.append(
             f"**{mode}**: at most {fmt(found['output_throughput'], 'tok/s')} and "
             f"{fmt(found['request_throughput'], 'req/s')}, with {found['concurrency']} requests at a time; {reached}."
