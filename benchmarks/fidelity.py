@@ -3,15 +3,16 @@
 Each measurement runs a warm-up of the workload's size and then the workload once. Prints output throughput of both per
 round and the paired ratio ours / theirs with its 95 % interval.
 
-    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine | --serve]
+    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine [--text] | --serve]
 
 Without an option against `vllm bench throughput`, each measurement a process of its own. With --one-engine both measure
-the very same loaded engine in turn, which takes the machine's mood between two processes out of the ratio. With --serve
-one server is started, and `vllm bench serve` as a command of its own is held against the same client as the serving
-section drives it, at 16 requests at a time.
+the very same loaded engine in turn, with the very same prompts as token ids, which takes the machine's mood between two
+processes and the form of the prompts out of the ratio; with --text theirs draws its own prompts, which are text. With
+--serve one server is started, and `vllm bench serve` as a command of its own is held against the same client as the
+serving section drives it, at 16 requests at a time.
 
-Known differences, none of them tuned away: theirs turns its random prompts from text into tokens within the measured
-time and shows a progress bar; ours sends token ids and records every request's and token's time.
+Known differences, none of them tuned away: prompts that are text are turned into tokens within theirs' measured time;
+theirs shows a progress bar; ours records every request's and token's time.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> 
         out = Path(folder) / "result.json"
         flags = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         flags += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
+        flags += ["--max-num-seqs", str(demo.engine.max_num_seqs)]
         flags += ["--dataset-name", "random", "--random-input-len", str(INPUT_LEN)]
         flags += ["--random-output-len", str(OUTPUT_LEN)]
         flags += ["--num-prompts", str(count), "--num-warmups", str(count), "--output-json", str(out)]
@@ -88,12 +90,17 @@ def once(demo: Params, mode: str, count: int) -> None:
     print(count * OUTPUT_LEN / observed["duration"])
 
 
-def one_engine(demo: Params, mode: str, count: int, rounds: int) -> Pairs:
-    """Output tokens per second of one loaded engine, by their measuring function and by ours."""
+def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) -> Pairs:
+    """Output tokens per second of one loaded engine, by their measuring function and by ours.
+
+    Args:
+        text: theirs draws its own random prompts, as text; else it gets ours, as token ids.
+    """
     import vllm
     from evalpress import engine
     from evalpress.bench.run import run_block
     from vllm.benchmarks import throughput
+    from vllm.benchmarks.datasets import SampleRequest
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     load = Workload(num_prompts=count, input_len=INPUT_LEN, output_len=OUTPUT_LEN)
@@ -104,18 +111,26 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int) -> Pairs:
     throughput.add_cli_args(parser)
     blocks = itertools.count()
 
-    def ours_once() -> float:
-        drawn = workload.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
-        return count * OUTPUT_LEN / float(run_block(loaded, load, drawn, sampling)["duration"])
+    def drawn() -> list[list[int]]:
+        return workload.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
 
-    def theirs_once() -> float:
+    def ours_once() -> float:
+        return count * OUTPUT_LEN / float(run_block(loaded, load, drawn(), sampling)["duration"])
+
+    def as_text() -> list[SampleRequest]:
         flags = ["--model", str(ROOT / demo.model.path), "--dataset-name", "random", "--num-prompts", str(count)]
         flags += ["--random-input-len", str(INPUT_LEN), "--random-output-len", str(OUTPUT_LEN)]
         asked = parser.parse_args([*flags, "--seed", str(next(blocks))])
         throughput.validate_args(asked)
-        requests = throughput.get_requests(asked, loaded.llm.get_tokenizer())
+        return list(throughput.get_requests(asked, loaded.llm.get_tokenizer()))
+
+    def as_tokens() -> list[SampleRequest]:
+        return [SampleRequest({"prompt_token_ids": ids}, INPUT_LEN, OUTPUT_LEN) for ids in drawn()]
+
+    def theirs_once() -> float:
+        requests = as_text() if text else as_tokens()
         with mock.patch.object(vllm.LLM, "from_engine_args", return_value=loaded.llm):
-            elapsed, _ = throughput.run_vllm(requests, asked.n, mock.MagicMock(enable_lora=False), False)
+            elapsed, _ = throughput.run_vllm(requests, 1, mock.MagicMock(enable_lora=False), False)
         return count * OUTPUT_LEN / float(elapsed)
 
     ours_once(), theirs_once()  # warm-up
@@ -171,6 +186,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=("eager", "compiled"), default="eager")
     parser.add_argument("--num-prompts", type=int, default=400)
     parser.add_argument("--one-engine", action="store_true", help="both on the same loaded engine, in turn")
+    parser.add_argument("--text", action="store_true", help="with --one-engine: theirs draws its own prompts, as text")
     parser.add_argument("--serve", action="store_true", help="through a server, against vllm bench serve")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -183,7 +199,7 @@ def main() -> None:
     if asked.one_engine:
         if any(os.environ.get(name) != value for name, value in environment.items()):
             os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
-        pairs = one_engine(demo, asked.mode, count, asked.rounds)
+        pairs = one_engine(demo, asked.mode, count, asked.rounds, text=asked.text)
     elif asked.serve:
         pairs = serve(demo, asked.mode, count, asked.rounds, kernel_env.server_env(demo))
     else:

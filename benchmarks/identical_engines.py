@@ -3,9 +3,11 @@
 Loads the demo model's eager engine twice and compares the two as the benchmark compares modes: paired blocks in
 A B B A order, geometric mean of paired ratios, 95 % interval. Does so several times and prints how often the interval
 contains 1, which it should in 19 of 20. Two engines differ in where their memory lies; with --same one engine is
-measured under two names, which tests the method alone.
+measured under two names, which tests the method alone. With --series one engine is measured block after block, and
+every stretch of it is cut into pairs: thousands of overlapping comparisons of an engine with itself on this machine's
+own noise.
 
-    python benchmarks/identical_engines.py [--runs 20] [--blocks 6] [--same]
+    python benchmarks/identical_engines.py [--runs 20] [--blocks 6] [--same | --series 420]
 """
 
 from __future__ import annotations
@@ -40,17 +42,43 @@ def _contains_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks
     return contains
 
 
+def _series(demo: Params, count: int, pairs: int) -> str:
+    """Measure one engine `count` times in a row; the share of its stretches whose interval contains 1, in words."""
+    loaded = engine.get(demo, "eager")
+    load = demo.benchmark.workloads["throughput"]
+    seconds = []
+    for block in range(-1, count):
+        observed = run_block(loaded, load, prompts(demo, load, "series", block + 1, loaded))
+        if block >= 0:
+            seconds.append(float(observed["duration"]))
+    inside = [_stretch_contains_one(seconds[start : start + 2 * pairs]) for start in range(count - 2 * pairs + 1)]
+    return f"{sum(inside)} of {len(inside)} stretches of {2 * pairs} blocks ({sum(inside) / len(inside):.1%}) contain 1"
+
+
+def _stretch_contains_one(seconds: list[float]) -> bool:
+    """Neighbouring blocks as pairs, A B B A."""
+    neighbours = zip(seconds[::2], seconds[1::2], strict=True)
+    turned = [(b, a) if index % 2 else (a, b) for index, (a, b) in enumerate(neighbours)]
+    found = stats.paired_ratio([a for a, _ in turned], [b for _, b in turned])
+    assert found.ci_low is not None and found.ci_high is not None
+    return found.ci_low <= 1 <= found.ci_high
+
+
 def main() -> None:
     """Print a line per run and the count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--blocks", type=int, default=6)
     parser.add_argument("--same", action="store_true", help="one engine under two names: the method alone")
+    parser.add_argument("--series", type=int, default=0, help="so many blocks of one engine, cut at every place")
     asked = parser.parse_args()
     demo = params.load("demo")
     environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
     if any(os.environ.get(name) != value for name, value in environment.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
+    if asked.series:
+        print(_series(demo, asked.series, asked.blocks))
+        return
     first = engine.get(demo, "eager")
     beside = contextlib.nullcontext(first) if asked.same else engine.fresh(demo, "eager")
     with beside as second:

@@ -102,6 +102,7 @@ def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
     for mode in demo.engine.modes:
         shared = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         shared += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
+        shared += ["--max-num-seqs", str(demo.engine.max_num_seqs)]
         shared += ["--enforce-eager"] if mode == "eager" else []
         for name, load in demo.benchmark.workloads.items():
             shape = ["--random-input-len", str(load.input_len), "--random-output-len", str(load.output_len)]
