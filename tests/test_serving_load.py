@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from evalpress import params
 from evalpress.errors import MeasurementError
+from evalpress.job import Job
+from evalpress.sections import by_name
 from evalpress.serving import http_cost, identities, load, section, servers
 from evalpress.serving.servers import Target
 
@@ -108,3 +110,22 @@ def test_nothing_is_imported_ahead_where_servers_cannot_live_beside_engines(monk
     monkeypatch.setattr(servers, "usable_cores", lambda: 1)
     servers.prepare("demo", "reports")
     assert asked == ["prepared"]
+
+
+def test_a_server_that_cannot_start_leaves_no_other_behind(monkeypatch, tmp_path):
+    events: list[str] = []
+
+    class Launched:
+        def stop(self) -> None:
+            events.append("stopped")
+
+    def launch(job, mode, index):
+        if index:
+            raise MeasurementError("no port is free")
+        events.append("started")
+        return Launched()
+
+    monkeypatch.setattr(servers, "_launch_one", launch)
+    with pytest.raises(MeasurementError, match="no port"):
+        servers._launch(Job(by_name("serving"), params.load("demo"), tmp_path, "always"), ("compiled", "eager"))
+    assert events == ["started", "stopped"]

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 STEADY_BELOW = 0.05
 UNSTEADY_ABOVE = 0.10
@@ -107,6 +106,8 @@ def _t_quantile(confidence: float, degrees: int) -> float:
     """Half width of the two-sided Student-t interval in standard errors."""
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence: found {confidence}, allowed between 0 and 1")
+    from scipy.special import stdtrit  # late: a command that computes no interval starts without it
+
     return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 

@@ -77,7 +77,8 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
     try:
         yield loaded
     finally:
-        _shut_down(loaded)  # what vLLM leaves for the collector holds neither weights nor cache
+        _shut_down(loaded)
+        gc.freeze()  # vLLM thawed all; what it leaves for the collector holds neither weights nor cache
         _empty_caches()
 
 

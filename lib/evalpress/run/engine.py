@@ -39,7 +39,7 @@ class SharedKernelEngine:
         output_path: str | None = None,
         **_: Any,
     ) -> NotebookNode:
-        """Execute `nb`, saving it to `output_path` after each cell.
+        """Execute `nb` and save it to `output_path`, whatever was reached.
 
         Args:
             kernel: begun, so alive and with an empty namespace.
@@ -59,7 +59,8 @@ class SharedKernelEngine:
         def left(cell: NotebookNode) -> int:
             return max(1, math.ceil(end - time.monotonic()))  # nbclient takes 0 for "no limit"
 
-        manager = NotebookExecutionManager(nb, output_path=output_path, progress_bar=False)
+        # Without a path papermill saves nothing; twice per cell, while the kernel waits, is what it does with one.
+        manager = NotebookExecutionManager(nb, progress_bar=False)
         manager.notebook_start()
         try:
             ReportClient(manager, kernel, timeout_func=left, on_cell_start=watch.cell_started).execute()
@@ -67,6 +68,7 @@ class SharedKernelEngine:
             _mark_failed(manager)
             raise
         finally:
+            manager.output_path = output_path
             manager.notebook_complete()
         return manager.nb
 

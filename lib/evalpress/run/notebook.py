@@ -27,7 +27,7 @@ papermill.execute.logger.parent = SILENT
 def execute(
     source: Path, target: Path, parameters: Mapping[str, Any], kernel: SharedKernel, timeout_s: float, watch: Watch
 ) -> str | None:
-    """Run `source` on the kernel and write it to `target` cell by cell.
+    """Run `source` on the kernel and write it to `target`.
 
     `target` holds whatever was reached; only None as the return value makes it a finished notebook.
 

@@ -117,19 +117,26 @@ def _beside(params: Params) -> bool:
 
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
     launched: dict[Mode, server.Launch] = {}
-    for index, mode in enumerate(modes):
-        wanted = job.params.serving.port
-        port = server.free_port(job.params.serving.host, wanted + index if wanted else 0)
-        argv = runbook.serve_argv(job.params, mode, port=port)
-        step(f"starting the {mode} server")
-        launched[mode] = server.Launch(
-            [runbook.program(argv), *argv[1:]],
-            kernel_env.server_env(job.params),
-            f"http://{job.params.serving.host}:{port}",
-            job.folder / "logs" / f"server-{mode}.log",
-            fork=forked.prepared(),
-        )
+    with contextlib.ExitStack() as undo:  # where one cannot be started, none stays
+        for index, mode in enumerate(modes):
+            step(f"starting the {mode} server")
+            launched[mode] = _launch_one(job, mode, index)
+            undo.callback(launched[mode].stop)
+        undo.pop_all()
     return launched
+
+
+def _launch_one(job: Job, mode: Mode, index: int) -> server.Launch:
+    wanted = job.params.serving.port
+    port = server.free_port(job.params.serving.host, wanted + index if wanted else 0)
+    argv = runbook.serve_argv(job.params, mode, port=port)
+    return server.Launch(
+        [runbook.program(argv), *argv[1:]],
+        kernel_env.server_env(job.params),
+        f"http://{job.params.serving.host}:{port}",
+        job.folder / "logs" / f"server-{mode}.log",
+        fork=forked.prepared(),
+    )
 
 
 def _target(job: Job, mode: Mode, launch: server.Launch, started: str, fits: bool) -> Target:
