@@ -17,6 +17,7 @@ import pytest
 from conftest import START, evalpress
 from evalpress import bench, model, params, results
 from evalpress.paths import NOTEBOOKS, ROOT
+from evalpress.platforms.host import usable_cores
 from evalpress.quality import section as quality
 from evalpress.sections import SECTIONS, SUMMARY
 from nbclient import NotebookClient
@@ -96,7 +97,12 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
         assert level["request_goodput"] == pytest.approx(good.sum() / kept["duration"])
         assert level["failed"] == 0
     assert {level["mode"] for level in found["levels"]} == {"eager", "compiled"}
-    assert found["servers"]["compiled"]["started"] == "beside other sections"
+    compiled = found["servers"]["compiled"]
+    assert compiled["started"] == "beside other sections"
+    assert compiled["forked"] == (usable_cores() > 1)
+    page = (demo_report.folder / "report.md").read_text(encoding="utf-8")
+    for told in ("forked from a process of this report", "imported here while a second process of this report"):
+        assert (told in page) == compiled["forked"]
 
 
 def test_evidence_recomputes_from_raw(demo_report):

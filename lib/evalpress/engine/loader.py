@@ -225,7 +225,9 @@ def _load(params: Params, mode: Mode, changed: Mapping[str, Any] | None = None) 
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=times | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
+        startup=times
+        | {"imported_beside_another": forked.prepared()}
+        | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
         memory=memory.figures(llm, tap.lines, weighed, params),
         compilation=inspection.compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,10 +43,15 @@ _ahead: dict[str, dict[Mode, server.Launch]] = {}
 def prepare(set_name: str, reports_dir: str) -> None:
     """Let a process import vLLM beside this one, from which the servers of a set are forked when they are due.
 
-    Only where `start_ahead` may start them and a core is left over; elsewhere nothing happens. Imports neither torch
-    nor transformers, since this process's own import of vLLM is still to be timed.
+    Only where `start_ahead` may start them, a core is left over, and the system's libraries allow a fork (Linux);
+    elsewhere nothing happens. Imports neither torch nor transformers, since this process's own import of vLLM is still
+    to be timed.
     """
-    if usable_cores() > 1 and _may_be_beside(open_job("serving", set_name, reports_dir).params):
+    if (
+        sys.platform == "linux"
+        and usable_cores() > 1
+        and _may_be_beside(open_job("serving", set_name, reports_dir).params)
+    ):
         forked.prepare()
 
 
