@@ -34,6 +34,7 @@ def test_a_forked_server_answers_as_the_run_books_does_and_leaves_nothing(tmp_pa
     try:
         assert launch.ready(120, lambda text: None).ready_s > 0
         family = [found := psutil.Process(launch._process.pid), *found.children(recursive=True)]
+        assert {tuple(process.cpu_affinity()) for process in family} == {tuple(psutil.Process().cpu_affinity())}
         assert len(family) > 1  # the engine core lives in a process of its own, as the command's does
         assert requests.curl(base_url, requests.served_model(base_url))["output"].strip().startswith("Paris")
         assert "--enforce-eager" in runbook.shell(argv)
