@@ -137,6 +137,8 @@ class ServingParams(Block):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
+    fork: bool = True
+    """CPU only: fork the servers from a process that has imported vLLM; False: start them by the run book's command."""
     concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 32, 128)
     """Closed loop: so many requests in flight, from one stream to saturation."""
     rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)
