@@ -112,6 +112,15 @@ def test_nothing_is_imported_ahead_where_servers_cannot_live_beside_engines(monk
     assert asked == ["prepared"]
 
 
+def test_a_set_can_ask_for_servers_started_by_the_command(monkeypatch, tmp_path):
+    asked: list[str] = []
+    monkeypatch.setattr(servers, "usable_cores", lambda: 2)
+    monkeypatch.setattr(servers.forked, "prepare", lambda: asked.append("prepared"))
+    (tmp_path / "plain.yaml").write_text("extends: demo\nserving: {fork: false}\n")
+    servers.prepare(str(tmp_path / "plain.yaml"), "reports")
+    assert asked == []
+
+
 def test_a_server_that_cannot_start_leaves_no_other_behind(monkeypatch, tmp_path):
     events: list[str] = []
 

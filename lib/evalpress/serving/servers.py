@@ -47,11 +47,8 @@ def prepare(set_name: str, reports_dir: str) -> None:
     elsewhere nothing happens. Imports neither torch nor transformers, since this process's own import of vLLM is still
     to be timed.
     """
-    if (
-        sys.platform == "linux"
-        and usable_cores() > 1
-        and _may_be_beside(open_job("serving", set_name, reports_dir).params)
-    ):
+    params = open_job("serving", set_name, reports_dir).params
+    if sys.platform == "linux" and usable_cores() > 1 and params.serving.fork and _may_be_beside(params):
         forked.prepare()
 
 

@@ -13,7 +13,8 @@ _STARTED = {
 }
 _FORKED = (
     " The servers are the run book's module and arguments, forked from a process of this report that had imported "
-    "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's."
+    "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's. "
+    "With `serving.fork: false` in the set they are started by the command itself."
 )
 
 
