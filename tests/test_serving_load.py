@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from evalpress import params
 from evalpress.errors import MeasurementError
@@ -116,6 +118,8 @@ def test_a_set_can_ask_for_servers_started_by_the_command(monkeypatch, tmp_path)
     asked: list[str] = []
     monkeypatch.setattr(servers, "usable_cores", lambda: 2)
     monkeypatch.setattr(servers.forked, "prepare", lambda: asked.append("prepared"))
+    for name in ("base", "demo"):
+        shutil.copy(params.find(name), tmp_path)
     (tmp_path / "plain.yaml").write_text("extends: demo\nserving: {fork: false}\n")
     servers.prepare(str(tmp_path / "plain.yaml"), "reports")
     assert asked == []
