@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from unittest import mock
 
 import psutil
 import pytest
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", autouse=True)
 def imported():
-    forked.prepare()
+    # As a report's kernel does, with Intel's OpenMP where it is installed: that is what binds forks.
+    with mock.patch.dict(os.environ, kernel_env.preload_env(params.load("demo"))):
+        forked.prepare()
     forked.settle()
     yield
     forked._running.clear()

@@ -35,10 +35,11 @@ class Job:
         results.write_json(path, value)
         return f"raw/{path.name}"
 
-    def forget_raw(self) -> None:
-        """Delete the section's raw observations: for one whose files are named after what the set asks for."""
+    def forget_raw(self, before: float) -> None:
+        """Delete the section's raw observations older than that time: of one that names files after what is asked."""
         for path in (self.folder / "results" / "raw").glob(f"{self.section.name}-*"):
-            path.unlink()
+            if path.stat().st_mtime < before:
+                path.unlink()
 
     def read_raw(self, name: str) -> Any:
         """What `raw` kept under this name."""
