@@ -57,6 +57,8 @@ def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> 
         flags = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         flags += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
         flags += ["--max-num-seqs", str(demo.engine.max_num_seqs)]
+        if demo.engine.kv_cache_gib:
+            flags += ["--kv-cache-memory-bytes", str(int(demo.engine.kv_cache_gib * 2**30))]
         flags += ["--dataset-name", "random", "--random-input-len", str(INPUT_LEN)]
         flags += ["--random-output-len", str(OUTPUT_LEN)]
         flags += ["--num-prompts", str(count), "--num-warmups", str(count), "--output-json", str(out)]

@@ -104,6 +104,8 @@ def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
         shared = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         shared += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
         shared += ["--max-num-seqs", str(demo.engine.max_num_seqs)]
+        if demo.engine.kv_cache_gib:
+            shared += ["--kv-cache-memory-bytes", str(int(demo.engine.kv_cache_gib * 2**30))]
         shared += ["--enforce-eager"] if mode == "eager" else []
         for name, load in demo.benchmark.workloads.items():
             shape = ["--random-input-len", str(load.input_len), "--random-output-len", str(load.output_len)]

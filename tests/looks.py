@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 
-WORKLOADS = ("throughput", "prefill", "decode", "e2e_16", "e2e_64", "e2e_256")
+WORKLOADS = ("throughput", "prefill", "decode", "e2e_16", "e2e_64")
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
     "</details></td></table><h1>owned</h1><img src=x onerror=alert(1)>",

@@ -7,7 +7,7 @@ import pytest
 from evalpress import params
 from evalpress.bench import metrics, scaling
 from evalpress.model import Facts
-from evalpress.params.schema import ScalingParams
+from evalpress.params.schema import ScalingParams, Workload
 from scipy.stats import linregress
 from test_bench_metrics import block, request
 
@@ -34,9 +34,9 @@ def test_the_curves_are_the_runs_figures_with_the_bounds_beside_them():
 
 def test_latency_against_output_length_is_scipys_line():
     rng = np.random.default_rng(3)
-    lengths = (16, 64, 256)
+    lengths = {16: "e2e_16", 64: "e2e_64", 256: "decode"}
     e2el = {n: [0.02 + 0.003 * n + rng.normal(0, 1e-3) for _ in range(4)] for n in lengths}
-    blocks = {f"e2e_{n}": {"eager": [block(1.0, *(request(0.01, t, n) for t in e2el[n]))]} for n in lengths}
+    blocks = {lengths[n]: {"eager": [block(1.0, *(request(0.01, t, n) for t in e2el[n]))]} for n in lengths}
     found = scaling.report(params.load("demo"), FACTS, {}, blocks, CEILING)["output"]
     expected = linregress([n for n in lengths for _ in range(4)], [1e3 * t for n in lengths for t in e2el[n]])
     assert found["eager"]["ms_per_token"] == pytest.approx(expected.slope)
@@ -55,3 +55,18 @@ def test_break_even_has_the_speed_ups_interval():
     unsure = metrics.break_even(startup, speeds, (0.9, 2.5))
     assert unsure["tokens_high"] is None and unsure["tokens_high_why"].startswith("never")
     assert metrics.break_even(startup, speeds)["tokens_low_why"] == "no interval of the speed-up"
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_prompts", "concurrent", "alone"),
+    [
+        ("decode", 1, True, True),
+        ("e2e", 4, False, True),
+        ("e2e", 4, True, False),
+        ("decode", 8, True, False),
+        ("prefill", 1, True, False),
+    ],
+)
+def test_a_request_alone_has_the_engine_to_itself(kind, num_prompts, concurrent, alone):
+    load = Workload(kind=kind, num_prompts=num_prompts, input_len=8, output_len=8, concurrent=concurrent)
+    assert load.alone is alone

@@ -17,7 +17,6 @@ import pytest
 from conftest import START, evalpress
 from evalpress import bench, model, params, results
 from evalpress.paths import NOTEBOOKS, ROOT
-from evalpress.platforms.host import usable_cores
 from evalpress.quality import section as quality
 from evalpress.sections import SECTIONS, SUMMARY
 from nbclient import NotebookClient
@@ -99,10 +98,9 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
     assert {level["mode"] for level in found["levels"]} == {"eager", "compiled"}
     compiled = found["servers"]["compiled"]
     assert compiled["started"] == "beside other sections"
-    assert compiled["forked"] == (usable_cores() > 1)
+    assert compiled["forked"]
     page = (demo_report.folder / "report.md").read_text(encoding="utf-8")
-    for told in ("forked from a process of this report", "imported here while a second process of this report"):
-        assert (told in page) == compiled["forked"]
+    assert "forked from a process of this report" in page
 
 
 def test_evidence_recomputes_from_raw(demo_report):

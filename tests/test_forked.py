@@ -2,65 +2,60 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-from unittest import mock
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
-from evalpress import kernel_env, params, runbook
-from evalpress.engine import forked, server
-from evalpress.errors import MeasurementError
-from evalpress.serving import requests
+from evalpress import kernel_env, params
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imported():
-    # As a report's kernel does, with Intel's OpenMP where it is installed: that is what binds forks.
-    with mock.patch.dict(os.environ, kernel_env.preload_env(params.load("demo"))):
-        forked.prepare()
-    forked.settle()
-    yield
-    forked._running.clear()
-
-
-def test_a_forked_server_answers_as_the_run_books_does_and_leaves_nothing(tmp_path):
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory):
+    # As a report's kernel is, with Intel's OpenMP where it is installed: that is what binds forks.
     demo = params.load("demo")
-    port = server.free_port("127.0.0.1", 0)
-    argv = runbook.serve_argv(demo, "eager", port=port)
-    argv = [runbook.program(argv), *argv[1:]]
-    base_url = f"http://127.0.0.1:{port}"
-    launch = server.Launch(argv, kernel_env.server_env(demo), base_url, tmp_path / "log", fork=True)
-    try:
-        assert launch.ready(120, lambda text: None).ready_s > 0
-        family = [found := psutil.Process(launch._process.pid), *found.children(recursive=True)]
-        assert {tuple(process.cpu_affinity()) for process in family} == {tuple(psutil.Process().cpu_affinity())}
-        assert len(family) > 1  # the engine core lives in a process of its own, as the command's does
-        assert requests.curl(base_url, requests.served_model(base_url))["output"].strip().startswith("Paris")
-        assert "--enforce-eager" in runbook.shell(argv)
-        assert "'enforce_eager': True" in (tmp_path / "log").read_text()  # vLLM's list of arguments that it was given
-    finally:
-        launch.stop()
-    gone, alive = psutil.wait_procs(family, timeout=10)
-    assert not alive
-    assert not server.answers(base_url)
+    env = os.environ | kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
+    script = [sys.executable, str(Path(__file__).parent / "forks.py"), str(tmp_path_factory.mktemp("forks"))]
+    done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_forked_server_that_dies_says_why(tmp_path):
-    launch = server.Launch(["python", "-m", "evalpress"], {}, "http://127.0.0.1:9", tmp_path / "log", fork=True)
-    with pytest.raises(MeasurementError, match=r"exit status 2 .*arguments are required: verb"):
-        launch.ready(60, lambda text: None)
-    launch.stop()
+def test_a_forked_server_answers_as_the_run_books_does_and_leaves_nothing(facts):
+    found = facts["server"]
+    assert found["ready_s"] > 0
+    assert len(found["cores"]) > 1  # the engine core lives in a process of its own, as the command's does
+    assert {tuple(cores) for cores in found["cores"]} == {tuple(psutil.Process().cpu_affinity())}
+    assert found["answer"].strip().startswith("Paris")
+    assert "--enforce-eager" in found["asked"]
+    assert "'enforce_eager': True" in found["log"]  # vLLM's list of arguments that it was given
+    assert found["alive"] == 0
+    assert not found["answers"]
 
 
-def test_the_end_of_one_is_told_as_a_popen_tells_it(tmp_path):
-    (tmp_path / "log").touch()
-    running = forked.Forked(["python", "-m", "http.server", "0"], {}, tmp_path / "log")
-    assert running.returncode is None
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(0.2)
-    os.kill(running.pid, signal.SIGKILL)
-    assert running.wait(10) == running.returncode == -signal.SIGKILL
+def test_a_forked_server_that_dies_says_why(facts):
+    assert "exit status 2" in facts["dies"]
+    assert "arguments are required: verb" in facts["dies"]
+
+
+def test_the_end_of_one_is_told_as_a_popen_tells_it(facts):
+    assert facts["killed"] == [None, "TimeoutExpired", -signal.SIGKILL, -signal.SIGKILL]
+
+
+def test_without_the_process_to_fork_from_servers_are_started_by_the_command(facts):
+    assert facts["prepared"]
+    assert not facts["prepared_after_its_end"]
+
+
+def test_the_process_to_fork_from_ends_with_the_one_that_left_it(tmp_path):
+    code = "from evalpress.engine import forked; forked._NEEDED = (); forked.keep(); import psutil; "
+    code += "print(psutil.Process().children()[0].pid)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    left = [process for process in psutil.process_iter() if process.pid == int(done.stdout)]
+    assert not psutil.wait_procs(left, timeout=10)[1]

@@ -19,8 +19,11 @@ def test_a_preloaded_openmp_runtime_stays_alone(monkeypatch, tmp_path):
 
 def test_the_set_decides_cache_size_and_process(monkeypatch):
     demo = params.load("demo")
+    monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: False)
     found = kernel_env.engine_env(demo)
-    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"
+    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # a quarter of a GiB, for a vLLM that knows whole ones only
+    monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: True)
+    assert "VLLM_CPU_KVCACHE_SPACE" not in kernel_env.engine_env(demo)  # it would win over the bytes
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert kernel_env.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     two = demo.model_copy(

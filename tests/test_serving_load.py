@@ -103,21 +103,18 @@ def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():
 
 def test_nothing_is_imported_ahead_where_servers_cannot_live_beside_engines(monkeypatch):
     asked: list[str] = []
-    monkeypatch.setattr(servers, "usable_cores", lambda: 2)
-    monkeypatch.setattr(servers.forked, "prepare", lambda: asked.append("prepared"))
+    monkeypatch.setattr(servers, "import_vllm", lambda params: asked.append("imported"))
+    monkeypatch.setattr(servers.forked, "keep", lambda: asked.append("kept"))
     servers.prepare("qwen2-0.5b-cuda", "reports")
     assert asked == []
     servers.prepare("demo", "reports")
-    assert asked == ["prepared"]
-    monkeypatch.setattr(servers, "usable_cores", lambda: 1)
-    servers.prepare("demo", "reports")
-    assert asked == ["prepared"]
+    assert asked == ["imported", "kept"]
 
 
 def test_a_set_can_ask_for_servers_started_by_the_command(monkeypatch, tmp_path):
     asked: list[str] = []
-    monkeypatch.setattr(servers, "usable_cores", lambda: 2)
-    monkeypatch.setattr(servers.forked, "prepare", lambda: asked.append("prepared"))
+    monkeypatch.setattr(servers, "import_vllm", lambda params: asked.append("imported"))
+    monkeypatch.setattr(servers.forked, "keep", lambda: asked.append("kept"))
     for name in ("base", "demo"):
         shutil.copy(params.find(name), tmp_path)
     (tmp_path / "plain.yaml").write_text("extends: demo\nserving: {fork: false}\n")

@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,20 @@ def imports_of(module: str) -> frozenset[str]:
 @cache
 def _imported(module: str) -> list[str]:
     found: list[str] = []
-    for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(_source(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return [name for name in found if name.split(".")[0] == "evalpress" and name != "evalpress"]
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a module, nested ones too; no import stands in an expression."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 def _exists(module: str) -> bool:

@@ -6,10 +6,12 @@ engine room when it loads an engine; what only a process's start can set (`prelo
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 
 from evalpress.params.schema import Params
@@ -39,13 +41,24 @@ def engine_env(params: Params) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None:
-        env["VLLM_CPU_KVCACHE_SPACE"] = str(math.ceil(params.engine.kv_cache_gib))  # vLLM takes whole GiB only
+    if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
+        env["VLLM_CPU_KVCACHE_SPACE"] = str(math.ceil(params.engine.kv_cache_gib))
     if params.model.source == "folder" or resolve(params.model.path).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
     if params.model.source == "modelscope":
         env["VLLM_USE_MODELSCOPE"] = "true"
     return env | params.engine.env
+
+
+@cache
+def _takes_bytes() -> bool:
+    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 knows whole GiB in a variable only, and where 0.32
+    finds the variable, it wins. Read in its source, since importing it takes seconds."""
+    found = importlib.util.find_spec("vllm")
+    if found is None or found.origin is None:
+        return True
+    worker = Path(found.origin).parent / "v1" / "worker" / "cpu_worker.py"
+    return worker.is_file() and "kv_cache_memory_bytes" in worker.read_text(encoding="utf-8")
 
 
 def server_env(params: Params) -> dict[str, str]:

@@ -95,7 +95,7 @@ def headline(data: gates.Data, found: list[dict[str, Any]]) -> dict[str, Any]:
         return out | {"rows_why": "the benchmark section has no results"}
     loads = bench["workloads"]
     batch = next((n for n, w in loads.items() if w["kind"] == "throughput"), None)
-    single = next((n for n, w in loads.items() if w["kind"] in ("decode", "e2e")), None)
+    single = next((n for n, w in loads.items() if w["alone"]), None)
     rows = [
         ("output throughput", batch, "output_throughput", "tok/s"),
         ("request throughput", batch, "request_throughput", "req/s"),

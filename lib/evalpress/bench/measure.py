@@ -69,7 +69,7 @@ def report(
         }
     data: dict[str, Any] = {
         "modes": modes,
-        "workloads": {name: load.model_dump(mode="json") for name, load in loads.items()},
+        "workloads": {name: load.model_dump(mode="json") | {"alone": load.alone} for name, load in loads.items()},
         "pairing": "alternating blocks, both engines resident"
         if params.engine.resident == "both"
         else "one engine after the other: the pairing is weaker, drift of the machine is not cancelled",

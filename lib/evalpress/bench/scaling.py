@@ -106,9 +106,9 @@ def _arithmetic_bound(facts: Facts, tokens: int, ceiling: dict[str, Any] | None)
 
 
 def _output(params: Params, blocks: Observed) -> dict[str, Any]:
-    """E2EL of single requests against their output length, over the workloads of kind e2e."""
+    """E2EL of single requests against their output length, over the workloads with one request at a time."""
     found: dict[str, Any] = {}
-    names = [name for name, load in params.benchmark.workloads.items() if load.kind == "e2e" and name in blocks]
+    names = [name for name, load in params.benchmark.workloads.items() if load.alone and name in blocks]
     for mode in params.engine.modes:
         pairs = [
             (request["output_tokens"], 1e3 * request["e2el"])
@@ -117,7 +117,10 @@ def _output(params: Params, blocks: Observed) -> dict[str, Any]:
             for request in block["requests"]
         ]
         if len({length for length, _ in pairs}) < 2:
-            found[mode] = {"ms_per_token": None, "ms_per_token_why": "fewer than two output lengths of kind e2e"}
+            found[mode] = {
+                "ms_per_token": None,
+                "ms_per_token_why": "fewer than two output lengths with one request at a time",
+            }
             continue
         fit = stats.linear_fit([length for length, _ in pairs], [e2el for _, e2el in pairs])
         bounds = {"ms_per_token_low": fit.slope_ci_low, "ms_per_token_high": fit.slope_ci_high}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from evalpress import fingerprint, kernel_env, model
 from evalpress.engine import cold, forked, inspection, memory, startup
@@ -73,12 +74,13 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
     """
     if params.engine.resident == "one":
         release()
+    gc.freeze()  # loading makes several whole collections
     loaded = _load(params, mode, changed)
     try:
         yield loaded
     finally:
         _shut_down(loaded)
-        gc.freeze()  # vLLM thawed all; what it leaves for the collector holds neither weights nor cache
+        gc.freeze()  # what is left for the collector holds neither weights nor cache
         _empty_caches()
 
 
@@ -92,21 +94,19 @@ def release(key: str | None = None) -> None:
 def _shut_down(engine: Engine) -> None:
     """End the engine's core; whoever still holds the object can do nothing with it.
 
-    A core in this process would tear down the process groups, too, which all engines of the process share: that
-    is left to the last one.
+    A core in this process would tear down the process groups, too, which all engines of the process share, and
+    collect all objects of the process one by one: both are left to the last one.
     """
     import vllm.v1.engine.core as vllm_core
 
     core = getattr(engine.llm.llm_engine, "engine_core", None)
     if core is not None and hasattr(core, "shutdown"):
-        clean_up = getattr(vllm_core, _CLEAN_UP, None)  # vLLM 0.18 leaves the groups alone
-        if _loaded and clean_up is not None:
-            setattr(vllm_core, _CLEAN_UP, lambda: None)
-        try:
+        with contextlib.ExitStack() as others_live:
+            if _loaded:
+                others_live.enter_context(mock.patch.object(gc, "unfreeze"))
+                if hasattr(vllm_core, _CLEAN_UP):  # vLLM 0.18 leaves the groups alone
+                    others_live.enter_context(mock.patch.object(vllm_core, _CLEAN_UP))
             core.shutdown()
-        finally:
-            if clean_up is not None:
-                setattr(vllm_core, _CLEAN_UP, clean_up)
     engine.llm = None
 
 
@@ -150,9 +150,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "distributed_executor_backend": e.distributed_executor_backend,
         "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
         "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
-        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB)
-        if e.kv_cache_gib and params.platform.backend != "cpu"
-        else None,
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB) if e.kv_cache_gib else None,
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     if params.model.weights == "random":
@@ -164,7 +162,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
 
 def supported_architectures(params: Params) -> Sequence[str]:
     """The architectures registered in the installed vLLM (its plugins included)."""
-    import_vllm(params)
+    _import(params)
     from vllm import ModelRegistry
 
     return sorted(ModelRegistry.get_supported_archs())
@@ -176,6 +174,11 @@ def import_vllm(params: Params) -> None:
     Measuring rooms call it first, so that the import is timed in a process that has imported neither torch
     nor transformers, as a user's process would.
     """
+    _import(params)
+    forked.settle()
+
+
+def _import(params: Params) -> None:
     os.environ.update(kernel_env.engine_env(params))  # what the set says is what runs, also for a second set
     if "import_s" in _one_off:
         return
@@ -184,7 +187,6 @@ def import_vllm(params: Params) -> None:
     from vllm import LLM  # noqa: F401  vLLM imports its engine on first use of the name
 
     _one_off["import_s"] = time.monotonic() - start
-    forked.settle()
     _log.info("vLLM %s imported in %.1f s", vllm.__version__, _one_off["import_s"])
 
 
@@ -225,9 +227,7 @@ def _load(params: Params, mode: Mode, changed: Mapping[str, Any] | None = None) 
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=times
-        | {"imported_beside_another": forked.prepared()}
-        | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
+        startup=times | inspection.graph_facts(llm, compiled, tap.lines, new_artefacts=new),
         memory=memory.figures(llm, tap.lines, weighed, params),
         compilation=inspection.compilation(llm, compiled) | startup.compile_figures(tap.lines, compiled=compiled),
         arguments=keywords,

@@ -96,6 +96,11 @@ class Workload(Block):
     concurrent: bool = True
     """All requests at once; False: one after the other."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether a request of this kind has the engine to itself: its E2EL is the latency of a single request."""
+        return self.kind in ("decode", "e2e") and (self.num_prompts == 1 or not self.concurrent)
+
 
 class ScalingParams(Block):
     """How speed changes with batch size and prompt length; E2EL against output length comes from the workloads."""

@@ -7,19 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalpress import kernel_env
 from evalpress.paths import NOTEBOOKS
 from evalpress.run import aside, notebook
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import Watch
 from evalpress.sections import SUMMARY
-
-
-def kernel(report: Report, first: str) -> SharedKernel:
-    """The kernel of a report; started by its first notebook, after the code `first`."""
-    env = kernel_env.engine_env(report.params) | kernel_env.preload_env(report.params)
-    return SharedKernel(report.folder, NOTEBOOKS, env, first)
 
 
 def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> str | None:
@@ -33,7 +26,7 @@ def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[st
     source = NOTEBOOKS / f"{section.notebook}.ipynb"
     executed = report.executed(section)
     partial = executed.with_name(f".{executed.name}")
-    log = folder / "logs" / f"{section.notebook}.log"
+    log = report.log(section)
     executed.parent.mkdir(parents=True, exist_ok=True)
     cells = len(json.loads(source.read_text(encoding="utf-8"))["cells"]) + 1  # with the injected parameters
     with Watch(section.notebook, cells, lambda: shared.step) as watch:
@@ -63,8 +56,7 @@ def _attempt(
     watch: Watch,
 ) -> str | None:
     try:
-        # The log of a measurement is kept when its results are merely shown again.
-        shared.begin(log, append=step.todo == "show")
+        shared.begin(log, step.appends)
     except RuntimeError as error:
         shared.discard()
         return f"{error} (see {log.parent.name}/{log.name})"

@@ -40,22 +40,34 @@ __import__("sys").modules["__main__"].__spec__ = None
 """
 
 
+# `-m ipykernel_launcher` with something before it: later the process has threads, and no fork has those.
+_LAUNCH = """
+{first}
+from ipykernel import kernelapp
+kernelapp.launch_new_instance()
+"""
+
+
 class _ThisInterpreter(KernelSpecManager):
     """Whatever kernels are installed: the kernel is this interpreter."""
 
+    def __init__(self, first: str) -> None:
+        super().__init__()
+        self._code = _LAUNCH.format(first=first)
+
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [sys.executable, "-u", "-m", "ipykernel_launcher", "-f", "{connection_file}", *_ARGUMENTS]
+        argv = [sys.executable, "-u", "-P", "-c", self._code, "-f", "{connection_file}", *_ARGUMENTS]
         return KernelSpec(argv=argv, display_name="Python 3 (evalpress)", language="python")
 
 
 class SharedKernel:
-    """Started at the first `begin`, kept between notebooks, started again when it died. Use as a context manager.
+    """Started by `start` or the first `begin`, kept between notebooks, started again when it died. A context manager.
 
     Args:
         report: the report's folder; every process that the kernel starts is marked with it.
         workdir: the working folder of notebooks.
         env: variables over those of this process.
-        first: code that each new kernel runs before any notebook; it may fail without consequence.
+        first: a statement that each new kernel runs before anything else, with one thread.
     """
 
     def __init__(self, report: Path, workdir: Path, env: Mapping[str, str], first: str = "") -> None:
@@ -64,6 +76,27 @@ class SharedKernel:
         self._pump: LogPump | None = None
         self.manager: AsyncKernelManager | None = None
         self.client: AsyncKernelClient | None = None
+
+    def start(self, log: Path, append: bool = False) -> None:
+        """Start the process and return; the first `begin` waits until it answers. Its output goes to `log`.
+
+        Raises:
+            RuntimeError: there is no place for its sockets.
+        """
+        processes.end_all(self._report)  # what a killed run of this report may have left
+        self._home = self._fresh_home()
+        self._pump = LogPump()
+        self._pump.to(log, append)
+        self.manager = AsyncKernelManager(
+            kernel_spec_manager=_ThisInterpreter(self._first),
+            kernel_name="evalpress",
+            connection_file=str(self._home / "kernel.json"),
+            transport="ipc" if len(str(self._home)) < _SOCKET_PATH else "tcp",
+        )
+        run_sync(self.manager.start_kernel)(
+            env=self._environment(), cwd=str(self._workdir), stdout=self._pump.write_end, stderr=self._pump.write_end
+        )
+        self._pump.started()
 
     def begin(self, log: Path, append: bool = False) -> None:
         """A living kernel with an empty namespace, whose output goes to `log`.
@@ -74,7 +107,9 @@ class SharedKernel:
         if self.manager is not None and not self.is_alive():
             self.discard()
         if self.manager is None:
-            self._start(log, append)
+            self.start(log, append)
+        if self.client is None:
+            self._connect()
         elif self._pump:
             self._pump.to(log, append)
         self._progress.write_text("", encoding="utf-8")
@@ -140,27 +175,12 @@ class SharedKernel:
         assert self._home is not None
         return self._home / "progress"
 
-    def _start(self, log: Path, append: bool) -> None:
-        processes.end_all(self._report)  # what a killed run of this report may have left
-        self._home = self._fresh_home()
-        self._pump = LogPump()
-        self._pump.to(log, append)
-        self.manager = AsyncKernelManager(
-            kernel_spec_manager=_ThisInterpreter(),
-            kernel_name="evalpress",
-            connection_file=str(self._home / "kernel.json"),
-            transport="ipc" if len(str(self._home)) < _SOCKET_PATH else "tcp",
-        )
-        run_sync(self.manager.start_kernel)(
-            env=self._environment(), cwd=str(self._workdir), stdout=self._pump.write_end, stderr=self._pump.write_end
-        )
-        self._pump.started()
+    def _connect(self) -> None:
+        assert self.manager is not None
         self.client = self.manager.client()
         self.client.start_channels()
         run_sync(self.client.wait_for_ready)(timeout=_START_S)
         self.client.allow_stdin = False
-        if self._first:
-            self.quietly(self._first)
 
     def _fresh_home(self) -> Path:
         """A private folder for sockets, short enough for them; always the same one, so that none is ever left over."""

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from evalpress import inputs as inputs_room
-from evalpress import model, platforms
+from evalpress import kernel_env, model, platforms
 from evalpress import params as params_room
 from evalpress.errors import UserError
 from evalpress.params import Params
@@ -156,20 +156,31 @@ class _Run:
 
     def _run(self, step: Step) -> bool:
         """Run one notebook; on failure its state is kept under `failed/` and nothing under `notebooks/`."""
-        from evalpress.run import execution
-
         if self._told is not None:
             told, self._told = self._told, None
             for line in told:
                 row(*line)
         if self._kernel is None:
-            prepare = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
-            self._kernel = self._stack.enter_context(execution.kernel(self.asked, prepare))
+            self._kernel = self._stack.enter_context(self._started_kernel(step))
+        # What takes a second to import is imported while the kernel takes longer to start.
+        from evalpress import report  # noqa: F401
+        from evalpress.run import execution
+
         given = _notebook_parameters(self.asked.set_name, self.asked.reports_dir, self.asked.measure(step))
         why = execution.run(self.asked, step, self._kernel, given)
         if why is not None:
             self.failures[step.section.name] = why
         return why is None
+
+    def _started_kernel(self, step: Step) -> Any:
+        from evalpress.run.kernel import SharedKernel
+
+        env = kernel_env.engine_env(self.asked.params) | kernel_env.preload_env(self.asked.params)
+        first = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
+        kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env, first)
+        with contextlib.suppress(RuntimeError):  # told when the first notebook tries again
+            kernel.start(self.asked.log(step.section), step.appends)
+        return kernel
 
     def _tell(self, name: str, outcome: str, detail: str) -> None:
         """Lines of notebooks that need no run are held back until something does: no work, one line."""

@@ -22,6 +22,11 @@ class Step:
     todo: Todo
     why: str = ""
 
+    @property
+    def appends(self) -> bool:
+        """Whether the log of the measurement is kept: its results are merely shown again."""
+        return self.todo == "show"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -37,6 +42,9 @@ class Report:
 
     def executed(self, section: Section) -> Path:
         return self.folder / "notebooks" / f"{section.notebook}.ipynb"
+
+    def log(self, section: Section) -> Path:
+        return self.folder / "logs" / f"{section.notebook}.log"
 
     def job(self, section: Section) -> Job:
         return Job(section, self.params, self.folder, "auto")

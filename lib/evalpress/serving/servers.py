@@ -11,11 +11,10 @@ from typing import Any
 import psutil
 
 from evalpress import fingerprint, kernel_env, model, runbook
-from evalpress.engine import forked, release, server
+from evalpress.engine import forked, import_vllm, release, server
 from evalpress.errors import MeasurementError
 from evalpress.job import Job, open_job
 from evalpress.params.schema import Mode, Params
-from evalpress.platforms.host import usable_cores
 from evalpress.progress import step
 from evalpress.serving.requests import served_model
 
@@ -41,15 +40,16 @@ _ahead: dict[str, dict[Mode, server.Launch]] = {}
 
 
 def prepare(set_name: str, reports_dir: str) -> None:
-    """Let a process import vLLM beside this one, from which the servers of a set are forked when they are due.
+    """Import vLLM and leave a fork of this process behind, from which the servers of a set start when they are due.
 
-    Only where `start_ahead` may start them, a core is left over, and the system's libraries allow a fork (Linux);
-    elsewhere nothing happens. Imports neither torch nor transformers, since this process's own import of vLLM is still
-    to be timed.
+    Called before this process has threads. Only where `start_ahead` may start them and the system's libraries allow a
+    fork (Linux); elsewhere nothing happens.
     """
     params = open_job("serving", set_name, reports_dir).params
-    if sys.platform == "linux" and usable_cores() > 1 and params.serving.fork and _may_be_beside(params):
-        forked.prepare()
+    if sys.platform == "linux" and params.serving.fork and _may_be_beside(params):
+        with contextlib.suppress(Exception):  # the first section that imports vLLM says why it cannot
+            import_vllm(params)
+            forked.keep()
 
 
 def start_ahead(set_name: str, reports_dir: str) -> None:

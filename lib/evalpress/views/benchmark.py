@@ -121,8 +121,8 @@ def end_to_end(document: Document) -> Table:
     """End-to-end latency of one request against output length, and the tokens per second that it means."""
     data = document["data"]
     rows = []
-    for name, load in data["workloads"].items():
-        if load["kind"] != "e2e":
+    for name, load in sorted(data["workloads"].items(), key=lambda item: item[1]["output_len"]):
+        if not load["alone"]:
             continue
         for mode, found in data["modes"].items():
             w = found["workloads"][name]

@@ -32,11 +32,6 @@ def startup(document: Document) -> Table:
         "Phases come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
         "compile cache."
     )
-    if any(start.get("imported_beside_another") for start in starts.values()):
-        note += (
-            " vLLM was imported here while a second process of this report, from which the servers are forked, did the "
-            "same on another core."
-        )
     return Table("Start-up, seconds", ["phase", *starts], rows, note=note)
 
 
