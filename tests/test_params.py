@@ -57,6 +57,12 @@ def test_a_set_extends_another_key_by_key(tmp_path):
     assert (found.engine.seed, found.engine.dtype, found.title) == (7, "bfloat16", "t")
 
 
+def test_a_workload_of_the_extended_set_can_be_left_out(tmp_path):
+    found = params.load(write(tmp_path, "extends: base\nbenchmark: {workloads: {e2e_256: null}}\n"))
+    assert "e2e_64" in found.benchmark.workloads
+    assert "e2e_256" not in found.benchmark.workloads
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [

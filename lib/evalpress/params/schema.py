@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Mode = Literal["eager", "compiled"]
 SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
@@ -123,12 +123,20 @@ class BenchmarkParams(Block):
     warmup_blocks: PositiveInt = 1
     """Blocks that are run first, with at most 16 output tokens per request, and never counted."""
     workloads: dict[str, Workload] = {}
+    """By name; null leaves out a workload of the set that this one extends."""
     ceilings: bool = True
     """Measure memory bandwidth and matrix rate of the device."""
     scaling: ScalingParams | None = ScalingParams()
     """None: no scaling curves."""
     test_slowdown_s: dict[Mode, NonNegative] = {}
     """Test hook: sleep this long per request in one mode, to show that a planted slow-down is found."""
+
+    @field_validator("workloads", mode="before")
+    @classmethod
+    def _left_out(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: load for name, load in value.items() if load is not None}
 
 
 class ServingParams(Block):
