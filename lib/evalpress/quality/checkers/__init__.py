@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evalpress import lean as lean  # structure imports jsonschema
 from evalpress.quality.checkers import code, structure, text  # noqa: F401 - importing them registers their checkers
 from evalpress.quality.checkers.base import CHECKERS, Checker, Judgement, Verdict
 from evalpress.quality.checkers.compose import Composite, FirstLine
