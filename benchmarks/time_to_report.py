@@ -8,8 +8,9 @@ since a shared machine is not equally fast for ten minutes.
 
     python benchmarks/time_to_report.py [--no-commands] [--reports-dir DIR]
 
-The floor is what cannot be left out: importing vLLM, loading engines, starting servers, and measured work. A server's
-start that other sections hide is not in it twice.
+The floor is what cannot be left out: importing vLLM, loading engines, starting servers, and measured work with its
+warm-up, which for the load on servers is all that vLLM's client does. A server's start that other sections hide is not
+in it twice.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def parts(folder: Path) -> Iterator[tuple[str, float, bool]]:
     serving = results["serving"]
     inside = [json.loads(path.read_text())[0]["duration"] for path in raw.glob("serving-*-in-process.json")]
     yield "the same requests without a server", sum(inside), True
-    yield "load on the servers", sum(p["duration"] for key in ("levels", "rates") for p in serving[key]), True
+    clients = sum(point["client_s"] for key in ("levels", "rates") for point in serving[key])
+    yield "load on the servers, by vLLM's client", clients, True
     times = {section.name: _notebook_seconds(folder, section.notebook) for section in (*EXECUTION, SUMMARY)}
     for name in ("alignment", "quality", "evidence"):
         yield f"{name} (notebook)", times[name], True

@@ -43,7 +43,8 @@ def argv(base_url: str, model: str, served: str, load: dict[str, Any], seed: int
 
 
 def bench(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run the client once; its result with per-request lists, and `client_cpu_share` of one core.
+    """Run the client once; its result with per-request lists, `client_s`, how long all of it took (drawing requests,
+    warm-up, load, metrics), and `client_cpu_share`, its share of one core in that time.
 
     Raises:
         MeasurementError: the client failed; one line saying why.
@@ -61,7 +62,8 @@ def bench(arguments: Sequence[str]) -> dict[str, Any]:
         start, cpu = time.monotonic(), time.process_time()
         try:
             result.update(asyncio.run(serve.main_async(args)))
-            result["client_cpu_share"] = (time.process_time() - cpu) / (time.monotonic() - start)
+            result["client_s"] = time.monotonic() - start
+            result["client_cpu_share"] = (time.process_time() - cpu) / result["client_s"]
         except Exception as error:
             result["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
 

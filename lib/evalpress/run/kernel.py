@@ -24,6 +24,8 @@ from evalpress.run import processes
 from evalpress.run.logs import LogPump
 
 _START_S = 120
+_FIRST_S = 600
+"""For a start with something before it: importing vLLM from a cold disk can take minutes."""
 _SOCKET_PATH = 90
 """Longest folder for IPC sockets: a socket's whole path must stay below 104 bytes (the shortest sun_path)."""
 
@@ -179,7 +181,7 @@ class SharedKernel:
         assert self.manager is not None
         self.client = self.manager.client()
         self.client.start_channels()
-        run_sync(self.client.wait_for_ready)(timeout=_START_S)
+        run_sync(self.client.wait_for_ready)(timeout=_FIRST_S if self._first else _START_S)
         self.client.allow_stdin = False
 
     def _fresh_home(self) -> Path:

@@ -118,4 +118,4 @@ def _point(job: Job, target: Target, load: dict[str, Any], name: str) -> dict[st
     if point["request_goodput"] is None:
         point["request_goodput_why"] = "the set gives no serving.slo"
     share = found["client_cpu_share"]
-    return point | {"client_cpu_share": share, "client_bound": share >= CLIENT_BOUND}
+    return point | {"client_s": found["client_s"], "client_cpu_share": share, "client_bound": share >= CLIENT_BOUND}

@@ -48,6 +48,7 @@ def prepare(set_name: str, reports_dir: str) -> None:
     params = open_job("serving", set_name, reports_dir).params
     if sys.platform == "linux" and params.serving.fork and _may_be_beside(params):
         with contextlib.suppress(Exception):  # the first section that imports vLLM says why it cannot
+            step("importing vLLM")
             import_vllm(params)
             forked.keep()
 
