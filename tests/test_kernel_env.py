@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evalpress import kernel_env, params
+from evalpress.engine import loader
 
 
 def test_a_preloaded_openmp_runtime_stays_alone(monkeypatch, tmp_path):
@@ -22,8 +23,10 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: False)
     found = kernel_env.engine_env(demo)
     assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # a quarter of a GiB, for a vLLM that knows whole ones only
+    assert "kv_cache_memory_bytes" not in loader.arguments(demo, "eager")
     monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: True)
     assert "VLLM_CPU_KVCACHE_SPACE" not in kernel_env.engine_env(demo)  # it would win over the bytes
+    assert loader.arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**28
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert kernel_env.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     two = demo.model_copy(

@@ -19,6 +19,8 @@ from evalpress.paths import CACHE, resolve
 
 _ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _OPENMP = ("libiomp5.so",)
+CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
+"""Where it is set, vLLM's CPU worker takes the size of the KV cache, whole GiB, from it and from nowhere else."""
 
 
 def in_process(params: Params) -> bool:
@@ -42,7 +44,7 @@ def engine_env(params: Params) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
     }
     if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
-        env["VLLM_CPU_KVCACHE_SPACE"] = str(math.ceil(params.engine.kv_cache_gib))
+        env[CPU_KV_SPACE] = str(math.ceil(params.engine.kv_cache_gib))
     if params.model.source == "folder" or resolve(params.model.path).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
     if params.model.source == "modelscope":

@@ -150,7 +150,9 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "distributed_executor_backend": e.distributed_executor_backend,
         "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
         "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
-        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB) if e.kv_cache_gib else None,
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB)
+        if e.kv_cache_gib and kernel_env.CPU_KV_SPACE not in kernel_env.engine_env(params)
+        else None,
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     if params.model.weights == "random":
