@@ -203,6 +203,15 @@ def test_preloaded_libraries_are_those_really_mapped() -> None:
     ]
 
 
+def test_a_preloaded_link_is_seen_as_the_file_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "libtcmalloc.so.4.5.10").touch()
+    (tmp_path / "libtcmalloc.so.4").symlink_to("libtcmalloc.so.4.5.10")
+    maps = f"7f00-7f01 r-xp 00000000 fe:00 1 {tmp_path}/libtcmalloc.so.4.5.10\n"
+    assert host.preloaded(maps, {"LD_PRELOAD": f"{tmp_path}/libtcmalloc.so.4"}) == [
+        {"library": "libtcmalloc.so.4", "source": "LD_PRELOAD", "active": True},
+    ]
+
+
 def test_a_library_preloaded_into_a_real_process_is_seen() -> None:
     library = Path(sys.prefix) / "lib" / "libiomp5.so"
     if not library.exists():

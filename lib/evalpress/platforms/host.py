@@ -143,17 +143,19 @@ def preloaded(maps: str | None = None, env: Mapping[str, str] | None = None) -> 
     """What LD_PRELOAD names, and which allocators and OpenMP runtimes this process really has mapped.
 
     vLLM's CPU platform sets LD_PRELOAD inside the running process, which reaches its child processes only:
-    `active` therefore comes from the memory map, never from the variable. Only base names are shown.
+    `active` therefore comes from the memory map, never from the variable. The map knows files and not the links to
+    them. Only base names are shown.
     """
     path = Path("/proc/self/maps")
     if maps is None:
         maps = path.read_text() if path.is_file() else ""
     mapped = {Path(line.split(None, 5)[5]).name for line in maps.splitlines() if ".so" in line}
     variable = (os.environ if env is None else env).get("LD_PRELOAD", "")
-    named = dict.fromkeys(Path(item).name for item in re.split(r"[:\s]+", variable) if item)
-    loaded = sorted(name for name in mapped if name.startswith(RUNTIMES) and name not in named)
+    named = {Path(item).name: Path(item).resolve().name for item in re.split(r"[:\s]+", variable) if item}
+    known = {*named, *named.values()}
+    loaded = sorted(name for name in mapped if name.startswith(RUNTIMES) and name not in known)
     return [
-        *({"library": name, "source": "LD_PRELOAD", "active": name in mapped} for name in named),
+        *({"library": n, "source": "LD_PRELOAD", "active": bool({n, file} & mapped)} for n, file in named.items()),
         *({"library": name, "source": "loaded by a library", "active": True} for name in loaded),
     ]
 
