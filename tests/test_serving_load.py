@@ -11,6 +11,8 @@ from evalpress.job import Job
 from evalpress.sections import by_name
 from evalpress.serving import http_cost, identities, load, section, servers
 from evalpress.serving.servers import Target
+from scipy.stats import ttest_ind
+from test_bench_metrics import block, request
 
 
 def level(mode, concurrency, output, bound=False):
@@ -89,10 +91,19 @@ def test_where_one_engine_is_resident_servers_come_one_after_the_other():
 
 def test_http_cost_is_the_served_figure_minus_the_one_in_process():
     served = {"mode": "eager", "concurrency": 1, "output_throughput": 50.0}
-    served |= {"mean_ttft_ms": 9.0, "mean_tpot_ms": 3.0, "mean_e2el_ms": 40.0}
-    inside = {"mean_ttft_ms": 4.0, "mean_tpot_ms": 2.0, "mean_e2el_ms": 30.0, "output_throughput": 60.0}
-    rows = http_cost.compare([served, served | {"concurrency": 4}], {"eager": inside})
-    assert [(r["added_ttft_ms"], r["added_tpot_ms"], r["added_e2el_ms"]) for r in rows] == [(5.0, 1.0, 10.0)]
+    served |= {"mean_ttft_ms": 9.0, "mean_tpot_ms": 3.0, "mean_e2el_ms": 15.0}
+    kept = {"ttfts": [0.008, 0.010, 0.0], "itls": [[0.003, 0.003], [0.002, 0.004], []], "output_lens": [3, 3, 0]}
+    job = type("Job", (), {"read_raw": staticmethod(lambda name: {"eager-concurrency-1": kept}[name])})()
+    inside = {"eager": [block(1.0, request(0.003, 0.007, 3), request(0.005, 0.009, 3))]}
+    (row,) = http_cost.compare(job, [served, served | {"concurrency": 4}], inside)
+    assert row["added_ttft_ms"] == pytest.approx(5.0)
+    assert row["added_tpot_ms"] == pytest.approx(1.0)
+    assert row["added_e2el_ms"] == pytest.approx(7.0)
+    expected = ttest_ind([8.0, 10.0], [3.0, 5.0], equal_var=False).confidence_interval(0.95)
+    assert (row["added_ttft_ms_low"], row["added_ttft_ms_high"]) == pytest.approx((expected.low, expected.high))
+    alone = {"eager": [block(1.0, request(0.003, 0.007, 3))]}
+    (row,) = http_cost.compare(job, [served], alone)
+    assert row["added_e2el_ms_low"] is None and row["added_e2el_ms_high_why"] == "fewer than two requests"
 
 
 def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():

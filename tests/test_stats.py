@@ -140,6 +140,14 @@ def test_mean_interval_is_scipys() -> None:
     assert stats.mean_interval([1.0]) is None
 
 
+def test_the_interval_of_a_difference_is_scipys() -> None:
+    a, b = [5.0, 6.5, 9.0, 4.0], [1.0, 1.5, 1.2]
+    expected = scipy_stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert stats.difference_interval(a, b) == pytest.approx((expected.low, expected.high))
+    assert stats.difference_interval([1.0], b) is None
+    assert stats.difference_interval([2.0, 2.0], [1.0, 1.0]) == (1.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("cv", "word"),
     [(0.0, "steady"), (0.0499, "steady"), (0.05, "fair"), (0.10, "fair"), (0.1001, "unsteady")],

@@ -102,7 +102,7 @@ def steadiness(cv: float) -> Steadiness:
     return "unsteady" if cv > UNSTEADY_ABOVE else "fair"
 
 
-def _t_quantile(confidence: float, degrees: int) -> float:
+def _t_quantile(confidence: float, degrees: float) -> float:
     """Half width of the two-sided Student-t interval in standard errors."""
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence: found {confidence}, allowed between 0 and 1")
@@ -145,6 +145,20 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, f
         return None
     half = _t_quantile(confidence, array.size - 1) * float(array.std(ddof=1)) / math.sqrt(array.size)
     centre = float(array.mean())
+    return centre - half, centre + half
+
+
+def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Welch's interval of mean(a) - mean(b) for independent observations; None where one side has fewer than two."""
+    first, second = _finite(a, "a"), _finite(b, "b")
+    if min(first.size, second.size) < 2:
+        return None
+    centre = float(first.mean() - second.mean())
+    u, v = float(first.var(ddof=1)) / first.size, float(second.var(ddof=1)) / second.size
+    if u + v == 0.0:
+        return centre, centre
+    degrees = (u + v) ** 2 / (u**2 / (first.size - 1) + v**2 / (second.size - 1))
+    half = _t_quantile(confidence, degrees) * math.sqrt(u + v)
     return centre - half, centre + half
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalpress import engine
+from evalpress import engine, stats
 from evalpress.bench import metrics
 from evalpress.bench.run import prompts, run_block, warm_up
 from evalpress.job import Job
@@ -12,15 +13,18 @@ from evalpress.params.schema import Mode, Workload
 from evalpress.progress import step
 
 COMPARED = ("mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms", "output_throughput")
+_NO_INTERVAL = "fewer than two requests"
+Blocks = dict[str, list[dict[str, Any]]]
+"""mode -> blocks of requests as `bench` measures them."""
 
 
-def in_process(job: Job, modes: tuple[Mode, ...]) -> dict[str, dict[str, Any]]:
-    """Figures of the serving workload in this process, one request at a time: mode -> figures.
+def in_process(job: Job, modes: tuple[Mode, ...]) -> Blocks:
+    """The requests of the serving workload in this process, one at a time.
 
     Measured one at a time because HTTP's share of a latency is largest and clearest there: no queue hides it.
     """
     serving = job.params.serving
-    found: dict[str, dict[str, Any]] = {}
+    found: Blocks = {}
     for mode in modes:
         loaded = engine.get(job.params, mode)
         load = Workload(
@@ -31,27 +35,54 @@ def in_process(job: Job, modes: tuple[Mode, ...]) -> dict[str, dict[str, Any]]:
         )
         step(f"the same requests without a server, {mode}")
         warm_up(loaded, load, prompts(job.params, load, "http", 0, loaded)[:1])
-        blocks = [run_block(loaded, load, prompts(job.params, load, "http", 1, loaded))]
-        job.raw(f"{mode}-in-process", blocks)
-        found[mode] = metrics.figures(blocks)
+        found[mode] = [run_block(loaded, load, prompts(job.params, load, "http", 1, loaded))]
+        job.raw(f"{mode}-in-process", found[mode])
     return found
 
 
-def compare(levels: list[dict[str, Any]], inside: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per mode: the served figure at one request at a time, the in-process figure, the difference."""
+def compare(job: Job, levels: Sequence[dict[str, Any]], inside: Blocks) -> list[dict[str, Any]]:
+    """One row per mode: the served figure at one request at a time, the in-process figure, the difference.
+
+    The differences have Welch's 95 % interval over requests: `added_<latency>_ms`, `…_low`, `…_high`.
+    """
     rows = []
     for level in levels:
-        if level["concurrency"] != 1 or level["mode"] not in inside:
+        mode = level["mode"]
+        if level["concurrency"] != 1 or mode not in inside:
             continue
-        figures = inside[level["mode"]]
-        rows.append(
-            {
-                "mode": level["mode"],
-                "served": {key: level[key] for key in COMPARED},
-                "in_process": {key: figures[key] for key in COMPARED},
-                "added_e2el_ms": level["mean_e2el_ms"] - figures["mean_e2el_ms"],
-                "added_ttft_ms": level["mean_ttft_ms"] - figures["mean_ttft_ms"],
-                "added_tpot_ms": level["mean_tpot_ms"] - figures["mean_tpot_ms"],
-            }
-        )
+        figures = metrics.figures(inside[mode])
+        row: dict[str, Any] = {
+            "mode": mode,
+            "served": {key: level[key] for key in COMPARED},
+            "in_process": {key: figures[key] for key in COMPARED},
+        }
+        served = _latencies(job.read_raw(f"{mode}-concurrency-1"))
+        for name, values in served.items():
+            row |= _added(name, level, figures, values, metrics.observations(inside[mode], name))
+        rows.append(row)
     return rows
+
+
+def _added(
+    name: str, level: Mapping[str, Any], figures: Mapping[str, Any], served: list[float], inside: list[float]
+) -> dict[str, Any]:
+    key = f"added_{name}_ms"
+    found: dict[str, Any] = {key: level[f"mean_{name}_ms"] - figures[f"mean_{name}_ms"]}
+    interval = stats.difference_interval(served, inside) if served and inside else None
+    if interval is None:
+        bounds = dict.fromkeys((f"{key}_low", f"{key}_high"))
+        return found | bounds | {f"{bound}_why": _NO_INTERVAL for bound in bounds}
+    return found | {f"{key}_low": interval[0], f"{key}_high": interval[1]}
+
+
+def _latencies(kept: Mapping[str, Any]) -> dict[str, list[float]]:
+    """TTFT, TPOT and E2EL of each request that vLLM's client completed, in milliseconds."""
+    found: dict[str, list[float]] = {"ttft": [], "tpot": [], "e2el": []}
+    for ttft, gaps, tokens in zip(kept["ttfts"], kept["itls"], kept["output_lens"], strict=True):
+        if tokens == 0:  # it failed
+            continue
+        found["ttft"].append(1e3 * ttft)
+        found["e2el"].append(1e3 * (ttft + sum(gaps)))
+        if tokens > 1:
+            found["tpot"].append(1e3 * sum(gaps) / (tokens - 1))
+    return found

@@ -34,7 +34,7 @@ def measure(job: Job) -> dict[str, Any]:
             levels, rates = load.points(job, targets)
         data["levels"] += levels
         data["rates"] += rates
-        data.setdefault("http_cost", []).extend(http_cost.compare(levels, inside))
+        data.setdefault("http_cost", []).extend(http_cost.compare(job, levels, inside))
     if not data["http_cost"]:
         data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     data["saturation"] = load.saturation(data["levels"], params.engine.max_num_seqs)

@@ -52,7 +52,7 @@ def output_scaling(document: Document) -> Table:
         low, high = record.get("ms_per_token_low"), record.get("ms_per_token_high")
         record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else "–"
     note = (
-        "Least squares over the single requests of the workloads of kind e2e. A negative intercept says that the line "
-        "is bent: later tokens cost more than early ones, or noise outweighs what is paid once."
+        "Least squares over the requests of the workloads with one request at a time. A negative intercept says that "
+        "the line is bent: later tokens cost more than early ones, or noise outweighs what is paid once."
     )
     return Table.from_records("Output length", columns, records, note=note)

@@ -143,16 +143,23 @@ def http_cost(document: Document) -> Table:
             Quantity(row["served"][key], "ms"),
             Quantity(row["in_process"][key], "ms"),
             Quantity(row[f"added_{key.removeprefix('mean_')}"], "ms"),
+            _between(row, f"added_{key.removeprefix('mean_')}"),
         ]
         for row in data["http_cost"]
         for key, name in names.items()
     ]
-    heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference"]
+    heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference", "95 % interval"]
     note = (
         "The difference holds the HTTP server, its hand-over to the engine's process, streaming and the client. "
-        "The in-process engine is another process with the same settings."
+        "The in-process engine is another process with the same settings. Interval: Welch's, over requests; one that "
+        "contains 0 shows no difference."
     )
     return Table(title, heads, rows, note=note)
+
+
+def _between(row: dict[str, Any], key: str) -> str | Missing:
+    low, high = row[f"{key}_low"], row[f"{key}_high"]
+    return Missing(row[f"{key}_low_why"]) if low is None else f"{fmt(low)} to {fmt(high)} ms"
 
 
 def identities(document: Document) -> Table:
