@@ -82,13 +82,13 @@ def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loa
         assert cached[0] == 0
         assert cached[1] >= fresh.block_size
     assert fresh.llm is None
-    assert psutil.Process().memory_info().rss < held + 2**29  # its KV cache alone took 2**30
+    assert psutil.Process().memory_info().rss < held + 2**27  # its KV cache alone took 2**28
     assert engine.get(demo, "eager") is loaded
     assert loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
 
 
 @pytest.mark.slow
-def test_timings_and_start_up_add_up(loaded):
+def test_timings_and_start_up_add_up(demo, loaded):
     answers = loaded.generate([TEXT, "中国的首都是"], Sampling(max_tokens=6, ignore_eos=True))
     for answer in answers:
         t = answer.timing
@@ -100,7 +100,7 @@ def test_timings_and_start_up_add_up(loaded):
     phases = [v for k, v in loaded.startup.items() if k.endswith("_s") and k != "total_s" and v is not None]
     assert sum(phases) == pytest.approx(loaded.startup["total_s"])
     assert loaded.memory["model_weights_gib"] * 2**30 == pytest.approx(2 * 1_050_752, rel=0.01)
-    assert loaded.memory["kv_cache_tokens"] * 1024 == 2**30
+    assert loaded.memory["kv_cache_tokens"] * 1024 == demo.engine.kv_cache_gib * 2**30
 
 
 @pytest.mark.slow
