@@ -94,6 +94,7 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
         assert level["output_throughput"] == pytest.approx(sum(kept["output_lens"]) / kept["duration"])
         good = (ttft <= found["slo_ms"]["ttft"]) & (tpot <= found["slo_ms"]["tpot"])
         assert level["request_goodput"] == pytest.approx(good.sum() / kept["duration"])
+        assert level["slo_attainment"] == pytest.approx(good.mean())
         assert level["failed"] == 0
     assert {level["mode"] for level in found["levels"]} == {"eager", "compiled"}
     compiled = found["servers"]["compiled"]

@@ -177,6 +177,14 @@ def test_a_tool_that_fails_or_hangs_is_a_tool_without_an_answer(
     assert platforms.detect().backend == "cpu"
 
 
+def test_variables_that_a_set_gives_are_shown_beside_those_that_matter() -> None:
+    env = {"VLLM_USE_AOT_COMPILE": "0", "HF_HUB_OFFLINE": "1", "VLLM_API_KEY": "secret"}
+    assert host.environment("cpu", ("VLLM_USE_AOT_COMPILE", "VLLM_NOT_SET"), env) == {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_USE_AOT_COMPILE": "0",
+    }
+
+
 def test_this_host() -> None:
     rows = platforms.probe("cpu")
     found = rows["host"]

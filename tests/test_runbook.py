@@ -137,6 +137,7 @@ def test_every_set_of_the_project_has_a_run_book(name: str, monkeypatch: pytest.
     skipped = "serving" in params.skip
     assert (commands["serve"]["runs_in"] is None) == skipped
     assert not skipped or params.skip["serving"] in commands["serve"]["runs_in_why"]
+    assert (commands["fast_start"]["runs_in"] == "serving") == (not skipped and "eager" in params.serving.modes)
 
 
 def test_a_server_that_already_runs_is_asked_and_not_started() -> None:

@@ -44,11 +44,15 @@ def test_a_full_scheduler_is_saturated_whatever_the_last_step_brought():
 def point(**changed):
     whole = {"mode": "eager", "max_concurrency": 4, "num_prompts": 3, "completed": 3, "failed": 0, "duration": 2.0}
     whole |= {"output_len": 8, "total_output_tokens": 24, "output_throughput": 12.0, "request_throughput": 1.5}
-    return whole | {"request_goodput": 1.0, "mean_ttft_ms": 5.0, "mean_e2el_ms": 50.0} | changed
+    return (
+        whole | {"request_goodput": 1.0, "slo_attainment": 2 / 3, "mean_ttft_ms": 5.0, "mean_e2el_ms": 50.0} | changed
+    )
 
 
 def test_identities_hold_for_every_point():
-    assert {item["status"] for item in identities.check([point(), point(request_goodput=None)])} == {"ok"}
+    assert {
+        item["status"] for item in identities.check([point(), point(request_goodput=None, slo_attainment=None)])
+    } == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,8 @@ def test_identities_hold_for_every_point():
         ({"total_output_tokens": 20, "output_throughput": 10.0}, "output_len"),
         ({"mean_ttft_ms": 51.0}, "mean TTFT"),
         ({"request_goodput": 1.6}, "goodput"),
+        ({"slo_attainment": 0.6}, "SLO attainment"),
+        ({"request_goodput": 1.2}, "SLO attainment"),
     ],
 )
 def test_a_broken_identity_is_named_with_its_point(changed, told):

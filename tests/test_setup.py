@@ -35,7 +35,7 @@ def test_the_section_is_whole_and_valid(tmp_path: Path, monkeypatch: pytest.Monk
     assert stored["environment"]["versions"]["vllm"]
     assert {row["status"] for row in stored["version_check"]} == {"ok"}
     assert [command["id"] for command in stored["runbook"]["commands"]][:2] == ["offline", "serve"]
-    assert [item["id"] for item in stored["not_run"]] == ["two_devices", "fast_start"]
+    assert [item["id"] for item in stored["not_run"]] == ["two_devices"]
     assert str(ROOT) not in json.dumps(stored)
 
 

@@ -27,7 +27,7 @@ def measure(job: Job) -> dict[str, Any]:
     step("reading the model's configuration and weights")
     described = model.describe(params)
     step("asking the host")
-    host = platforms.probe(params.platform.backend)
+    host = platforms.probe(params.platform.backend, params.engine.env)
     found = versions.installed_versions()
     book = runbook.build(params)
     return {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from evalpress.figures import style
 from evalpress.figures.style import Figure, canvas, finish
@@ -53,10 +53,10 @@ def throughput_latency(document: dict[str, Any]) -> Figure:
 
 
 def offered_load(document: dict[str, Any]) -> Figure:
-    """Goodput and waiting time as requests arrive at random, faster and faster.
+    """SLO attainment and waiting time as requests arrive at random, faster and faster.
 
     Args:
-        document: the serving section's results; reads `rates[]`: `mode`, `request_rate`, `request_goodput`,
+        document: the serving section's results; reads `rates[]`: `mode`, `request_rate`, `slo_attainment`,
             `p99_ttft_ms`, and `slo_ms`.
     """
     data = data_of(document)
@@ -68,33 +68,35 @@ def offered_load(document: dict[str, Any]) -> Figure:
         for index, mode in enumerate(dict.fromkeys(str(rate.get("mode") or "") for rate in rates)):
             chosen = sorted((r for r in rates if r.get("mode") == mode), key=lambda rate: rate["request_rate"])
             tone = _tone(mode, index)
-            for axes, key in zip(panels, ("request_goodput", "p99_ttft_ms"), strict=True):
+            for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
                 known = [(r["request_rate"], r[key]) for r in chosen if r.get(key) is not None]
                 missing += [(f"{key} of {mode}", r.get(f"{key}_why")) for r in chosen if r.get(key) is None]
                 axes.plot(*_xy(known), "-", marker="os"[index % 2], color=tone, label=words(mode))
-        top = max((rate["request_rate"] for rate in rates), default=1.0)
-        panels[0].plot([0, top], [0, top], ":", color=style.MUTED, label="every request good")
+        panels[0].axhline(1, color=style.MUTED, linestyle=":", label="every request")
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if limit is not None:
             panels[1].axhline(limit, color=style.MUTED, linestyle=":")
             panels[1].annotate(f"SLO {short(limit)} ms", (0, limit), (2, 3), textcoords="offset points", fontsize=8)
-        for axes, title in zip(panels, ("goodput, req/s", "TTFT p99, ms"), strict=True):
+        for axes, title in zip(panels, ("SLO attainment", "TTFT p99, ms"), strict=True):
             axes.set_title(title)
             axes.grid(True, axis="y")
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_locator(MaxNLocator(4))
+        panels[0].set_yticks((0, 0.25, 0.5, 0.75, 1))
         style.legend_right(panels[0])
+        panels[-1].set_xlim(left=0)
         panels[-1].set_xlabel("offered load, requests per second")
-        alt = f"Goodput against offered load: {listed(_rate_words(rate) for rate in rates)}."
+        alt = f"SLO attainment against offered load: {listed(_rate_words(rate) for rate in rates)}."
         caption = (
-            "Goodput and the 99th percentile of TTFT as requests arrive at random at a growing rate. A server that "
-            "keeps up stays on the dotted line."
+            "The share of requests that kept the SLO, and the 99th percentile of TTFT, as requests arrive at random at "
+            "a growing rate. A server that keeps up stays on the dotted line above and below that of the SLO."
         )
         return finish(figure, alt, caption + missing_words(missing))
 
 
 def _rate_words(rate: Level) -> str:
-    good = rate.get("request_goodput")
-    kept = "n/a" if good is None else f"{short(good)} good per second"
+    share = rate.get("slo_attainment")
+    kept = "n/a" if share is None else f"{share:.0%} good"
     return f"{rate.get('mode')} at {short(rate['request_rate'])} requests per second: {kept}"
 
 

@@ -105,7 +105,7 @@ class Workload(Block):
 class ScalingParams(Block):
     """How speed changes with batch size and prompt length; E2EL against output length comes from the workloads."""
 
-    batch_sizes: tuple[PositiveInt, ...] = (1, 2, 4, 8, 16, 32, 64)
+    batch_sizes: tuple[PositiveInt, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
     """Requests at once; those that the KV cache or the scheduler cannot take together are left out."""
     batch_input_len: PositiveInt = 32
     batch_output_len: Annotated[int, Field(ge=2)] = 16

@@ -7,6 +7,7 @@ gives the rows of the environment table. No device is ever assumed: what no tool
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
@@ -135,8 +136,8 @@ def _device_rows(platform: Platform, machine: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def probe(backend: str) -> dict[str, Any]:
-    """What a report says of the place where it was made, for a set's `backend`.
+def probe(backend: str, variables: Iterable[str] = ()) -> dict[str, Any]:
+    """What a report says of the place where it was made, for a set's `backend` and the variables that it gives.
 
     `device`: name, count, memory in GiB, driver, CANN, dtypes; `host`: processor, memory, system, compiler;
     `environment`: the variables that matter and are set; `preloaded`: allocators and OpenMP runtimes.
@@ -148,6 +149,6 @@ def probe(backend: str) -> dict[str, Any]:
         "backend": platform.backend,
         "device": _device_rows(platform, machine),
         "host": machine,
-        "environment": host.environment(platform.backend),
+        "environment": host.environment(platform.backend, variables),
         "preloaded": host.preloaded(),
     }

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +86,10 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
 """Variables that a report may show, by backend. Names and no pattern: VLLM_* would print VLLM_API_KEY too."""
 
 
-def environment(backend: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of ENVIRONMENT[backend] that are set, with their values."""
+def environment(backend: str, also: Iterable[str] = (), env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of ENVIRONMENT[backend] and `also` (those that a set gives) that are set, with their values."""
     values = os.environ if env is None else env
-    return {name: values[name] for name in ENVIRONMENT[backend] if name in values}
+    return {name: values[name] for name in dict.fromkeys((*ENVIRONMENT[backend], *also)) if name in values}
 
 
 def cpu_model() -> str:

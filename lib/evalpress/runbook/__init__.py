@@ -24,7 +24,7 @@ from evalpress.sections import by_name, skip_reason
 
 _TWO_WHY = "this set measures one device; a set with engine.tensor_parallel_size: 2 runs it"
 _FAST = "Fast start, without compilation"
-_FAST_WHY = "the eager engine is measured in the benchmark, without a server"
+_FAST_WHY = "this set serves other modes; the eager engine is measured in the benchmark, without a server"
 
 __all__ = [
     "PROMPT",
@@ -71,6 +71,7 @@ def build(params: Params) -> dict[str, Any]:
     address = base_url or f"http://{params.serving.host}:{params.serving.port or DEFAULT_PORT}"
     serving = _section("serving", params)
     started = (None, f"the server at {base_url} was already running") if base_url and serving[0] else serving
+    fast = started if "eager" in params.serving.modes else (None, _FAST_WHY)
     two, on_cpu = two_devices(params), params.platform.backend == "cpu"
     two_title = "Two ranks, each on half of the cores" if on_cpu else "Two cards, tensor parallel"
     asked = curl_argv(address, model_name(params), prompt(params, mode))
@@ -81,7 +82,7 @@ def build(params: Params) -> dict[str, Any]:
             _command("serve", "OpenAI server", serve_argv(params, mode), env(params), started),
             _command("curl", "One request", asked, {}, serving),
             _command("two_devices", two_title, serve_argv(two, mode), env(two), (None, _TWO_WHY)),
-            _command("fast_start", _FAST, serve_argv(params, "eager"), env(params), (None, _FAST_WHY)),
+            _command("fast_start", _FAST, serve_argv(params, "eager"), env(params), fast),
         ],
         "settings": settings.rows(params),
         "left_out": settings.left_out(params),

@@ -14,7 +14,7 @@ _STARTED = {
 _FORKED = (
     " The servers are the run book's module and arguments, forked from a process of this report that had imported "
     "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's. "
-    "With `serving.fork: false` in the set they are started by the command itself."
+    "A set with fork: false under serving has them started by the command itself."
 )
 
 
@@ -65,6 +65,7 @@ _POINT: dict[str, Column | str] = {
     "output_throughput": Column("output", "tok/s"),
     "request_throughput": Column("requests", "req/s"),
     "request_goodput": Column("goodput", "req/s"),
+    "slo_attainment": Column("SLO attainment", "share"),
     "mean_ttft_ms": Column("mean TTFT", "ms"),
     "p99_ttft_ms": Column("p99 TTFT", "ms"),
     "mean_tpot_ms": Column("mean TPOT", "ms"),
@@ -90,7 +91,11 @@ def rates(document: Document) -> Table:
         "request_rate": Column("offered", "req/s"),
         "share_of_saturation": Column("of saturation", "share"),
     }
-    note = f"Requests arrive at random (Poisson), whether or not earlier ones are done. {_slo(document)}"
+    note = (
+        "Requests arrive at random (Poisson), whether or not earlier ones are done. Rates count until the last answer, "
+        "as in vllm bench serve: in a short run they stay below the offered rate by that tail, even where the server "
+        f"keeps up; SLO attainment has no tail. {_slo(document)}"
+    )
     return Table.from_records("Open loop", columns | _POINT, _marked(document["data"]["rates"]), note=note)
 
 
@@ -114,7 +119,9 @@ def _client(document: Document) -> str:
 
 def _slo(document: Document) -> str:
     limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in document["data"]["slo_ms"].items())
-    return f"Goodput: completed requests per second that keep {limits}." if limits else "The set gives no SLO."
+    if not limits:
+        return "The set gives no SLO."
+    return f"Goodput: completed requests per second that keep {limits}; SLO attainment: their share of all sent."
 
 
 def saturation(document: Document) -> Prose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from evalpress.job import Job
@@ -119,11 +120,13 @@ def provenance(job: Job) -> Table:
             else f"{commit[:10]}{' + changes' if p['git']['dirty'] else ''}"
         )
         digests = " ".join(f"{key} {value[:8]}" for key, value in p["digests"].items())
-        rows.append([_title(name), moment(p["start"]), moment(p["end"]), state, Code(digests)])
+        took = (datetime.fromisoformat(p["end"]) - datetime.fromisoformat(p["start"])).seconds
+        rows.append([_title(name), moment(p["start"]), moment(p["end"]), took, state, Code(digests)])
     heads: list[Column | str] = [
         "section",
         "start (UTC)",
         "end (UTC)",
+        Column("took", "s"),
         "commit of the suite",
         Column("digests", wide=True),
     ]
