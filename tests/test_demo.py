@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from evalpress import params
 from evalpress.demo import corpus, evaluate, generators, tokenizer, train
 from evalpress.demo.__main__ import main
 from evalpress.paths import ROOT
+from evalpress.quality.cases import load_cases
 from safetensors import safe_open
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
@@ -190,3 +192,11 @@ def test_recipe_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert _json("config.json", tmp_path / "a") == _json("config.json")
     assert main(["--out", str(tmp_path / "b"), "--smoke"]) == 0
     assert _json("recipe.json", tmp_path / "b")["sha256"] == recipe["sha256"], "same seed, other weights"
+
+
+def test_the_set_says_how_many_quality_questions_the_model_has_read():
+    read = {document.prompt for document in corpus.questions() + corpus.facts()}
+    demo = params.load("demo")
+    asked = [case.prompt for case in load_cases(demo.quality.cases)]
+    known = sum(prompt in read for prompt in asked)
+    assert f"Of the {len(asked)} quality questions it has read {known} in training" in demo.description

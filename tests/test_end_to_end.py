@@ -30,6 +30,7 @@ SPEEDS = (
     "prefill_throughput",
     "decode_throughput",
 )
+PHASES_OF_A_MODE = ("compile_s", "graph_capture_s", "kv_cache_s")
 STATISTICS = [
     f"{s}_{n}_ms"
     for s in ("mean", "median", "std", "min", "max", "p90", "p99")
@@ -77,6 +78,8 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
     kept = [raw(demo_report, f"benchmark-{name}") for name in ("blocks", "ceilings", "scaling")]
     again = bench.report(demo, model.facts(demo), measured, *kept)
     assert json.loads(json.dumps(again)) == found
+    phases = {mode: sum(m["startup"][key] or 0 for key in PHASES_OF_A_MODE) for mode, m in found["modes"].items()}
+    assert found["break_even"]["by_phases"]["extra_startup_s"] == pytest.approx(phases["compiled"] - phases["eager"])
 
 
 def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
@@ -95,6 +98,11 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
         good = (ttft <= found["slo_ms"]["ttft"]) & (tpot <= found["slo_ms"]["tpot"])
         assert level["request_goodput"] == pytest.approx(good.sum() / kept["duration"])
         assert level["slo_attainment"] == pytest.approx(good.mean())
+        if "arrivals_s" in level:
+            started = np.array(kept["start_times"])
+            assert level["arrivals_s"] == pytest.approx(started.max() - started.min())
+            answered = started + e2el / 1e3 <= started.max()
+            assert level["answered_by_last_arrival"] == pytest.approx(answered.mean())
         assert level["failed"] == 0
     assert {level["mode"] for level in found["levels"]} == {"eager", "compiled"}
     compiled = found["servers"]["compiled"]

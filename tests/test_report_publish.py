@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -56,11 +57,25 @@ def test_publishing_again_replaces_everything(report, tmp_path):
     assert {path.name for path in (tmp_path / "published").iterdir()} == {"demo", "index.html"}
 
 
-def test_raw_observations_stay_behind_when_they_are_large(report, tmp_path):
+def test_large_raw_observations_are_zipped(report, tmp_path):
     (report / "results" / "raw" / "big.json").write_bytes(b" " * (RAW_LIMIT + 1))
     done = publish(report, tmp_path / "published", "demo")
-    assert done.left_out == "results/raw (5.0 MiB)"
-    assert not (done.page.parent / "results" / "raw").exists()
+    results = done.page.parent / "results"
+    assert done.left_out == ""
+    assert {path.name for path in results.iterdir()} == {"benchmark.json", "raw.zip"}
+    shutil.unpack_archive(results / "raw.zip", tmp_path / "again")
+    kept = [
+        {path.name: path.read_bytes() for path in raw.iterdir()}
+        for raw in (tmp_path / "again" / "raw", report / "results" / "raw")
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_raw_observations_stay_behind_when_no_zip_makes_them_small(report, tmp_path):
+    (report / "results" / "raw" / "big.json").write_bytes(random.Random(0).randbytes(RAW_LIMIT + 1))
+    done = publish(report, tmp_path / "published", "demo")
+    assert done.left_out == "results/raw (5.0 MiB zipped)"
+    assert {path.name for path in (done.page.parent / "results").iterdir()} == {"benchmark.json"}
 
 
 @pytest.mark.parametrize("name", ["summary.json", "report.html", "report.md"])

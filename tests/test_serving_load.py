@@ -44,15 +44,11 @@ def test_a_full_scheduler_is_saturated_whatever_the_last_step_brought():
 def point(**changed):
     whole = {"mode": "eager", "max_concurrency": 4, "num_prompts": 3, "completed": 3, "failed": 0, "duration": 2.0}
     whole |= {"output_len": 8, "total_output_tokens": 24, "output_throughput": 12.0, "request_throughput": 1.5}
-    return (
-        whole | {"request_goodput": 1.0, "slo_attainment": 2 / 3, "mean_ttft_ms": 5.0, "mean_e2el_ms": 50.0} | changed
-    )
+    return whole | {"request_goodput": 1.0, "mean_ttft_ms": 5.0, "mean_e2el_ms": 50.0} | changed
 
 
 def test_identities_hold_for_every_point():
-    assert {
-        item["status"] for item in identities.check([point(), point(request_goodput=None, slo_attainment=None)])
-    } == {"ok"}
+    assert {item["status"] for item in identities.check([point(), point(request_goodput=None)])} == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +59,6 @@ def test_identities_hold_for_every_point():
         ({"total_output_tokens": 20, "output_throughput": 10.0}, "output_len"),
         ({"mean_ttft_ms": 51.0}, "mean TTFT"),
         ({"request_goodput": 1.6}, "goodput"),
-        ({"slo_attainment": 0.6}, "SLO attainment"),
-        ({"request_goodput": 1.2}, "SLO attainment"),
     ],
 )
 def test_a_broken_identity_is_named_with_its_point(changed, told):
@@ -82,8 +76,11 @@ def test_servers_take_turns(monkeypatch):
     monkeypatch.setattr(load, "_point", lambda job, target, found, name: asked.append(name) or level(target.mode, 1, 9))
     targets = [Target(mode, "http://", "m", {}) for mode in ("compiled", "eager")]
     demo = params.load("demo")
-    job = type("Job", (), {"params": demo})()
+    kept = {"start_times": [5.0, 6.0, 7.0, 7.5], "ttfts": [1.0, 1.0, 0.0, 0.1], "output_lens": [3, 3, 0, 3]}
+    kept["itls"] = [[0.2, 0.3], [0.5, 0.5], [], [0.1, 0.1]]  # answered at 6.5 and 8; failed; answered at 7.8
+    job = type("Job", (), {"params": demo, "read_raw": staticmethod(lambda name: kept)})()
     levels, rates = load.points(job, targets)
+    assert {(point["arrivals_s"], point["answered_by_last_arrival"]) for point in rates} == {(2.5, 0.25)}
     assert [point["mode"] for point in levels[:4]] == ["compiled", "eager", "eager", "compiled"]
     assert len(levels) == 2 * len(demo.serving.concurrency) and len(rates) == 2 * len(demo.serving.rate_shares)
     assert asked[-1] == f"rate-{demo.serving.rate_shares[-1]:g}" and asked[0] == "concurrency-1"
@@ -98,11 +95,13 @@ def test_where_one_engine_is_resident_servers_come_one_after_the_other():
 def test_http_cost_is_the_served_figure_minus_the_one_in_process():
     served = {"mode": "eager", "concurrency": 1, "output_throughput": 50.0}
     served |= {"mean_ttft_ms": 9.0, "mean_tpot_ms": 3.0, "mean_e2el_ms": 15.0}
+    served |= {"median_ttft_ms": 8.5, "median_tpot_ms": 3.0, "median_e2el_ms": 15.0}
     kept = {"ttfts": [0.008, 0.010, 0.0], "itls": [[0.003, 0.003], [0.002, 0.004], []], "output_lens": [3, 3, 0]}
     job = type("Job", (), {"read_raw": staticmethod(lambda name: {"eager-concurrency-1": kept}[name])})()
     inside = {"eager": [block(1.0, request(0.003, 0.007, 3), request(0.005, 0.009, 3))]}
     (row,) = http_cost.compare(job, [served, served | {"concurrency": 4}], inside)
     assert row["added_ttft_ms"] == pytest.approx(5.0)
+    assert row["added_ttft_ms_median"] == pytest.approx(8.5 - 4.0)
     assert row["added_tpot_ms"] == pytest.approx(1.0)
     assert row["added_e2el_ms"] == pytest.approx(7.0)
     expected = ttest_ind([8.0, 10.0], [3.0, 5.0], equal_var=False).confidence_interval(0.95)

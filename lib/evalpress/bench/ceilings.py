@@ -84,8 +84,8 @@ def decode_bound(facts: Facts, batch: int, context: float, ceiling: dict[str, An
     return float(batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes)
 
 
-def regime(mbu: float | None, mfu: float | None) -> str:
-    """Which ceiling limits, in words; both below a tenth means that neither does."""
-    shares = {"memory bandwidth": mbu or 0.0, "arithmetic": mfu or 0.0}
-    name = max(shares, key=lambda key: shares[key])
-    return name if shares[name] >= 0.1 else "launch overhead"
+def regime(share: float | None, ceiling: str) -> str:
+    """What limits a phase, in words: its ceiling from a tenth of it on, else what lies between the steps."""
+    if share is None:
+        return "not known"
+    return ceiling if share >= 0.1 else "launch overhead"

@@ -123,9 +123,12 @@ def _break_even(params: Params, modes: dict[str, dict[str, Any]], compared: dict
     main = next((name for name, load in loads.items() if load.kind == "throughput"), next(iter(loads)))
     ratio = compared[main]["output_throughput"]
     interval = (ratio["ci_low"], ratio["ci_high"]) if ratio["ci_low"] is not None else None
-    startups = {mode: _own_start(modes[mode]["startup"]) for mode in modes}
+    starts = {mode: modes[mode]["startup"] for mode in modes}
+    startups = {mode: _own_start(start) for mode, start in starts.items()}
+    by_phases = {mode: _mode_phases(start) for mode, start in starts.items()}
     figures = {mode: modes[mode]["workloads"][main] for mode in modes}
     found = {"workload": main} | metrics.break_even(startups, figures, interval)
+    found["by_phases"] = metrics.break_even(by_phases, figures, interval)
     cold = modes["compiled"]["startup_cold"]
     if cold is None:
         return found | {"cold": None, "cold_why": modes["compiled"]["startup_cold_why"]}
@@ -137,19 +140,27 @@ def _own_start(startup: dict[str, Any]) -> dict[str, float]:
     return {"total_s": startup["total_s"] - startup["import_s"] - startup["config_s"]}
 
 
+def _mode_phases(startup: dict[str, Any]) -> dict[str, float]:
+    """The phases that depend on the mode: the rest of a start also depends on which engine a process loads first."""
+    return {"total_s": sum(startup[key] or 0.0 for key in ("compile_s", "graph_capture_s", "kv_cache_s"))}
+
+
 def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:
     """Modes that are measured in turn with each other."""
     return [params.engine.modes] if params.engine.resident == "both" else [(mode,) for mode in params.engine.modes]
 
 
 def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
-    """Warm-up blocks first, then measured ones, in A B B A order, so that drift favours neither mode."""
+    """Warm-up blocks first, then measured ones, in A B B A order, so that drift favours neither mode.
+
+    The workloads take turns block by block, so that a slow spell of the machine meets all of them alike.
+    """
     warm = params.benchmark.warmup_blocks
     engines = {mode: engine.get(params, mode) for mode in group}
-    for name, load in params.benchmark.workloads.items():
-        for block in range(-warm, params.benchmark.blocks):
+    for block in range(-warm, params.benchmark.blocks):
+        for name, load in params.benchmark.workloads.items():
             step(
-                f"workload {name}: " + (f"block {block + 1} of {params.benchmark.blocks}" if block >= 0 else "warm-up")
+                (f"block {block + 1} of {params.benchmark.blocks}" if block >= 0 else "warm-up") + f": workload {name}"
             )
             requests = prompts(params, load, name, block + warm, engines[group[0]])
             for mode in group if block % 2 == 0 else reversed(group):
@@ -166,4 +177,7 @@ def _utilisation(
         why = "benchmark.ceilings is off"
         return {"mbu": None, "mbu_why": why, "mfu": None, "mfu_why": why}
     used = ceilings.utilisation(metrics.figures(blocks), load.model_dump(), facts, ceiling)
-    return used | {"regime": ceilings.regime(used["mbu"], used["mfu"])}
+    return used | {
+        "decode_limited_by": ceilings.regime(used["mbu"], "memory bandwidth"),
+        "prefill_limited_by": ceilings.regime(used["mfu"], "arithmetic"),
+    }

@@ -44,7 +44,7 @@ def figures(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     duration = sum(block["duration"] for block in blocks)
     tokens_in = sum(r["prompt_tokens"] for r in requests)
     tokens_out = sum(r["output_tokens"] for r in requests)
-    prefill = sum(r["first_token_ts"] - r["scheduled_ts"] for r in requests)
+    prefill = sum(busy((r["scheduled_ts"], r["first_token_ts"]) for r in block["requests"]) for block in blocks)
     decoding = sum(busy((r["first_token_ts"], r["last_token_ts"]) for r in block["requests"]) for block in blocks)
     found: dict[str, Any] = {
         "duration": duration,

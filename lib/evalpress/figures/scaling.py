@@ -121,6 +121,6 @@ def ceilings(document: dict[str, Any]) -> Figure:
         alt = f"Rates beside their ceilings. {'; '.join(said) or 'None measured'}."
         caption = (
             "Decode and prefill rates of each workload, and the upright bar that the measured memory bandwidth or "
-            "matrix rate would allow; the scale is logarithmic. A wide gap: launching and scheduling limit."
+            "matrix rate would allow; the scale is logarithmic. A wide gap: what remains is launching and scheduling."
         )
         return finish(figure, alt, caption + missing_words(missing))

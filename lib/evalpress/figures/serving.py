@@ -83,13 +83,15 @@ def offered_load(document: dict[str, Any]) -> Figure:
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_locator(MaxNLocator(4))
         panels[0].set_yticks((0, 0.25, 0.5, 0.75, 1))
+        panels[0].set_ylim(0, 1.1)
         style.legend_right(panels[0])
         panels[-1].set_xlim(left=0)
         panels[-1].set_xlabel("offered load, requests per second")
         alt = f"SLO attainment against offered load: {listed(_rate_words(rate) for rate in rates)}."
         caption = (
             "The share of requests that kept the SLO, and the 99th percentile of TTFT, as requests arrive at random at "
-            "a growing rate. A server that keeps up stays on the dotted line above and below that of the SLO."
+            "a growing rate. A server that keeps up over long arrivals stays on the dotted line above and below "
+            "that of the SLO."
         )
         return finish(figure, alt, caption + missing_words(missing))
 

@@ -184,7 +184,8 @@ def latency_distribution(
                     continue
                 tone, dashes, _ = _MODES.get(mode, _OTHER_MODE)
                 axes.plot(*line, dashes, color=tone, label=mode, linewidth=1.6)
-                said.append(f"{workload} {mode} {short(float(np.interp(0.5, line[1], line[0])))} ms")
+                middle = np.median(values) if values else np.interp(0.5, line[1], line[0])
+                said.append(f"{workload} {mode} {short(float(middle))} ms")
             _ecdf_axes(axes, workload)
         for axes in panels[len(workloads) :]:
             axes.set_visible(False)

@@ -23,7 +23,8 @@ from evalpress.tables.blocks import SYMBOLS
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NEEDED = ("summary.json", "report.html", "report.md", FILES)
 RAW_LIMIT = 5 * 1024 * 1024
-"""Bytes of raw observations that are published with a report; more would swell every clone of the project."""
+"""Bytes of raw observations that are published as they are; more is zipped, and left out where that is more, too:
+it would swell every clone of the project."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Published:
 def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
     """Copy a finished report to `published_root/<set_name>/` and rebuild the list of published reports.
 
-    The pages, the summary and the results go along, and the raw observations unless they exceed `RAW_LIMIT`.
+    The pages, the summary and the results go along, and the raw observations: as they are, as `results/raw.zip` where
+    they exceed `RAW_LIMIT`, not at all where the archive does.
 
     Raises:
         UserError: the report is not finished, or the name is no plain folder name.
@@ -48,16 +50,29 @@ def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
     missing = [name for name in _NEEDED if not (report_dir / name).exists()]
     if missing:
         raise UserError(f"publish: {report_dir.name}: unfinished report, it has no {', '.join(missing)}")
-    raw = sum(path.stat().st_size for path in (report_dir / "results" / "raw").rglob("*") if path.is_file())
     with replacing(published_root / set_name) as folder:
         for name in ("summary.json", "report.html", "report.md"):
             shutil.copyfile(report_dir / name, folder / name)
         shutil.copytree(report_dir / FILES, folder / FILES)
+        left_out = ""
         if (report_dir / "results").is_dir():
-            hidden = shutil.ignore_patterns(".*", *(["raw"] if raw > RAW_LIMIT else []))
-            shutil.copytree(report_dir / "results", folder / "results", ignore=hidden)
-    left_out = f"results/raw ({raw / 2**20:.1f} MiB)" if raw > RAW_LIMIT else ""
+            shutil.copytree(report_dir / "results", folder / "results", ignore=shutil.ignore_patterns(".*"))
+            left_out = _pack(folder / "results")
     return Published(published_root / set_name / "report.html", write_index(published_root), left_out)
+
+
+def _pack(results: Path) -> str:
+    """Zip `results/raw` where it is large; returns what had to be left out."""
+    raw = results / "raw"
+    if sum(path.stat().st_size for path in raw.rglob("*") if path.is_file()) <= RAW_LIMIT:
+        return ""
+    archive = Path(shutil.make_archive(str(raw), "zip", results, "raw"))
+    shutil.rmtree(raw)
+    size = archive.stat().st_size
+    if size <= RAW_LIMIT:
+        return ""
+    archive.unlink()
+    return f"results/raw ({size / 2**20:.1f} MiB zipped)"
 
 
 def write_index(published_root: Path) -> Path:

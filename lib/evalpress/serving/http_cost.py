@@ -43,7 +43,8 @@ def in_process(job: Job, modes: tuple[Mode, ...]) -> Blocks:
 def compare(job: Job, levels: Sequence[dict[str, Any]], inside: Blocks) -> list[dict[str, Any]]:
     """One row per mode: the served figure at one request at a time, the in-process figure, the difference.
 
-    The differences have Welch's 95 % interval over requests: `added_<latency>_ms`, `…_low`, `…_high`.
+    The differences have Welch's 95 % interval over requests: `added_<latency>_ms`, `…_low`, `…_high`; `…_median` is the
+    difference of the medians.
     """
     rows = []
     for level in levels:
@@ -67,7 +68,10 @@ def _added(
     name: str, level: Mapping[str, Any], figures: Mapping[str, Any], served: list[float], inside: list[float]
 ) -> dict[str, Any]:
     key = f"added_{name}_ms"
-    found: dict[str, Any] = {key: level[f"mean_{name}_ms"] - figures[f"mean_{name}_ms"]}
+    found: dict[str, Any] = {
+        key: level[f"mean_{name}_ms"] - figures[f"mean_{name}_ms"],
+        f"{key}_median": level[f"median_{name}_ms"] - figures[f"median_{name}_ms"],
+    }
     interval = stats.difference_interval(served, inside) if served and inside else None
     if interval is None:
         bounds = dict.fromkeys((f"{key}_low", f"{key}_high"))

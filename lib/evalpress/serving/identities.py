@@ -25,13 +25,6 @@ _CHECKS: dict[str, tuple[str, Callable[[Point], bool]]] = {
         "goodput ≤ request throughput",
         lambda p: p["request_goodput"] is None or p["request_goodput"] <= p["request_throughput"] * (1 + 1e-9),
     ),
-    "attainment": (
-        "SLO attainment × requests sent = goodput × duration",
-        lambda p: (
-            p["slo_attainment"] is None
-            or abs(p["slo_attainment"] * p["num_prompts"] - p["request_goodput"] * p["duration"]) < 1e-6
-        ),
-    ),
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from evalpress import model
 from evalpress.engine import client
@@ -90,14 +92,27 @@ def saturation(levels: Sequence[dict[str, Any]], max_num_seqs: int | None = None
 
 def _closed_loop(job: Job, target: Target, concurrency: int) -> dict[str, Any]:
     count = max(job.params.serving.requests_per_level, WAVES * concurrency)
-    load = {"num_prompts": count, "max_concurrency": concurrency, "warmups": min(concurrency, 8)}
+    load = {"num_prompts": count, "max_concurrency": concurrency, "warmups": min(max(concurrency, 4), 8)}
     return {"concurrency": concurrency} | _point(job, target, load, f"concurrency-{concurrency}")
 
 
 def _poisson(job: Job, target: Target, share: float, rate: float) -> dict[str, Any]:
     count = max(job.params.serving.requests_per_level, math.ceil(rate * job.params.serving.rate_seconds))
     load = {"num_prompts": count, "request_rate": rate}
-    return {"share_of_saturation": share} | _point(job, target, load, f"rate-{share:g}")
+    name = f"rate-{share:g}"
+    point = {"share_of_saturation": share} | _point(job, target, load, name)
+    return point | _build_up(job.read_raw(f"{target.mode}-{name}"))
+
+
+def _build_up(kept: Mapping[str, Any]) -> dict[str, float]:
+    """How long requests arrived (s), and the share of them that was answered when the last one arrived.
+
+    In a steady state only what is in flight is unanswered then, so the share nears 1 as the arrivals go on.
+    """
+    started = np.asarray(kept["start_times"])
+    ended = started + np.asarray(kept["ttfts"]) + np.asarray([sum(gaps) for gaps in kept["itls"]])
+    answered = (ended <= started.max()) & (np.asarray(kept["output_lens"]) > 0)
+    return {"arrivals_s": float(np.ptp(started)), "answered_by_last_arrival": float(np.mean(answered))}
 
 
 def _point(job: Job, target: Target, load: dict[str, Any], name: str) -> dict[str, Any]:

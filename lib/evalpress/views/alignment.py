@@ -10,7 +10,7 @@ from evalpress.tables import Badge, Cell, Code, Column, Details, Prose, Table, e
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
     "top1_agreement": Column("top-1", "share"),
-    "top5_overlap": Column("top-5", "share"),
+    "top5_overlap": Column("top-5 overlap", "share"),
     "cosine_similarity": Column("cosine", "cosine"),
     "mse": "MSE",
     "rmse": "RMSE",
@@ -61,7 +61,8 @@ def cost(document: Document) -> Prose:
         return Prose(f"{said}; its arithmetic is not known: {found['share_of_matrix_rate_why']}.")
     return Prose(
         f"{said}: {number(found['gflop_s'])} GFLOP/s, {number(found['share_of_matrix_rate'], 'share')} of the "
-        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine."
+        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine. Both "
+        "were taken while other work of the report (servers that start) may have had its share of the cores."
     )
 
 
@@ -126,7 +127,7 @@ def prompts(document: Document) -> Table:
         "reference's best",
         "candidate's best",
         "top-1",
-        Column("top-5", "share"),
+        Column("top-5 overlap", "share"),
         Column("cosine", "cosine"),
         Column("KL", "nats"),
     ]
@@ -214,7 +215,8 @@ def layers(document: Document) -> Table:
     heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
     note = (
         "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
-        "there: with the reference's own states fed in. "
+        "there: with the reference's own states fed in. A stage is beyond the noise where it makes more than "
+        f"{number(found['limit'])} times the error of the noise floor. "
     )
     return Table("Where the error grows", heads, rows, note=note + "; ".join(verdicts) + ".")
 

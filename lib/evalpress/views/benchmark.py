@@ -89,16 +89,18 @@ def speed(document: Document) -> Table:
         "prefill_throughput": Column("prefill", "tok/s"),
         "decode_throughput": Column("decode", "tok/s"),
         "mbu": Column("MBU", "share"),
+        "decode_limited_by": "decode limited by",
         "mfu": Column("MFU", "share"),
-        "regime": "limited by",
+        "prefill_limited_by": "prefill limited by",
         "cv_output_throughput": Column("variation", "share"),
         "steadiness": "over blocks",
     }
     note = (
         "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
-        "throughput are this suite's own: prompt tokens over the time from scheduled to first token, and tokens after "
-        "the first over the time in which decoding ran. MBU (of decode) and MFU (of prefill) are shares of the "
-        "ceilings measured in this run; where neither reaches a tenth, it is the launching of steps (launch overhead)."
+        "throughput are this suite's own: prompt tokens over the time in which a request was between scheduled and "
+        "first token, and tokens after the first over the time in which decoding ran. MBU (of decode) and MFU (of "
+        "prefill) are shares of the ceilings measured in this run. A phase that reaches a tenth of its ceiling is "
+        "called limited by it; below, what remains is the launching of steps (launch overhead), inferred and not timed."
     )
     return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
 
@@ -144,8 +146,14 @@ def identical_tokens(document: Document) -> Table:
         [name, f["identical"], f["of"], f["identical"] / f["of"]]
         for name, f in document["data"]["identical_tokens"].items()
     ]
+    same, asked = sum(row[1] for row in rows), sum(row[2] for row in rows)
     heads: list[Column | str] = ["workload", "identical requests", "of", Column("share", "share")]
-    return Table("Do both modes generate the same tokens?", heads, rows)
+    note = (
+        f"In all {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the next token is often a near "
+        "tie, and one that falls otherwise changes all that follow. Whether a difference is more than the dtype's "
+        "noise is answered by the alignment section, on real texts."
+    )
+    return Table("Do both modes generate the same tokens?", heads, rows, note=note if rows else "")
 
 
 def identities(document: Document) -> Table:

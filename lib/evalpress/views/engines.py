@@ -28,8 +28,10 @@ def startup(document: Document) -> Table:
     rows.append(["compile cache", *(start["compile_cache"] for start in starts.values())])
     rows.append(["measured", *(_when(start) for start in starts.values())])
     note = (
-        "Import and first configuration are paid once per process; both modes' totals contain the same measured value. "
-        "Phases come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
+        "Import and first configuration are paid once per process: the starts of this run contain the same measured "
+        "values, a cold one those of its own process. The engines are loaded one after the other in one process; the "
+        "first also pays what any first engine pays, in the engine core's start and in what is unaccounted. Phases "
+        "come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
         "compile cache."
     )
     return Table("Start-up, seconds", ["phase", *starts], rows, note=note)
@@ -120,13 +122,21 @@ def ceilings(document: Document) -> Table:
         ["matrix product in the engine's dtype", Quantity(found["matmul_tflop_s"], "TFLOP/s")],
         ["torch threads", found["threads"]],
     ]
-    return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows)
+    note = (
+        "The copy is far larger than any cache. A model that fits into its processor's caches can read its weights "
+        "faster: then the bound of bandwidth is no upper limit."
+    )
+    return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows, note=note)
 
 
 def break_even(document: Document) -> Prose:
     """When compilation has paid for its longer start, in a sentence."""
     found = document["data"]["break_even"]
-    words = [f"**Break-even**, on the workload `{found.get('workload')}`: {_paid(found)}"]
+    words = [
+        f"**Break-even**, on the workload `{found.get('workload')}`, import and configuration apart: {_paid(found)}"
+    ]
+    if found.get("by_phases"):
+        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found['by_phases'])}")
     if found.get("cold"):
         words.append(f"With an empty compile cache: {_paid(found['cold'])}")
     return Prose(" ".join(words))

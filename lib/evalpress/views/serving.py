@@ -14,6 +14,7 @@ _STARTED = {
 _FORKED = (
     " The servers are the run book's module and arguments, forked from a process of this report that had imported "
     "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's. "
+    "Forked processes run with KMP_AFFINITY=none, since Intel's OpenMP would bind them all to one core. "
     "A set with fork: false under serving has them started by the command itself."
 )
 
@@ -60,6 +61,7 @@ def curl(document: Document) -> Prose:
 
 
 _POINT: dict[str, Column | str] = {
+    "duration": Column("duration", "s"),
     "completed": "completed",
     "failed": "failed",
     "output_throughput": Column("output", "tok/s"),
@@ -80,7 +82,10 @@ _POINT: dict[str, Column | str] = {
 def levels(document: Document) -> Table:
     """Closed loops: a fixed number of requests in flight, under the keys of vllm bench serve."""
     columns: dict[str, Column | str] = {"mode": "server", "concurrency": "concurrency"}
-    note = f"{_shape(document)} {_client(document)}"
+    note = (
+        f"{_shape(document)} One run per point, so no interval: points of a short duration move from run to run. The "
+        f"first requests of a level start together, and TTFT and its p99 hold that burst. {_client(document)}"
+    )
     return Table.from_records("Closed loop", columns | _POINT, _marked(document["data"]["levels"]), note=note)
 
 
@@ -90,11 +95,14 @@ def rates(document: Document) -> Table:
         "mode": "server",
         "request_rate": Column("offered", "req/s"),
         "share_of_saturation": Column("of saturation", "share"),
+        "arrivals_s": Column("arrivals", "s"),
+        "answered_by_last_arrival": Column("answered by the last arrival", "share"),
     }
     note = (
         "Requests arrive at random (Poisson), whether or not earlier ones are done. Rates count until the last answer, "
-        "as in vllm bench serve: in a short run they stay below the offered rate by that tail, even where the server "
-        f"keeps up; SLO attainment has no tail. {_slo(document)}"
+        "as in vllm bench serve, so they stay below the offered rate by that tail even where the server keeps up; SLO "
+        "attainment has no tail. Where much is unanswered when the arrivals end, a point shows how the load builds up "
+        f"and not yet a steady state: serving.rate_seconds makes it longer. {_slo(document)}"
     )
     return Table.from_records("Open loop", columns | _POINT, _marked(document["data"]["rates"]), note=note)
 
@@ -106,7 +114,7 @@ def _marked(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _shape(document: Document) -> str:
     first = document["data"]["levels"][0]
-    return f"{fmt(first['input_len'])} input and {fmt(first['output_len'])} output tokens per request."
+    return f"About {fmt(first['input_len'])} input and {fmt(first['output_len'])} output tokens per request."
 
 
 def _client(document: Document) -> str:
@@ -128,7 +136,7 @@ def saturation(document: Document) -> Prose:
     """The highest throughput of each server, in a sentence."""
     sentences = []
     for mode, found in document["data"]["saturation"].items():
-        reached = f"saturated: {found['reached_why']}" if found["reached"] else "not saturated yet at the highest level"
+        reached = found["reached_why"] if found["reached"] else "not saturated yet at the highest level"
         sentences.append(
             f"**{mode}**: at most {fmt(found['output_throughput'], 'tok/s')} and "
             f"{fmt(found['request_throughput'], 'req/s')}, with {found['concurrency']} requests at a time; {reached}."
@@ -151,15 +159,17 @@ def http_cost(document: Document) -> Table:
             Quantity(row["in_process"][key], "ms"),
             Quantity(row[f"added_{key.removeprefix('mean_')}"], "ms"),
             _between(row, f"added_{key.removeprefix('mean_')}"),
+            Quantity(row[f"added_{key.removeprefix('mean_')}_median"], "ms"),
         ]
         for row in data["http_cost"]
         for key, name in names.items()
     ]
     heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference", "95 % interval"]
+    heads.append("difference of medians")
     note = (
         "The difference holds the HTTP server, its hand-over to the engine's process, streaming and the client. "
         "The in-process engine is another process with the same settings. Interval: Welch's, over requests; one that "
-        "contains 0 shows no difference."
+        "contains 0 shows no difference. The medians forgive a single late answer, the means do not."
     )
     return Table(title, heads, rows, note=note)
 

@@ -145,12 +145,21 @@ def versions(document: Document) -> Table:
     return Table("Version set", heads, rows)
 
 
+_RUN = {
+    "offline": "The {} section of this report loads this engine with these arguments.",
+    "serve": "The {} section of this report starts this module with these arguments, and says how.",
+    "fast_start": "The {} section of this report starts this module with these arguments, and says how.",
+}
+"""For commands whose process the report starts in its own way; any other is run as it stands."""
+
+
 def runbook(document: Document) -> Prose:
     """Every command, with where this report ran it, then the platform's settings."""
     book = document["data"]["runbook"]
     parts = []
     for command in book["commands"]:
-        ran = f"Run by the {command['runs_in']} section of this report." if command["runs_in"] else ""
+        ran = _RUN.get(command["id"], "Run by the {} section of this report.").format(command["runs_in"])
+        ran = ran if command["runs_in"] else ""
         where = escape_markdown(ran or f"Not run here: {command['runs_in_why']}.")
         title = escape_markdown(command["title"])
         parts.append(f"**{title}.** {where}\n\n{fence(command['text'], command['language'])}")

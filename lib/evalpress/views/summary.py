@@ -29,7 +29,7 @@ from evalpress.views.benchmark import change
 
 _WORDS = {
     "pass": "Every section ran and every gate holds.",
-    "warn": "Every gate holds; some findings need a reader's attention.",
+    "warn": "No gate fails; those marked warn do not hold and need a reader's attention.",
     "fail": "At least one gate does not hold: read its section before relying on any figure.",
 }
 
