@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evalpress.bench import ceilings, metrics, workload
+from evalpress.model import Facts
 from evalpress.params.schema import Workload
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,7 +120,20 @@ def test_prompts_are_unique_per_request_and_block_and_can_be_drawn_again():
 
 
 def test_regime_in_words():
-    assert ceilings.regime(0.5, "memory bandwidth") == "memory bandwidth"
-    assert ceilings.regime(0.1, "arithmetic") == "arithmetic"
-    assert ceilings.regime(0.09, "arithmetic") == "launch overhead"
-    assert ceilings.regime(None, "arithmetic") == "not known"
+    assert ceilings.regime({"memory bandwidth": 0.5, "arithmetic": 0.2}) == "memory bandwidth"
+    assert ceilings.regime({"memory bandwidth": 0.05, "arithmetic": 0.1}) == "arithmetic"
+    assert ceilings.regime({"memory bandwidth": 0.09, "arithmetic": 0.01}) == "launch overhead"
+
+
+def test_a_short_prompt_of_a_large_model_is_limited_by_the_weights_it_reads():
+    large = Facts(7_000_000_000, "weights", 500_000_000, True, "bfloat16", 131_072, 131_072)
+    ceiling = {"memory_bandwidth_gb_s": 3350.0, "matmul_tflop_s": 800.0}
+    shape = {"num_prompts": 1, "input_len": 32, "output_len": 16, "concurrent": True}
+    step_s = 14e9 / 3350e9 / 0.6  # 60 % of the bandwidth
+    found = ceilings.utilisation(
+        {"decode_throughput": 1 / step_s, "prefill_throughput": 32 / step_s}, shape, large, ceiling
+    )
+    assert found["mfu"] < 0.1
+    assert found["prefill_limited_by"] == found["decode_limited_by"] == "memory bandwidth"
+    silent = ceilings.utilisation({"decode_throughput": None, "prefill_throughput": None}, shape, large, ceiling)
+    assert silent["decode_limited_by"] is None and silent["decode_limited_by_why"]

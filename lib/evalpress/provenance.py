@@ -28,7 +28,7 @@ def _git(*args: str) -> str:
 
 def collect(params: Params, digests: dict[str, str], start: str, end: str) -> dict[str, Any]:
     """The `provenance` block of a results file."""
-    host = platforms.probe(params.platform.backend)
+    host = platforms.probe(params.platform.backend, params.engine.env)
     return {
         "suite_version": evalpress.__version__,
         "git": git_state(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from evalpress.model import Facts
@@ -54,7 +55,8 @@ def utilisation(
         ceiling: what `measure` returned.
 
     Returns:
-        `mbu`, `mfu` (ratios) and the bounds they imply: `bandwidth_bound_tok_s`, `arithmetic_bound_tok_s`.
+        `mbu`, `mfu` (ratios), the bounds they imply: `bandwidth_bound_tok_s`, `arithmetic_bound_tok_s`, and what
+        limits each phase, by its share of either ceiling: `decode_limited_by`, `prefill_limited_by`.
     """
     batch = shape["num_prompts"] if shape["concurrent"] else 1
     context = shape["input_len"] + shape["output_len"] / 2
@@ -71,7 +73,18 @@ def utilisation(
         out[key] = rate / bound if rate is not None else None
         if rate is None:
             out[f"{key}_why"] = "the rate was not observed"
-    return out
+    flops, bandwidth = ceiling["matmul_tflop_s"] * 1e12, ceiling["memory_bandwidth_gb_s"] * 1e9
+    decode_arithmetic = flops / facts.flops_per_token(max(1, round(context)))
+    prefill_bandwidth = bandwidth / facts.weight_bytes * batch * shape["input_len"]
+    out |= _limit("decode", workload["decode_throughput"], bandwidth_bound, decode_arithmetic)
+    return out | _limit("prefill", workload["prefill_throughput"], prefill_bandwidth, arithmetic_bound)
+
+
+def _limit(phase: str, rate: float | None, bandwidth_bound: float, arithmetic_bound: float) -> dict[str, Any]:
+    key = f"{phase}_limited_by"
+    if rate is None:
+        return {key: None, f"{key}_why": "the rate was not observed"}
+    return {key: regime({"memory bandwidth": rate / bandwidth_bound, "arithmetic": rate / arithmetic_bound})}
 
 
 def decode_bound(facts: Facts, batch: int, context: float, ceiling: dict[str, Any]) -> float:
@@ -84,8 +97,7 @@ def decode_bound(facts: Facts, batch: int, context: float, ceiling: dict[str, An
     return float(batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes)
 
 
-def regime(share: float | None, ceiling: str) -> str:
-    """What limits a phase, in words: its ceiling from a tenth of it on, else what lies between the steps."""
-    if share is None:
-        return "not known"
-    return ceiling if share >= 0.1 else "launch overhead"
+def regime(shares: Mapping[str, float]) -> str:
+    """Which ceiling limits a phase, by the share of each that it reaches; launching is what is left below a tenth."""
+    nearest = max(shares, key=lambda name: shares[name])
+    return nearest if shares[nearest] >= 0.1 else "launch overhead"

@@ -125,10 +125,12 @@ def _break_even(params: Params, modes: dict[str, dict[str, Any]], compared: dict
     interval = (ratio["ci_low"], ratio["ci_high"]) if ratio["ci_low"] is not None else None
     starts = {mode: modes[mode]["startup"] for mode in modes}
     startups = {mode: _own_start(start) for mode, start in starts.items()}
-    by_phases = {mode: _mode_phases(start) for mode, start in starts.items()}
+    by_phases = _mode_phases(starts)
     figures = {mode: modes[mode]["workloads"][main] for mode in modes}
     found = {"workload": main} | metrics.break_even(startups, figures, interval)
-    found["by_phases"] = metrics.break_even(by_phases, figures, interval)
+    found["by_phases"] = metrics.break_even(by_phases, figures, interval) if by_phases else None
+    if by_phases is None:
+        found["by_phases_why"] = "this vLLM did not print every phase that depends on the mode"
     cold = modes["compiled"]["startup_cold"]
     if cold is None:
         return found | {"cold": None, "cold_why": modes["compiled"]["startup_cold_why"]}
@@ -140,9 +142,19 @@ def _own_start(startup: dict[str, Any]) -> dict[str, float]:
     return {"total_s": startup["total_s"] - startup["import_s"] - startup["config_s"]}
 
 
-def _mode_phases(startup: dict[str, Any]) -> dict[str, float]:
-    """The phases that depend on the mode: the rest of a start also depends on which engine a process loads first."""
-    return {"total_s": sum(startup[key] or 0.0 for key in ("compile_s", "graph_capture_s", "kv_cache_s"))}
+def _mode_phases(starts: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]] | None:
+    """The phases that depend on the mode: the rest of a start also depends on which engine a process loads first.
+
+    None where a phase that took place was not printed; eager compiles nothing, and not every platform captures graphs.
+    """
+    found = {}
+    for mode, start in starts.items():
+        needed = ["kv_cache_s", *(["compile_s"] if mode == "compiled" else [])]
+        needed += ["graph_capture_s"] if start["captured_graphs"] else []
+        if any(start[key] is None for key in needed):
+            return None
+        found[mode] = {"total_s": sum(start[key] or 0.0 for key in ("compile_s", "graph_capture_s", "kv_cache_s"))}
+    return found
 
 
 def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:
@@ -175,9 +187,6 @@ def _utilisation(
 ) -> dict[str, Any]:
     if ceiling is None:
         why = "benchmark.ceilings is off"
-        return {"mbu": None, "mbu_why": why, "mfu": None, "mfu_why": why}
-    used = ceilings.utilisation(metrics.figures(blocks), load.model_dump(), facts, ceiling)
-    return used | {
-        "decode_limited_by": ceilings.regime(used["mbu"], "memory bandwidth"),
-        "prefill_limited_by": ceilings.regime(used["mfu"], "arithmetic"),
-    }
+        keys = ("mbu", "mfu", "decode_limited_by", "prefill_limited_by")
+        return dict.fromkeys(keys) | {f"{key}_why": why for key in keys}
+    return ceilings.utilisation(metrics.figures(blocks), load.model_dump(), facts, ceiling)

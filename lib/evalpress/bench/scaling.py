@@ -124,10 +124,7 @@ def _output(params: Params, blocks: Observed) -> dict[str, Any]:
             continue
         fit = stats.linear_fit([length for length, _ in pairs], [e2el for _, e2el in pairs])
         bounds = {"ms_per_token_low": fit.slope_ci_low, "ms_per_token_high": fit.slope_ci_high}
-        reason = "two requests leave no spread"
-        if fit.intercept < 0:  # nothing is paid once less than nothing: an interval would look surer than the line is
-            bounds, reason = dict.fromkeys(bounds), "no line: its intercept is negative"
-        why = {f"{key}_why": reason for key, value in bounds.items() if value is None}
+        why = {f"{key}_why": "two requests leave no spread" for key, value in bounds.items() if value is None}
         found[mode] = {
             "ms_per_token": fit.slope,
             **bounds,

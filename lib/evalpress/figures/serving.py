@@ -90,8 +90,8 @@ def offered_load(document: dict[str, Any]) -> Figure:
         alt = f"SLO attainment against offered load: {listed(_rate_words(rate) for rate in rates)}."
         caption = (
             "The share of requests that kept the SLO, and the 99th percentile of TTFT, as requests arrive at random at "
-            "a growing rate. A server that keeps up over long arrivals stays on the dotted line above and below "
-            "that of the SLO."
+            "a growing rate. A server that keeps up over long arrivals stays near 100 %"
+            + (", and its TTFT below the dotted line." if limit is not None else ".")
         )
         return finish(figure, alt, caption + missing_words(missing))
 

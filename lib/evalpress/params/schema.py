@@ -159,7 +159,7 @@ class ServingParams(Block):
     requests_per_level: PositiveInt = 16
     """At least so many requests per point; a closed loop sends at least three for each that is in flight."""
     rate_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """Arrivals at a rate go on for about so long; many times a request's E2EL, or a point shows no steady state."""
+    """Arrivals at a rate last at least about so long: many times a request's E2EL, or there is no steady state."""
     input_len: PositiveInt = 64
     output_len: PositiveInt = 32
     slo: dict[Literal["ttft", "tpot", "e2el"], Annotated[float, Field(gt=0)]] = {"ttft": 200.0, "tpot": 50.0}

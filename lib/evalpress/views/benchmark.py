@@ -99,7 +99,7 @@ def speed(document: Document) -> Table:
         "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
         "throughput are this suite's own: prompt tokens over the time in which a request was between scheduled and "
         "first token, and tokens after the first over the time in which decoding ran. MBU (of decode) and MFU (of "
-        "prefill) are shares of the ceilings measured in this run. A phase that reaches a tenth of its ceiling is "
+        "prefill) are shares of the ceilings measured in this run. A phase that reaches a tenth of either ceiling is "
         "called limited by it; below, what remains is the launching of steps (launch overhead), inferred and not timed."
     )
     return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
@@ -151,7 +151,7 @@ def identical_tokens(document: Document) -> Table:
     note = (
         f"In all {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the next token is often a near "
         "tie, and one that falls otherwise changes all that follow. Whether a difference is more than the dtype's "
-        "noise is answered by the alignment section, on real texts."
+        "noise is for the alignment section, on real texts."
     )
     return Table("Do both modes generate the same tokens?", heads, rows, note=note if rows else "")
 

@@ -29,7 +29,7 @@ def startup(document: Document) -> Table:
     rows.append(["measured", *(_when(start) for start in starts.values())])
     note = (
         "Import and first configuration are paid once per process: the starts of this run contain the same measured "
-        "values, a cold one those of its own process. The engines are loaded one after the other in one process; the "
+        "values, a cold one those of its own process. Where engines are loaded one after the other in one process, the "
         "first also pays what any first engine pays, in the engine core's start and in what is unaccounted. Phases "
         "come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
         "compile cache."
@@ -123,8 +123,8 @@ def ceilings(document: Document) -> Table:
         ["torch threads", found["threads"]],
     ]
     note = (
-        "The copy is far larger than any cache. A model that fits into its processor's caches can read its weights "
-        "faster: then the bound of bandwidth is no upper limit."
+        "The copy is larger than the caches of most processors. A model that fits into its processor's caches can "
+        "read its weights faster: then the bound of bandwidth is no upper limit."
     )
     return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows, note=note)
 

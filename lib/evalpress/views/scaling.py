@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evalpress.results import Document
-from evalpress.tables import Column, Table, fmt
+from evalpress.tables import Column, Table, fmt, pick
 
 
 def batch_scaling(document: Document) -> Table:
@@ -50,7 +50,7 @@ def output_scaling(document: Document) -> Table:
     records = [{"mode": mode} | found for mode, found in document["data"]["scaling"]["output"].items()]
     for record in records:
         low, high = record.get("ms_per_token_low"), record.get("ms_per_token_high")
-        record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else "–"
+        record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else pick(record, "ms_per_token_low")
     note = (
         "Least squares over the requests of the workloads with one request at a time. A negative intercept says that "
         "the line is bent: later tokens cost more than early ones, or noise outweighs what is paid once."

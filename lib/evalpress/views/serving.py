@@ -159,7 +159,7 @@ def http_cost(document: Document) -> Table:
             Quantity(row["in_process"][key], "ms"),
             Quantity(row[f"added_{key.removeprefix('mean_')}"], "ms"),
             _between(row, f"added_{key.removeprefix('mean_')}"),
-            Quantity(row[f"added_{key.removeprefix('mean_')}_median"], "ms"),
+            _between_medians(row, f"added_{key.removeprefix('mean_')}_median"),
         ]
         for row in data["http_cost"]
         for key, name in names.items()
@@ -172,6 +172,11 @@ def http_cost(document: Document) -> Table:
         "contains 0 shows no difference. The medians forgive a single late answer, the means do not."
     )
     return Table(title, heads, rows, note=note)
+
+
+def _between_medians(row: dict[str, Any], key: str) -> Quantity | Missing:
+    found = pick(row, key)
+    return found if isinstance(found, Missing) else Quantity(found, "ms")
 
 
 def _between(row: dict[str, Any], key: str) -> str | Missing:

@@ -120,8 +120,8 @@ def provenance(job: Job) -> Table:
             else f"{commit[:10]}{' + changes' if p['git']['dirty'] else ''}"
         )
         digests = " ".join(f"{key} {value[:8]}" for key, value in p["digests"].items())
-        took = (datetime.fromisoformat(p["end"]) - datetime.fromisoformat(p["start"])).seconds
-        rows.append([_title(name), moment(p["start"]), moment(p["end"]), took, state, Code(digests)])
+        took = (datetime.fromisoformat(p["end"]) - datetime.fromisoformat(p["start"])).total_seconds()
+        rows.append([_title(name), moment(p["start"]), moment(p["end"]), int(took), state, Code(digests)])
     heads: list[Column | str] = [
         "section",
         "start (UTC)",
