@@ -180,8 +180,8 @@ def _between_medians(row: dict[str, Any], key: str) -> Quantity | Missing:
 
 
 def _between(row: dict[str, Any], key: str) -> str | Missing:
-    low, high = row[f"{key}_low"], row[f"{key}_high"]
-    return Missing(row[f"{key}_low_why"]) if low is None else f"{fmt(low)} to {fmt(high)} ms"
+    low = pick(row, f"{key}_low")
+    return low if isinstance(low, Missing) else f"{fmt(low)} to {fmt(row[f'{key}_high'])} ms"
 
 
 def identities(document: Document) -> Table:
