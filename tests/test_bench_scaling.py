@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evalpress import params
 from evalpress.bench import metrics, scaling
-from evalpress.bench.measure import _mode_phases, _own_start
+from evalpress.bench.measure import _mode_phases, _own_start, _run
 from evalpress.model import Facts
 from evalpress.params.schema import ScalingParams, Workload
 from scipy.stats import linregress
@@ -44,6 +44,24 @@ def test_latency_against_output_length_is_scipys_line():
     assert found["eager"]["intercept_ms"] == pytest.approx(expected.intercept)
     assert found["eager"]["ms_per_token_low"] < expected.slope < found["eager"]["ms_per_token_high"]
     assert found["compiled"]["ms_per_token"] is None and found["compiled"]["ms_per_token_why"]
+
+
+def test_workloads_take_turns_and_modes_alternate(monkeypatch):
+    base = params.load("demo")
+    shapes = {name: base.benchmark.workloads[name] for name in ("throughput", "decode")}
+    demo = base.model_copy(update={"benchmark": base.benchmark.model_copy(update={"blocks": 3, "workloads": shapes})})
+    engine_of = {"eager": "eager", "compiled": "compiled"}
+    names = {id(shape): name for name, shape in shapes.items()}
+    order: list[tuple[str, str]] = []
+    monkeypatch.setattr("evalpress.engine.get", lambda params, mode: engine_of[mode])
+    monkeypatch.setitem(_run.__globals__, "prompts", lambda *asked: [])
+    monkeypatch.setitem(_run.__globals__, "warm_up", lambda *asked: None)
+    monkeypatch.setitem(
+        _run.__globals__, "run_block", lambda loaded, load, asked: order.append((names[id(load)], loaded)) or {}
+    )
+    _run(demo, ("eager", "compiled"), {name: {"eager": [], "compiled": []} for name in shapes})
+    ab, ba = ("eager", "compiled"), ("compiled", "eager")
+    assert order == [(name, mode) for modes in (ab, ba, ab) for name in ("throughput", "decode") for mode in modes]
 
 
 def test_break_even_by_phases_leaves_out_what_depends_on_which_engine_came_first():

@@ -53,6 +53,7 @@ def test_every_file_of_the_contract_is_there(demo_report):
         document = results.read(demo_report.folder / "results" / f"{section.name}.json", section.name)
         assert document["provenance"]["digests"]["params"]
         assert document["provenance"]["versions"]["vllm"]
+        assert document["provenance"]["environment"]["VLLM_USE_AOT_COMPILE"] == "0"  # the set gives it
         assert (demo_report.folder / "notebooks" / f"{section.notebook}.ipynb").is_file()
     assert list((demo_report.folder / "failed").glob("*.ipynb")) == []
 

@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 import looks
+import numpy as np
 import pytest
 from evalpress import figures
 from evalpress.figures import Figure, style
@@ -156,6 +157,20 @@ def test_the_stage_that_leaves_the_noise_is_named():
     assert "No stage leaves the noise: transformers cuda" in texts(figures.layer_errors(document))
     document["data"] |= {"layers": None, "layers_why": "the logits come from a file"}
     assert "hidden states: the logits come from a file" in figures.layer_errors(document).caption
+
+
+def test_the_medians_in_words_are_numpys():
+    values = [10.0, 20.0, 30.0, 70.0]  # the middle of an even count lies between two of them
+    shown = figures.latency_distribution(looks.benchmark(), {"eager": {"decode": values}})
+    assert f"decode eager {np.median(values):.0f} ms" in shown.alt
+
+
+def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
+    document = looks.serving()
+    assert "compiled at 14 requests per second: 100% good" in figures.offered_load(document).alt
+    assert "eager at 42 requests per second: 71% good" in figures.offered_load(document).alt
+    document["data"]["slo_ms"] = {}
+    assert "dotted line" not in figures.offered_load(document).caption
 
 
 def test_many_layers_are_named_every_few():

@@ -11,6 +11,7 @@ from evalpress.job import Job
 from evalpress.sections import by_name
 from evalpress.serving import http_cost, identities, load, section, servers
 from evalpress.serving.servers import Target
+from evalpress.views import serving as show
 from scipy.stats import ttest_ind
 from test_bench_metrics import block, request
 
@@ -72,8 +73,14 @@ def test_a_client_that_never_keeps_up_leaves_the_single_stream():
 
 
 def test_servers_take_turns(monkeypatch):
-    asked = []
-    monkeypatch.setattr(load, "_point", lambda job, target, found, name: asked.append(name) or level(target.mode, 1, 9))
+    asked, warmed = [], set()
+
+    def _point(job, target, found, name):
+        asked.append(name)
+        warmed.add(found.get("warmups"))
+        return level(target.mode, 1, 9)
+
+    monkeypatch.setattr(load, "_point", _point)
     targets = [Target(mode, "http://", "m", {}) for mode in ("compiled", "eager")]
     demo = params.load("demo")
     kept = {"start_times": [5.0, 6.0, 7.0, 7.5], "ttfts": [1.0, 1.0, 0.0, 0.1], "output_lens": [3, 3, 0, 3]}
@@ -83,6 +90,7 @@ def test_servers_take_turns(monkeypatch):
     assert {(point["arrivals_s"], point["answered_by_last_arrival"]) for point in rates} == {(2.5, 0.25)}
     assert [point["mode"] for point in levels[:4]] == ["compiled", "eager", "eager", "compiled"]
     assert len(levels) == 2 * len(demo.serving.concurrency) and len(rates) == 2 * len(demo.serving.rate_shares)
+    assert warmed == {4, 8, None}  # a single stream gets four requests of warm-up, random arrivals none
     assert asked[-1] == f"rate-{demo.serving.rate_shares[-1]:g}" and asked[0] == "concurrency-1"
 
 
@@ -109,6 +117,13 @@ def test_http_cost_is_the_served_figure_minus_the_one_in_process():
     alone = {"eager": [block(1.0, request(0.003, 0.007, 3))]}
     (row,) = http_cost.compare(job, [served], alone)
     assert row["added_e2el_ms_low"] is None and row["added_e2el_ms_high_why"] == "fewer than two requests"
+
+
+def test_results_from_before_an_interval_was_kept_are_shown_with_gaps():
+    row = {"mode": "eager", "added_ttft_ms": 5.0, "added_tpot_ms": 1.0, "added_e2el_ms": 7.0}
+    row |= {key: {"mean_ttft_ms": 9.0, "mean_tpot_ms": 3.0, "mean_e2el_ms": 15.0} for key in ("served", "in_process")}
+    shown = show.http_cost({"data": {"http_cost": [row]}}).markdown()
+    assert shown.count("n/a (1)") == 6 and "(1) not recorded" in shown
 
 
 def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():
