@@ -126,6 +126,15 @@ def test_results_from_before_an_interval_was_kept_are_shown_with_gaps():
     assert shown.count("n/a (1)") == 6 and "(1) not recorded" in shown
 
 
+def test_points_are_shown_by_load_and_not_in_the_order_of_their_turns():
+    turns = [("compiled", 8), ("eager", 8), ("eager", 32), ("compiled", 32)]
+    levels = [level(mode, at, 50.0) | {"completed": index} for index, (mode, at) in enumerate(turns)]
+    for kind, load_key in (("levels", "concurrency"), ("rates", "share_of_saturation")):
+        points = [point | {load_key: point["concurrency"]} for point in levels]
+        shown = show._ordered({"data": {"servers": {"compiled": {}, "eager": {}}, kind: points}}, kind)
+        assert [point["completed"] for point in shown] == [0, 1, 3, 2]
+
+
 def test_engines_are_asked_only_where_memory_holds_them_beside_the_servers():
     job = type("Job", (), {"params": params.load("demo")})()
     both = [Target("compiled", "http://", "m", {}, True), Target("eager", "http://", "m", {}, False)]

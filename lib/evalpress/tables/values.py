@@ -19,7 +19,7 @@ SELF_EVIDENT = frozenset({"share", "cosine", "ratio"})
 
 
 def number(value: Number, unit: str = "") -> str:
-    """`value` without its unit, with the digits that its unit deserves.
+    """`value` without its unit, with the digits that its unit deserves and a minus sign, not a hyphen, below 0.
 
     Whole numbers and counts in full, `share` (0 to 1) as per cent, `cosine` with six decimals, `ratio` with
     two, anything else with four significant digits.
@@ -28,15 +28,19 @@ def number(value: Number, unit: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and not math.isfinite(value):
         return "not a number" if math.isnan(value) else f"{'−' if value < 0 else ''}infinite"
+    return ("−" if value < 0 else "") + _digits(abs(value), unit)
+
+
+def _digits(size: Number, unit: str) -> str:
     if unit == "share":
-        return f"{100 * value:.1f} %"
+        return f"{100 * size:.1f} %"
     if unit == "cosine":
-        return f"{value:.6f}"
+        return f"{size:.6f}"
     if unit == "ratio":
-        return f"{value:.2f}×" if abs(value) >= 0.1 else f"{significant(value)}×"
-    if isinstance(value, int) or unit in _COUNTED:
-        return f"{value:,.0f}"
-    return significant(value)
+        return f"{size:.2f}×" if size >= 0.1 else f"{significant(size)}×"
+    if isinstance(size, int) or unit in _COUNTED:
+        return f"{size:,.0f}"
+    return significant(size)
 
 
 def significant(value: float, digits: int = 4) -> str:

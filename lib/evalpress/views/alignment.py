@@ -111,8 +111,8 @@ def prompts(document: Document) -> Table:
             same = best["id"] == other["id"]
             rows.append(
                 [
-                    found["id"],
                     NAMES.get(name, name),
+                    found["id"],
                     (Code(best["text"]), f" {best['id']}"),
                     (Code(other["text"]), f" {other['id']}"),
                     Badge("pass", "same") if same else Badge("warn", "flip"),
@@ -122,8 +122,8 @@ def prompts(document: Document) -> Table:
                 ]
             )
     heads: list[Column | str] = [
-        "prompt",
         "candidate",
+        "prompt",
         "reference's best",
         "candidate's best",
         "top-1",
@@ -141,7 +141,7 @@ def texts(document: Document) -> Table:
         for name, leg in document["data"]["candidates"].items()
         for found in leg["prompts"]
     ]
-    columns: dict[str, Column | str] = {"text": "text", "leg": "candidate", **_METRICS}
+    columns: dict[str, Column | str] = {"leg": "candidate", "text": "text", **_METRICS}
     return Table.from_records("Per text, all compared positions", columns, records)
 
 
@@ -152,7 +152,7 @@ def flips(document: Document) -> Table:
         f = leg["flips"]
         badge = Badge("pass", "none unexplained") if f["unexplained"] == 0 else Badge("fail", "unexplained")
         rows.append([NAMES.get(name, name), leg["n_positions"], f["total"], f["within_noise"], f["unexplained"], badge])
-    return Table("Flips", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
+    return Table("Flips by leg", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
 
 
 _SHOWN_FLIPS = 5

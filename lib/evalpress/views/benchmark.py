@@ -102,7 +102,7 @@ def speed(document: Document) -> Table:
         "prefill) are shares of the ceilings measured in this run. A phase that reaches a tenth of either ceiling is "
         "called limited by it; below, what remains is the launching of steps (launch overhead), inferred and not timed."
     )
-    return Table.from_records("Speed by workload", columns, _by_workload(document), note=note)
+    return Table.from_records("Throughput, and what limits it", columns, _by_workload(document), note=note)
 
 
 def latency(document: Document, metric: str = "ttft") -> Table:

@@ -32,7 +32,8 @@ def startup(document: Document) -> Table:
         "values, a cold one those of its own process. Where engines are loaded one after the other in one process, the "
         "first also pays what any first engine pays, in the engine core's start and in what is unaccounted. Phases "
         "come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
-        "compile cache."
+        "compile cache; where vLLM's other caches are empty, too, it inspects the model's class in a process that it "
+        "starts for that, and the first configuration takes longer."
     )
     return Table("Start-up, seconds", ["phase", *starts], rows, note=note)
 
@@ -88,18 +89,22 @@ def memory(document: Document) -> Table:
     ]
     where = "host memory" if document["params"]["platform"]["backend"] == "cpu" else "device memory"
     note = f"All of it {where}. By arithmetic: parameters × bytes per parameter, KV bytes per token × tokens."
-    return Table("Memory", ["", *modes], rows, note=note)
+    return Table("Weights and KV cache", ["", *modes], rows, note=note)
 
 
 def _gap(block: dict[str, Any], key: str, expected: float) -> Any:
     """How far a loaded figure lies from the arithmetic, as a signed percentage."""
     value = pick(block, key)
-    return value if isinstance(value, Missing) else f"{100 * (value / expected - 1):+.2f} %"
+    return value if isinstance(value, Missing) else _signed(value / expected - 1)
 
 
 def _kv_gap(block: dict[str, Any], expected: float) -> Any:
     found = _kv_per_token(block)
-    return found if isinstance(found, Missing) else f"{100 * (found / expected - 1):+.2f} %"
+    return found if isinstance(found, Missing) else _signed(found / expected - 1)
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.2f} %".replace("-", "−")
 
 
 def _times(memory_block: dict[str, Any], key: str, factor: float) -> Any:

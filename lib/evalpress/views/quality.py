@@ -100,7 +100,7 @@ def pending(document: Document) -> Table | Prose:
         Code("quality.decide(job, case, verdict, reviewer, comment)"),
         ". It is kept in params/reviews with the hash of this output and is void as soon as the output changes.",
     )
-    return Table("Waiting for a person", heads, rows, note=note)
+    return Table("Cases to decide", heads, rows, note=note)
 
 
 def standard_tasks(document: Document) -> Table | Prose:
@@ -137,7 +137,7 @@ def standard_tasks(document: Document) -> Table | Prose:
         "the share of the same items in which this suite finds the right choice the most probable. The harness's whole "
         f"result, every item included: results/{found['raw']}."
     )
-    return Table("Standard tasks", heads, rows, note=note)
+    return Table("Scores", heads, rows, note=note)
 
 
 def _ours(row: dict[str, Any]) -> Cell:
@@ -181,13 +181,5 @@ def comparison(document: Document) -> Table | Prose:
 def sandbox(document: Document) -> Prose:
     """What contained the code that the model wrote."""
     found = document["data"]["sandbox"]
-    parts = [f"{escape_markdown(str(key).replace('_', ' '))}: {code(_shown(value))}" for key, value in found.items()]
-    return Prose("**Sandbox for model-written code.** " + "; ".join(parts) + ".")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return fmt(value)
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    kind = code(found["kind"]) if found["kind"] else escape_markdown(found["kind_why"])
+    return Prose(f"**Sandbox for model-written code**: {kind}.")

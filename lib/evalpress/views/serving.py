@@ -81,20 +81,20 @@ _POINT: dict[str, Column | str] = {
 
 def levels(document: Document) -> Table:
     """Closed loops: a fixed number of requests in flight, under the keys of vllm bench serve."""
-    columns: dict[str, Column | str] = {"mode": "server", "concurrency": "concurrency"}
+    columns: dict[str, Column | str] = {"concurrency": Column("requests in flight"), "mode": "server"}
     note = (
         f"{_shape(document)} One run per point, so no interval: points of a short duration move from run to run. The "
         f"first requests of a level start together, and TTFT and its p99 hold that burst. {_client(document)}"
     )
-    return Table.from_records("Closed loop", columns | _POINT, _marked(document["data"]["levels"]), note=note)
+    return Table.from_records("Closed loop", columns | _POINT, _ordered(document, "levels"), note=note)
 
 
 def rates(document: Document) -> Table:
     """Poisson arrivals at shares of the saturated request throughput."""
     columns: dict[str, Column | str] = {
+        "share_of_saturation": Column("of saturation", "share"),
         "mode": "server",
         "request_rate": Column("offered", "req/s"),
-        "share_of_saturation": Column("of saturation", "share"),
         "arrivals_s": Column("arrivals", "s"),
         "answered_by_last_arrival": Column("answered by the last arrival", "share"),
     }
@@ -104,11 +104,17 @@ def rates(document: Document) -> Table:
         "attainment has no tail. Where much is unanswered when the arrivals end, a point shows how the load builds up "
         f"and not yet a steady state: serving.rate_seconds makes it longer. {_slo(document)}"
     )
-    return Table.from_records("Open loop", columns | _POINT, _marked(document["data"]["rates"]), note=note)
+    return Table.from_records("Open loop", columns | _POINT, _ordered(document, "rates"), note=note)
 
 
-def _marked(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points with the words for one at which the client was the bottleneck."""
+def _ordered(document: Document, kind: str) -> list[dict[str, Any]]:
+    """The points of one kind in the order of their load, in which they were not measured: the servers took turns.
+
+    Each has the words for one at which the client was the bottleneck.
+    """
+    servers = list(document["data"]["servers"])
+    load = "concurrency" if kind == "levels" else "share_of_saturation"
+    points = sorted(document["data"][kind], key=lambda p: (p[load], servers.index(p["mode"])))
     return [p | {"bottleneck": "client is the bottleneck: not used" if p["client_bound"] else "–"} for p in points]
 
 

@@ -119,7 +119,7 @@ def environment(document: Document) -> Table:
         ["operating system", f"{host['os']}, kernel {host['kernel']}, {host['architecture']}"],
         ["compiler", pick(host, "compiler")],
     ]
-    return Table("Environment", ["", Column("found", align="left", wide=True)], rows)
+    return Table("Hardware and software", ["", Column("found", align="left", wide=True)], rows)
 
 
 def variables(document: Document) -> Table:

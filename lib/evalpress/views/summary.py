@@ -93,7 +93,7 @@ def gates(summary: Summary) -> Table:
         for g in summary["gates"]
     ]
     return Table(
-        "Gates",
+        "Found, and allowed",
         ["section", "gate", "status", Column("found", align="left", wide=True), Column("allowed", wide=True)],
         rows,
     )
@@ -102,7 +102,7 @@ def gates(summary: Summary) -> Table:
 def sections(summary: Summary) -> Table:
     """What ran, what was skipped, what failed, and why."""
     rows = [[_title(name), Badge(state["status"]), state.get("why", "")] for name, state in summary["sections"].items()]
-    return Table("Sections", ["section", "state", Column("why", wide=True)], rows)
+    return Table("State of each section", ["section", "state", Column("why", wide=True)], rows)
 
 
 def provenance(job: Job) -> Table:
