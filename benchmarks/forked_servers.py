@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--mode", choices=("eager", "compiled"), default="compiled")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[128])
+    parser.add_argument("--concurrency", type=int, nargs="+", help="by default the set's highest level")
     asked = parser.parse_args()
     demo = params.load("demo")
     environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
@@ -77,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare("demo", folder)  # before this process has a second thread
         with both(demo, asked.mode, Path(folder)) as urls:
-            for concurrency in asked.concurrency:
+            for concurrency in asked.concurrency or demo.serving.concurrency[-1:]:
                 found: dict[str, list[float]] = {kind: [] for kind in KINDS}
                 load(demo, urls[KINDS[0]], concurrency, 0), load(demo, urls[KINDS[1]], concurrency, 0)
                 for pair in range(asked.pairs):

@@ -1,11 +1,11 @@
 """Does the benchmark call two identical engines equal?
 
-Loads the demo model's eager engine twice and compares the two as the benchmark compares modes: paired blocks in
-A B B A order, geometric mean of paired ratios, 95 % interval. Does so several times and prints how often the interval
-contains 1, which it should in 19 of 20. Two engines differ in where their memory lies; with --same one engine is
-measured under two names, which tests the method alone. With --series one engine is measured block after block, and
-every stretch of it is cut into pairs: hundreds of overlapping comparisons of an engine with itself on this machine's
-own noise.
+Loads the demo model's eager engine twice and compares the two as the benchmark compares modes: all workloads in turn,
+paired blocks in A B B A order, geometric mean of paired ratios, 95 % interval. Does so several times and prints how
+often the interval contains 1, which it should in 19 of 20. Two engines differ in where their memory lies; with --same
+one engine is measured under two names, which tests the method alone. With --series one engine is measured block after
+block, and every stretch of it is cut into pairs: hundreds of overlapping comparisons of an engine with itself on this
+machine's own noise.
 
     python benchmarks/identical_engines.py [--runs 20] [--blocks 6] [--same | --series 420]
 """
@@ -23,22 +23,27 @@ from evalpress.engine import Engine
 from evalpress.params import Params
 
 
-def _contains_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks: int) -> bool:
-    """One comparison of the two engines; prints its line."""
-    load = demo.benchmark.workloads["throughput"]
-    rates: dict[int, list[float]] = {0: [], 1: []}
+def _contain_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks: int) -> dict[str, bool]:
+    """One comparison of the two engines on every workload of the set, which take turns; prints a line for each."""
+    loads = demo.benchmark.workloads
+    rates: dict[str, dict[int, list[float]]] = {name: {0: [], 1: []} for name in loads}
     for block in range(-1, blocks):
-        requests = prompts(demo, load, f"identical {run}", block + 1, engines[0])
-        for which in (0, 1) if block % 2 == 0 else (1, 0):
-            observed = run_block(engines[which], load, requests)
-            if block >= 0:
-                tokens = sum(request["output_tokens"] for request in observed["requests"])
-                rates[which].append(tokens / observed["duration"])
+        for name, load in loads.items():
+            requests = prompts(demo, load, f"identical {name} {run}", block + 1, engines[0])
+            for which in (0, 1) if block % 2 == 0 else (1, 0):
+                observed = run_block(engines[which], load, requests)
+                if block >= 0:
+                    tokens = sum(request["output_tokens"] for request in observed["requests"])
+                    rates[name][which].append(tokens / observed["duration"])
+    return {name: _contains_one(f"run {run + 1:2} {name}", pair) for name, pair in rates.items()}
+
+
+def _contains_one(what: str, rates: dict[int, list[float]]) -> bool:
     found = stats.paired_ratio(rates[1], rates[0])
     assert found.ci_low is not None and found.ci_high is not None
     contains = found.ci_low <= 1 <= found.ci_high
     words = "contains 1" if contains else "does not contain 1"
-    print(f"run {run + 1:2}: {found.ratio:.3f} ({found.ci_low:.3f} to {found.ci_high:.3f}) {words}", flush=True)
+    print(f"{what}: {found.ratio:.3f} ({found.ci_low:.3f} to {found.ci_high:.3f}) {words}", flush=True)
     return contains
 
 
@@ -82,8 +87,9 @@ def main() -> None:
     first = engine.get(demo, "eager")
     beside = contextlib.nullcontext(first) if asked.same else engine.fresh(demo, "eager")
     with beside as second:
-        inside = sum(_contains_one(demo, (first, second), run, asked.blocks) for run in range(asked.runs))
-    print(f"{inside} of {asked.runs} intervals contain 1")
+        runs = [_contain_one(demo, (first, second), run, asked.blocks) for run in range(asked.runs)]
+    for name in demo.benchmark.workloads:
+        print(f"{name}: {sum(run[name] for run in runs)} of {len(runs)} intervals contain 1")
 
 
 if __name__ == "__main__":

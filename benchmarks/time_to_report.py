@@ -3,8 +3,8 @@
 Makes the report once with everything measured (`--force`) in a scratch folder, takes apart what the notebooks, the
 results and the raw observations say of its time, renders it once more, and then runs vLLM's own benchmark commands
 one after the other for the same set of metrics: throughput and latency of every workload and the start-up in both
-modes, and a server in both modes with `bench serve` at every level and rate. The report is made once more after them,
-since a shared machine is not equally fast for ten minutes.
+modes, and a server in both modes with `bench serve` at every level and rate, as many requests as the report sent. The
+report is made once more after them, since a shared machine is not equally fast for ten minutes.
 
     python benchmarks/time_to_report.py [--no-commands] [--reports-dir DIR]
 
@@ -30,7 +30,7 @@ from evalpress import kernel_env, params, runbook
 from evalpress.bench.run import WARM_UP_TOKENS
 from evalpress.engine import client, server
 from evalpress.params import Params
-from evalpress.params.schema import BenchmarkParams
+from evalpress.params.schema import BenchmarkParams, Mode
 from evalpress.paths import ROOT
 from evalpress.sections import EXECUTION, SUMMARY
 
@@ -99,8 +99,9 @@ def _notebook_seconds(folder: Path, notebook: str) -> float:
     return float(cells["duration"])
 
 
-def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
-    """vLLM's own commands for the same metrics, each a process: name and seconds."""
+def commands(demo: Params, made: Path, folder: Path) -> Iterator[tuple[str, float]]:
+    """vLLM's own commands for the same metrics as the report in `made`, each a process: name and seconds."""
+    serving = json.loads((made / "results" / "serving.json").read_text())["data"]
     environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
     for mode in demo.engine.modes:
         shared = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
@@ -114,10 +115,11 @@ def commands(demo: Params, folder: Path) -> Iterator[tuple[str, float]]:
             count = str(load.num_prompts * demo.benchmark.blocks)
             asked = [*shared, "--dataset-name", "random", *shape, "--num-prompts", count]
             yield f"throughput {name} {mode}", _bench("throughput", asked, environment)
-        yield from _serve(demo, mode, folder)
+        points = [point for key in ("levels", "rates") for point in serving[key] if point["mode"] == mode]
+        yield from _serve(demo, mode, points, folder)
 
 
-def _serve(demo: Params, mode: Any, folder: Path) -> Iterator[tuple[str, float]]:
+def _serve(demo: Params, mode: Mode, points: list[dict[str, Any]], folder: Path) -> Iterator[tuple[str, float]]:
     port = server.free_port("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{port}"
     argv = runbook.serve_argv(demo, mode, port=port)
@@ -127,14 +129,8 @@ def _serve(demo: Params, mode: Any, folder: Path) -> Iterator[tuple[str, float]]
     )
     with launched:
         yield f"server {mode}", time.monotonic() - start
-        shape: dict[str, Any] = {"input_len": demo.serving.input_len, "output_len": demo.serving.output_len}
-        levels = [{"max_concurrency": c, "num_prompts": max(16, 4 * c), "warmups": min(c, 8)}
-                  for c in demo.serving.concurrency]  # fmt: skip
-        rates: list[dict[str, Any]] = [
-            {"request_rate": 30 * share, "num_prompts": round(60 * share)} for share in demo.serving.rate_shares
-        ]
-        for point in [*levels, *rates]:
-            asked = client.argv(base_url, runbook.model_name(demo), runbook.model_name(demo), shape | point, 0)
+        for point in points:
+            asked = client.argv(base_url, runbook.model_name(demo), runbook.model_name(demo), point, 0)
             asked += ["--tokenizer", str(ROOT / demo.model.path)]
             label = point.get("max_concurrency") or f"{point['request_rate']:g}/s"
             yield f"bench serve {mode} {label}", _bench("serve", asked, {})
@@ -175,7 +171,7 @@ def main() -> None:
         if asked.no_commands:
             return
         total = 0.0
-        for name, seconds in commands(params.load("demo"), Path(scratch)):
+        for name, seconds in commands(params.load("demo"), folder / "demo", Path(scratch)):
             total += seconds
             print(f"{name:<50} {seconds:7.1f} s", flush=True)
         after, _ = report(Path(scratch) / "after")

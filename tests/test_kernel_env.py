@@ -22,11 +22,11 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     demo = params.load("demo")
     monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: False)
     found = kernel_env.engine_env(demo)
-    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # a quarter of a GiB, for a vLLM that knows whole ones only
+    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # an eighth of a GiB, for a vLLM that knows whole ones only
     assert "kv_cache_memory_bytes" not in loader.arguments(demo, "eager")
     monkeypatch.setattr(kernel_env, "_takes_bytes", lambda: True)
     assert "VLLM_CPU_KVCACHE_SPACE" not in kernel_env.engine_env(demo)  # it would win over the bytes
-    assert loader.arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**28
+    assert loader.arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**27
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert kernel_env.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     two = demo.model_copy(
