@@ -79,6 +79,7 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
     kept = [raw(demo_report, f"benchmark-{name}") for name in ("blocks", "ceilings", "scaling")]
     again = bench.report(demo, model.facts(demo), measured, *kept)
     assert json.loads(json.dumps(again)) == found
+    assert {identity["status"] for identity in found["identities"]} == {"ok"}
     phases = {mode: sum(m["startup"][key] or 0 for key in PHASES_OF_A_MODE) for mode, m in found["modes"].items()}
     assert found["break_even"]["by_phases"]["extra_startup_s"] == pytest.approx(phases["compiled"] - phases["eager"])
 

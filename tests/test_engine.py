@@ -101,6 +101,7 @@ def test_timings_and_start_up_add_up(demo, loaded):
     assert sum(phases) == pytest.approx(loaded.startup["total_s"])
     assert loaded.memory["model_weights_gib"] * 2**30 == pytest.approx(2 * 1_050_752, rel=0.01)
     assert loaded.memory["kv_cache_tokens"] * 1024 == demo.engine.kv_cache_gib * 2**30
+    assert loaded.memory["kv_cache_gib"] == demo.engine.kv_cache_gib
 
 
 @pytest.mark.slow

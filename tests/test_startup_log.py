@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-from evalpress.engine import startup
+from evalpress import params
+from evalpress.engine import memory, startup
 
 CPU_0_32_COMPILED = [
     (10.0, "INFO 11-22 09:58:09 [core.py:133] Initializing a V1 LLM engine (v0.32.0) with config: model='m'"),
@@ -114,3 +117,14 @@ def test_the_peak_of_activations_is_read_where_vllm_prints_it():
         "and 0.11 GiB for CUDAGraph memory."
     )
     assert startup.memory_figures([(0.0, line)])["activation_peak_gib"] == 1.27
+
+
+@pytest.mark.parametrize(
+    ("printed", "given", "gib"),
+    [(0.12, 2**27, 0.125), (0.12, None, 0.12), (50.8, 2**27, 50.8), (None, 2**27, None), (0.12, 0, 0.12)],
+)
+def test_the_bytes_given_to_the_kv_cache_stand_for_what_the_log_rounds(printed, given, gib):
+    lines = [] if printed is None else [(0.0, f"Explicitly set ({printed}/20.84) GiB for KV cache on node 0.")]
+    cache = SimpleNamespace(kv_cache_memory_bytes=given, num_gpu_blocks=None)
+    llm = SimpleNamespace(llm_engine=SimpleNamespace(vllm_config=SimpleNamespace(cache_config=cache)))
+    assert memory.figures(llm, lines, [], params.load("demo"))["kv_cache_gib"] == gib

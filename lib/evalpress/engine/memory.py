@@ -58,9 +58,18 @@ def figures(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], par
         )
     if found["kv_cache_tokens"] is not None:
         found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
+    found["kv_cache_gib"] = _exact(found["kv_cache_gib"], getattr(cache, "kv_cache_memory_bytes", None))
     if found["activation_peak_gib"] is None:
         del found["activation_peak_gib"]  # measured later, by `activation_peak`
     return found | {f"{key}_why": _NOT_PRINTED for key, value in found.items() if value is None}
+
+
+def _exact(printed: float | None, given: int | None) -> float | None:
+    """GiB of the KV cache: the bytes that the engine was given where its log says the same, since a log line has two
+    decimals, which are too few for a small cache."""
+    if printed is not None and given and f"{given / GIB:.2f}" == f"{printed:.2f}":
+        return given / GIB
+    return printed
 
 
 def activation_peak(loaded: Engine, tokens: int, *, in_process: bool) -> dict[str, Any]:
