@@ -16,34 +16,36 @@ import argparse
 import contextlib
 import os
 import sys
+from typing import Any
 
 from evalpress import engine, kernel_env, params, stats
+from evalpress.bench import metrics
 from evalpress.bench.run import prompts, run_block
 from evalpress.engine import Engine
 from evalpress.params import Params
+
+Block = dict[str, Any]
 
 
 def _contain_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks: int) -> dict[str, bool]:
     """One comparison of the two engines on every workload of the set, which take turns; prints a line for each."""
     loads = demo.benchmark.workloads
-    rates: dict[str, dict[int, list[float]]] = {name: {0: [], 1: []} for name in loads}
+    observed: dict[str, tuple[list[Block], list[Block]]] = {name: ([], []) for name in loads}
     for block in range(-1, blocks):
         for name, load in loads.items():
             requests = prompts(demo, load, f"identical {name} {run}", block + 1, engines[0])
             for which in (0, 1) if block % 2 == 0 else (1, 0):
-                observed = run_block(engines[which], load, requests)
+                found = run_block(engines[which], load, requests)
                 if block >= 0:
-                    tokens = sum(request["output_tokens"] for request in observed["requests"])
-                    rates[name][which].append(tokens / observed["duration"])
-    return {name: _contains_one(f"run {run + 1:2} {name}", pair) for name, pair in rates.items()}
+                    observed[name][which].append(found)
+    return {name: _contains_one(f"run {run + 1:2} {name}", *pair) for name, pair in observed.items()}
 
 
-def _contains_one(what: str, rates: dict[int, list[float]]) -> bool:
-    found = stats.paired_ratio(rates[1], rates[0])
-    assert found.ci_low is not None and found.ci_high is not None
-    contains = found.ci_low <= 1 <= found.ci_high
+def _contains_one(what: str, first: list[Block], second: list[Block]) -> bool:
+    found = metrics.comparison(first, second)["output_throughput"]
+    contains = bool(found["ci_low"] <= 1 <= found["ci_high"])
     words = "contains 1" if contains else "does not contain 1"
-    print(f"{what}: {found.ratio:.3f} ({found.ci_low:.3f} to {found.ci_high:.3f}) {words}", flush=True)
+    print(f"{what}: {found['ratio']:.3f} ({found['ci_low']:.3f} to {found['ci_high']:.3f}) {words}", flush=True)
     return contains
 
 

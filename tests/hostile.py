@@ -1,9 +1,8 @@
 """Programs that try to get out of the sandbox, or to take the host down from inside it.
 
-Each prints ESCAPED when it got what it wanted. `$port`, `$udp`, `$abstract`, `$folder`, `$victim` and `$parent`
-stand for things on the host that it may go for.
-
-Absolute paths in them are what the programs attack, seen from inside the sandbox; none is a path of a machine.
+Each prints ESCAPED when it got what it wanted. `$port`, `$udp`, `$abstract`, `$folder`, `$home`, `$victim` and
+`$parent` stand for things on the host that it may go for, `$scratch` for the folder that it may write to. Other
+absolute paths are parts of any Linux, attacked from inside the sandbox.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ print("ESCAPED" if libc.shmget(0, 1 << 28, 0o1666) >= 0 else "held")
     "disk full": """
 written = 0
 for number in range(100):
-    with open(f"/tmp/{number}", "wb") as file:
+    with open(f"$scratch/{number}", "wb") as file:
         for _ in range(100):
             written += file.write(bytes(1 << 20))
             file.flush()
@@ -56,13 +55,13 @@ os.kill(os.getpid(), signal.SIGSTOP)
 """,
     "deletes files outside": """
 import os, shutil
-for folder in ($folder, "/usr", "/root", "/home", "/"):
+for folder in ($folder, "/usr", $home, "/home", "/"):
     shutil.rmtree(folder, ignore_errors=True)
 print("held" if os.path.exists("/usr/bin") else "ESCAPED")
 """,
     "writes files outside": """
 import os
-for path in ($folder + "/new", "/new", "/usr/new", "/etc/passwd", "/root/new", "/dev/new", "/proc/new"):
+for path in ($folder + "/new", "/new", "/usr/new", "/etc/passwd", $home + "/new", "/dev/new", "/proc/new"):
     try:
         open(path, "w").close()
         print("ESCAPED", path)
@@ -71,8 +70,8 @@ for path in ($folder + "/new", "/new", "/usr/new", "/etc/passwd", "/root/new", "
 """,
     "symbolic link out": """
 import os
-os.symlink($folder, "/tmp/link")
-for path in ("/tmp/link/precious", "/proc/1/root" + $folder + "/precious", "/proc/1/cwd/precious"):
+os.symlink($folder, "$scratch/link")
+for path in ("$scratch/link/precious", "/proc/1/root" + $folder + "/precious", "/proc/1/cwd/precious"):
     try:
         open(path, "a").write("spoilt")
         print("ESCAPED")
@@ -82,9 +81,9 @@ for path in ("/tmp/link/precious", "/proc/1/root" + $folder + "/precious", "/pro
     "hard link and device nodes": """
 import os, stat
 for action in (
-    lambda: os.link("/usr/bin/env", "/tmp/env"),
-    lambda: os.mknod("/tmp/disk", 0o600 | stat.S_IFBLK, os.makedev(8, 0)),
-    lambda: os.mknod("/tmp/mem", 0o600 | stat.S_IFCHR, os.makedev(1, 1)),
+    lambda: os.link("/usr/bin/env", "$scratch/env"),
+    lambda: os.mknod("$scratch/disk", 0o600 | stat.S_IFBLK, os.makedev(8, 0)),
+    lambda: os.mknod("$scratch/mem", 0o600 | stat.S_IFCHR, os.makedev(1, 1)),
 ):
     try:
         action()
@@ -151,7 +150,7 @@ import ctypes, os
 libc = ctypes.CDLL(None)
 for name, arguments in (
     ("setuid", (0,)), ("setresuid", (0, 0, 0)), ("setgid", (0,)), ("unshare", (0x10000000,)), ("unshare", (0x20000,)),
-    ("chroot", (b"/proc/1/root",)), ("mount", (b"none", b"/tmp", b"tmpfs", 0, None)), ("umount", (b"/proc",)),
+    ("chroot", (b"/proc/1/root",)), ("mount", (b"none", b"$scratch", b"tmpfs", 0, None)), ("umount", (b"/proc",)),
     ("setns", (0, 0)), ("prctl", (8, 1, 0, 0, 0)),
 ):
     if name != "prctl" and getattr(libc, name)(*arguments) == 0:
@@ -169,7 +168,7 @@ print("ESCAPED" if pid > 0 else "held")
 """,
     "set-user-id programs": """
 import os, subprocess
-for command in ("su -c id", "passwd -d root", "mount -t tmpfs x /tmp"):
+for command in ("su -c id", "passwd -d root", "mount -t tmpfs x $scratch"):
     try:
         done = subprocess.run(command.split(), capture_output=True, timeout=2, stdin=subprocess.DEVNULL)
         print("ESCAPED" if done.returncode == 0 else "held")

@@ -42,6 +42,8 @@ def test_two_ranks_are_measured_and_named(tmp_path):
     folder = tmp_path / "demo-tp2"
     data = results.read(folder / "results" / "benchmark.json", "benchmark")["data"]
     assert data["topology"]["tensor_parallel_size"] == 2
+    assert {identity["status"] for identity in data["identities"]} == {"ok"}
+    assert {mode["memory"]["kv_cache_tokens"] for mode in data["modes"].values()} == {2**18}  # half of a token on each
     assert data["pairing"].startswith("one engine after the other")
     assert all(w["completed"] > 0 for mode in data["modes"].values() for w in mode["workloads"].values())
     assert "tensor parallel size 2" in (folder / "report.md").read_text(encoding="utf-8")

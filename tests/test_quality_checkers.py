@@ -12,6 +12,7 @@ from evalpress.quality.checkers.code import commands, read_report, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+# A host without a sandbox runs no model-written code: its cases wait for a person, which is tested without this mark.
 needs_sandbox = pytest.mark.skipif(sandbox.find() is None, reason="no sandbox on this host")
 
 LOOP = "I am a small model. " * 6

@@ -22,7 +22,7 @@ SECRET = "hunter2-do-not-tell"
 LIMITS = sandbox.Limits(wall_s=1.5, cpu_s=1, memory_mib=128, processes=8)
 AVAILABLE = [kind for kind in sandbox.KINDS if not probe.failures(sandbox.Sandbox(kind))]
 
-
+# Without a sandbox the suite does not run model-written code at all: there is nothing to hold, and the reason says why.
 needs_sandbox = pytest.mark.skipif(not AVAILABLE, reason=str(sandbox.describe().get("kind_why")))
 
 
@@ -67,6 +67,8 @@ class World:
     def fill(self, program: str) -> str:
         names = {
             "folder": repr(str(self.folder)),
+            "home": repr(str(Path.home())),
+            "scratch": sandbox.SCRATCH,
             "port": self.tcp.getsockname()[1],
             "udp": self.udp.getsockname()[1],
             "abstract": repr(self.unix.getsockname()[1:].decode()),

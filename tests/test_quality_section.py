@@ -12,6 +12,7 @@ from evalpress.errors import MeasurementError, UserError
 from evalpress.job import Job
 from evalpress.quality import reviews, run, section
 from evalpress.sections import by_name
+from evalpress.views import quality as show
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
@@ -247,3 +248,10 @@ def test_a_notebook_records_a_verdict_with_one_call(report, cases):
     run.decide(job, "poem", "pass", "Ada", "it rhymes")
     stored = reviews.load_reviews(reviews.path_of("mine"))
     assert by_id(section.judge(cases, OUTPUTS, stored))["poem"]["decided_by"] == "Ada"
+
+
+def test_the_sandbox_is_named_or_why_there_is_none():
+    named = {"kind": "bubblewrap"}
+    assert show.sandbox({"data": {"sandbox": named}}).source.endswith("`bubblewrap`.")
+    none = {"kind": None, "kind_why": "no sandbox holds on this host"}
+    assert show.sandbox({"data": {"sandbox": none}}).source.endswith("no sandbox holds on this host.")

@@ -128,3 +128,5 @@ def test_the_bytes_given_to_the_kv_cache_stand_for_what_the_log_rounds(printed, 
     cache = SimpleNamespace(kv_cache_memory_bytes=given, num_gpu_blocks=None)
     llm = SimpleNamespace(llm_engine=SimpleNamespace(vllm_config=SimpleNamespace(cache_config=cache)))
     assert memory.figures(llm, lines, [], params.load("demo"))["kv_cache_gib"] == gib
+    over_two_ranks = memory.figures(llm, lines, [], params.load("demo-tp2"))["kv_cache_gib"]
+    assert over_two_ranks == (None if gib is None else 2 * gib)

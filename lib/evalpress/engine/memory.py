@@ -42,7 +42,11 @@ def _weight_bytes(loaded: Any) -> int:
 
 
 def figures(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
-    """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading."""
+    """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading.
+
+    GiB of all ranks together: a rank says what it holds itself, and tensor and pipeline parallel ranks hold equal parts
+    (a pipeline's first and last stage a little more weights).
+    """
     found: dict[str, Any] = dict(startup.memory_figures(lines))
     cache = llm.llm_engine.vllm_config.cache_config
     found["weights_source"] = "engine log"
@@ -59,6 +63,9 @@ def figures(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], par
     if found["kv_cache_tokens"] is not None:
         found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
     found["kv_cache_gib"] = _exact(found["kv_cache_gib"], getattr(cache, "kv_cache_memory_bytes", None))
+    ranks = params.engine.tensor_parallel_size * params.engine.pipeline_parallel_size
+    for key in ("model_weights_gib", "kv_cache_gib"):
+        found[key] = found[key] * ranks if found[key] is not None else None
     if found["activation_peak_gib"] is None:
         del found["activation_peak_gib"]  # measured later, by `activation_peak`
     return found | {f"{key}_why": _NOT_PRINTED for key, value in found.items() if value is None}

@@ -88,7 +88,10 @@ def memory(document: Document) -> Table:
         ["prompt tokens of that prefill", *(pick(m, "activation_tokens") for m in blocks.values())],
     ]
     where = "host memory" if document["params"]["platform"]["backend"] == "cpu" else "device memory"
-    note = f"All of it {where}. By arithmetic: parameters × bytes per parameter, KV bytes per token × tokens."
+    note = (
+        f"All of it {where}; weights and KV cache of all ranks of an engine together. By arithmetic: parameters × "
+        "bytes per parameter, KV bytes per token × tokens."
+    )
     return Table("Weights and KV cache", ["", *modes], rows, note=note)
 
 
