@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evalpress import stats
-from evalpress.alignment import metrics
+from evalpress.core import stats
+from evalpress.sections.alignment import metrics
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
@@ -122,13 +122,14 @@ def stream(positions: int, vocabulary: int) -> None:
 
 def reference_share(folder: Path) -> None:
     """Float32 forward passes of a model on this CPU, as a share of a large matrix product's rate."""
-    from evalpress.alignment import cost, reference  # torch here only: it is no part of the comparison's memory
+    from evalpress.model import forward  # torch here only: it is no part of the comparison's memory
     from evalpress.model.facts import read
+    from evalpress.sections.alignment import cost
 
     lengths = [16] * 64 + [512] * 4
     texts = {str(i): [7 + i % 50] * length for i, length in enumerate(lengths)}
-    with reference.loaded(folder, "float32") as run:
-        for _ in reference.forward(run, texts, {name: range(len(ids)) for name, ids in texts.items()}):
+    with forward.loaded(folder, "float32") as run:
+        for _ in forward.forward(run, texts, {name: range(len(ids)) for name, ids in texts.items()}):
             pass
         found = cost.of_passes(run, read(folder, "float32"), lengths)
     print(

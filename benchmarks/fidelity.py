@@ -28,11 +28,13 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from evalpress import kernel_env, params, stats
-from evalpress.bench import workload
+from evalpress import params
+from evalpress.core import stats
+from evalpress.core.paths import ROOT
 from evalpress.engine import Sampling
+from evalpress.launch import environment as kernel_env
 from evalpress.params import Params, Workload
-from evalpress.paths import ROOT
+from evalpress.sections.benchmark import random_prompts
 
 INPUT_LEN, OUTPUT_LEN = 64, 50
 Pairs = dict[str, list[float]]
@@ -80,14 +82,14 @@ def ours(mode: str, count: int, environment: dict[str, str]) -> float:
 def once(demo: Params, mode: str, count: int) -> None:
     """One measurement in this process; the last line printed is the throughput."""
     from evalpress import engine
-    from evalpress.bench.run import run_block
+    from evalpress.sections.benchmark.block import run_block
 
     load = Workload(num_prompts=count, input_len=INPUT_LEN, output_len=OUTPUT_LEN)
     loaded = engine.get(demo, mode)  # type: ignore[arg-type]
     vocabulary = loaded.llm.llm_engine.model_config.get_vocab_size()
     sampling = Sampling(max_tokens=OUTPUT_LEN, temperature=1.0, ignore_eos=True)
     for block in range(2):
-        prompts = workload.prompts(load, vocabulary, 0, "fidelity", block, frozenset({0}))
+        prompts = random_prompts.prompts(load, vocabulary, 0, "fidelity", block, frozenset({0}))
         observed = run_block(loaded, load, prompts, sampling)
     print(count * OUTPUT_LEN / observed["duration"])
 
@@ -100,7 +102,7 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) 
     """
     import vllm
     from evalpress import engine
-    from evalpress.bench.run import run_block
+    from evalpress.sections.benchmark.block import run_block
     from vllm.benchmarks import throughput
     from vllm.benchmarks.datasets import SampleRequest
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -114,7 +116,7 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) 
     blocks = itertools.count()
 
     def drawn() -> list[list[int]]:
-        return workload.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
+        return random_prompts.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
 
     def ours_once() -> float:
         return count * OUTPUT_LEN / float(run_block(loaded, load, drawn(), sampling)["duration"])
@@ -141,14 +143,14 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) 
 
 def serve(demo: Params, mode: str, count: int, rounds: int, environment: dict[str, str]) -> Pairs:
     """Output tokens per second of one server, by the command and by the serving section's way of driving it."""
-    from evalpress import engine, runbook
+    from evalpress import engine, launch
     from evalpress.engine import client, server
 
     engine.import_vllm(demo)
     port = server.free_port("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{port}"
-    argv = runbook.serve_argv(demo, mode, port=port)  # type: ignore[arg-type]
-    name = runbook.model_name(demo)
+    argv = launch.serve_argv(demo, mode, port=port)  # type: ignore[arg-type]
+    name = launch.model_name(demo)
     load = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN, "num_prompts": count, "max_concurrency": CONCURRENCY}
     asked = [*client.argv(base_url, name, name, load | {"warmups": 8}, 0), "--tokenizer", str(ROOT / demo.model.path)]
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +161,7 @@ def serve(demo: Params, mode: str, count: int, rounds: int, environment: dict[st
             return float(json.loads((Path(folder) / "theirs.json").read_text())["output_throughput"])
 
         log = Path(folder) / "server.log"
-        with server.running([runbook.program(argv), *argv[1:]], environment, base_url, log, 600, lambda text: None):
+        with server.running([launch.program(argv), *argv[1:]], environment, base_url, log, 600, lambda text: None):
             return alternate(rounds, lambda: float(client.bench(asked)["output_throughput"]), by_command)
 
 

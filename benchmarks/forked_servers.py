@@ -15,12 +15,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from evalpress import kernel_env, params, runbook, stats
+from evalpress import launch as runbook
+from evalpress import params
+from evalpress.core import stats
+from evalpress.core.paths import ROOT
 from evalpress.engine import client, server
+from evalpress.launch import environment as kernel_env
 from evalpress.params import Params
 from evalpress.params.schema import Mode
-from evalpress.paths import ROOT
-from evalpress.serving import prepare
+from evalpress.sections.serving.servers import prepare
 
 KINDS = ("forked", "by the command")
 WAVES = 3

@@ -18,11 +18,13 @@ import os
 import sys
 from typing import Any
 
-from evalpress import engine, kernel_env, params, stats
-from evalpress.bench import metrics
-from evalpress.bench.run import prompts, run_block
+from evalpress import engine, params
+from evalpress.core import stats
 from evalpress.engine import Engine
+from evalpress.launch import environment as kernel_env
 from evalpress.params import Params
+from evalpress.sections.benchmark import metrics
+from evalpress.sections.benchmark.block import prompts, run_block
 
 Block = dict[str, Any]
 

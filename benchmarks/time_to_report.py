@@ -26,13 +26,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evalpress import kernel_env, params, runbook
-from evalpress.bench.run import WARM_UP_TOKENS
+from evalpress import launch, params
+from evalpress.core.paths import ROOT
 from evalpress.engine import client, server
+from evalpress.launch import environment as kernel_env
 from evalpress.params import Params
 from evalpress.params.schema import BenchmarkParams, Mode
-from evalpress.paths import ROOT
-from evalpress.sections import EXECUTION, SUMMARY
+from evalpress.sections.benchmark.block import WARM_UP_TOKENS
+from evalpress.sections.registry import EXECUTION, SUMMARY
 
 COMMAND = """
 import sys
@@ -122,15 +123,15 @@ def commands(demo: Params, made: Path, folder: Path) -> Iterator[tuple[str, floa
 def _serve(demo: Params, mode: Mode, points: list[dict[str, Any]], folder: Path) -> Iterator[tuple[str, float]]:
     port = server.free_port("127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{port}"
-    argv = runbook.serve_argv(demo, mode, port=port)
+    argv = launch.serve_argv(demo, mode, port=port)
     start = time.monotonic()
     launched = server.running(
-        [runbook.program(argv), *argv[1:]], kernel_env.server_env(demo), base_url, folder / f"{mode}.log", 600, _silent
+        [launch.program(argv), *argv[1:]], kernel_env.server_env(demo), base_url, folder / f"{mode}.log", 600, _silent
     )
     with launched:
         yield f"server {mode}", time.monotonic() - start
         for point in points:
-            asked = client.argv(base_url, runbook.model_name(demo), runbook.model_name(demo), point, 0)
+            asked = client.argv(base_url, launch.model_name(demo), launch.model_name(demo), point, 0)
             asked += ["--tokenizer", str(ROOT / demo.model.path)]
             label = point.get("max_concurrency") or f"{point['request_rate']:g}/s"
             yield f"bench serve {mode} {label}", _bench("serve", asked, {})

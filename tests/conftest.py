@@ -1,19 +1,16 @@
-"""Shared by the slow tests: one real report of the demo set, made once by the command that users run."""
+"""Shared by all tests: the environment, and one real report of the demo set, made once by the users' command."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 import pytest
-from evalpress.paths import ROOT
+from commands import START, Report, evalpress
 from hypothesis import settings
 
-START = dict(os.environ)
-"""The environment before any test imported vLLM, which changes it for its process and all children."""
+_ALL_SLOW = re.compile(r"^pytestmark = pytest\.mark\.slow$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -25,29 +22,6 @@ def environment_as_at_the_start():
     os.environ.update(START | own)
 
 
-@dataclass(frozen=True)
-class Report:
-    """A finished report and what the command printed."""
-
-    reports_dir: Path
-    folder: Path
-    stdout: str
-    returncode: int
-
-
-def evalpress(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    """The command line, run as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "evalpress", *arguments],
-        cwd=ROOT,
-        env=START,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="session")
 def demo_report(tmp_path_factory) -> Report:
     """`evalpress report --set demo`: real engines, a real server, every section."""
@@ -56,19 +30,6 @@ def demo_report(tmp_path_factory) -> Report:
     assert done.returncode in (0, 1), done.stderr
     return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)
 
-
-SLOW_FILES = {
-    "test_alignment_comparison.py",
-    "test_alignment_faults.py",
-    "test_alignment_metrics.py",
-    "test_alignment_models.py",
-    "test_alignment_reference.py",
-    "test_end_to_end.py",
-    "test_quality_checkers.py",
-    "test_quality_sandbox.py",
-    "test_run_pipeline.py",
-}
-"""Whole files of small models, planted faults, hostile programs and real kernels: not for `make test-fast`."""
 
 settings.register_profile("fast", max_examples=20)
 
@@ -80,12 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where speed was asked for, slow files are not even imported."""
-    return True if config.option.markexpr == "not slow" and collection_path.name in SLOW_FILES else None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of the slow files."""
-    for item in items:
-        if item.path.name in SLOW_FILES:
-            item.add_marker(pytest.mark.slow)
+    """Where speed was asked for, files whose every test is marked slow are not even imported."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if _ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None

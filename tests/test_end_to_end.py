@@ -14,11 +14,13 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from conftest import START, evalpress
-from evalpress import bench, model, params, results
-from evalpress.paths import NOTEBOOKS, ROOT
-from evalpress.quality import section as quality
-from evalpress.sections import SECTIONS, SUMMARY
+from commands import START, evalpress
+from evalpress import model, params
+from evalpress.core.paths import NOTEBOOKS, ROOT
+from evalpress.sections.benchmark import section
+from evalpress.sections.job import read_results
+from evalpress.sections.quality import judging as quality
+from evalpress.sections.registry import SECTIONS, SUMMARY
 from nbclient import NotebookClient
 
 pytestmark = pytest.mark.slow
@@ -39,7 +41,7 @@ STATISTICS = [
 
 
 def data(report, section):
-    return results.read(report.folder / "results" / f"{section}.json", section)["data"]
+    return read_results(report.folder / "results" / f"{section}.json", section)["data"]
 
 
 def raw(report, name):
@@ -49,8 +51,8 @@ def raw(report, name):
 def test_every_file_of_the_contract_is_there(demo_report):
     for name in ("report.html", "report.md", "summary.json", "report_files"):
         assert (demo_report.folder / name).exists(), name
-    for section in SECTIONS:
-        document = results.read(demo_report.folder / "results" / f"{section.name}.json", section.name)
+    for one in SECTIONS:
+        document = read_results(demo_report.folder / "results" / f"{one.name}.json", one.name)
         assert document["provenance"]["digests"]["params"]
         assert document["provenance"]["versions"]["vllm"]
         assert document["provenance"]["environment"]["VLLM_USE_AOT_COMPILE"] == "0"  # the set gives it
@@ -77,7 +79,7 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
         assert sum(phases) == pytest.approx(startup["total_s"])
     measured = {mode: {k: v for k, v in m.items() if k != "workloads"} for mode, m in found["modes"].items()}
     kept = [raw(demo_report, f"benchmark-{name}") for name in ("blocks", "ceilings", "scaling")]
-    again = bench.report(demo, model.facts(demo), measured, *kept)
+    again = section.report(demo, model.facts(demo), measured, *kept)
     assert json.loads(json.dumps(again)) == found
     assert {identity["status"] for identity in found["identities"]} == {"ok"}
     phases = {mode: sum(m["startup"][key] or 0 for key in PHASES_OF_A_MODE) for mode, m in found["modes"].items()}
@@ -182,7 +184,7 @@ def test_a_notebook_opened_by_hand_shows_the_finished_run(demo_report, section):
 
 def test_a_notebook_opened_by_hand_loads_the_engine_that_it_needs(tmp_path):
     _by_hand(SECTIONS[3], tmp_path, "auto")
-    assert results.read(tmp_path / "demo" / "results" / "evidence.json", "evidence")["data"]["cases"]
+    assert read_results(tmp_path / "demo" / "results" / "evidence.json", "evidence")["data"]["cases"]
 
 
 def _by_hand(section, reports_dir, measure):

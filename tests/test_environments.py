@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from evalpress import versions
+from evalpress.core.paths import ROOT
 from evalpress.engine.harness import INSTALL
-from evalpress.paths import ROOT
+from evalpress.platforms import versions
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -145,7 +145,9 @@ def _imported(folder: Path) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"evalpress", *(path.stem for path in folder.glob("*.py"))}
+    return (
+        names - set(sys.stdlib_module_names) - {"evalpress", *(path.stem for path in (folder / "support").glob("*.py"))}
+    )
 
 
 @pytest.mark.parametrize(("folder", "files"), [("lib", ("suite.in", "lm-eval.in")), ("tests", ("suite.in", "dev.in"))])

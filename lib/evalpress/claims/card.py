@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from evalpress.claims.interval import Published, parse
-from evalpress.errors import UserError
-from evalpress.params.yaml12 import load_yaml
-from evalpress.paths import shown
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
+from evalpress.core.yaml12 import load_yaml
 
 
 class Block(BaseModel):

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from evalpress import versions
 from evalpress.claims.card import Card, Repeated
 from evalpress.claims.finding import Finding, judge
 from evalpress.claims.interval import Interval, Published, exact, parse
+from evalpress.core.units import GIB
+from evalpress.platforms import versions
 
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 _QKV_BIAS = {"Qwen2ForCausalLM": True, "LlamaForCausalLM": False, "MistralForCausalLM": False}
@@ -143,15 +144,15 @@ def kv_cache(card: Card) -> Iterator[Finding]:
     size = float(count * _BYTES[card.model.dtype])
     decimal, binary = (room.scaled(share) - exact(size) for room in (memory.range, memory.binary))
     statement = "KV tokens x KV bytes per token <= device memory x utilisation - weights"
-    found = f"{tokens.text} x {each:,} bytes = {need.low / 2**30:.2f} GiB"
+    found = f"{tokens.text} x {each:,} bytes = {need.low / GIB:.2f} GiB"
     name = "memory.kv_cache"
     if need.low <= decimal.high:
-        yield Finding(name, "ok", statement, found, f"at most {decimal.high / 2**30:.2f} GiB")
+        yield Finding(name, "ok", statement, found, f"at most {decimal.high / GIB:.2f} GiB")
     elif need.low <= binary.high:
-        why = f"only if {memory.text} means GiB; in units of 1e9 bytes there would be {decimal.high / 2**30:.2f} GiB"
-        yield Finding(name, "note", statement, found, f"at most {binary.high / 2**30:.2f} GiB", why)
+        why = f"only if {memory.text} means GiB; in units of 1e9 bytes there would be {decimal.high / GIB:.2f} GiB"
+        yield Finding(name, "note", statement, found, f"at most {binary.high / GIB:.2f} GiB", why)
     else:
-        yield Finding(name, "broken", statement, found, f"at most {binary.high / 2**30:.2f} GiB", "it does not fit")
+        yield Finding(name, "broken", statement, found, f"at most {binary.high / GIB:.2f} GiB", "it does not fit")
 
 
 def version_set(card: Card) -> Iterator[Finding]:
@@ -172,7 +173,7 @@ def version_set(card: Card) -> Iterator[Finding]:
 
 def settings_read(card: Card) -> Iterator[Finding]:
     """A variable in the plugin's name is read by the plugin."""
-    record = json.loads((files("evalpress") / "runbook" / "vllm_ascend.json").read_text(encoding="utf-8"))
+    record = json.loads((files("evalpress") / "launch" / "vllm_ascend.json").read_text(encoding="utf-8"))
     release = f"vllm-ascend {record['version']}"
     if card.environment is None or card.environment.versions.get("vllm_ascend") != record["version"]:
         return

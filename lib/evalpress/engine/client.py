@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from evalpress.errors import MeasurementError
+from evalpress.core.errors import MeasurementError
 
 
 def argv(base_url: str, model: str, served: str, load: dict[str, Any], seed: int) -> list[str]:

@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evalpress import fingerprint, platforms, results
+from evalpress import platforms
+from evalpress.core import results
+from evalpress.core.hashing import digest
+from evalpress.core.paths import CACHE
 from evalpress.params.schema import Mode, Params
-from evalpress.paths import CACHE
-from evalpress.versions import installed_versions
+from evalpress.platforms.versions import installed_versions
 
 
 def _path(params: Params, mode: Mode) -> Path:
     """One file per engine settings and installed versions."""
     known = [params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode]
-    return CACHE / "starts" / f"{fingerprint.digest([*known, installed_versions()])[:16]}.json"
+    return CACHE / "starts" / f"{digest([*known, installed_versions()])[:16]}.json"
 
 
 def keep(params: Params, mode: Mode, startup: dict[str, Any]) -> None:

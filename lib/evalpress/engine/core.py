@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalpress.errors import MeasurementError
+from evalpress.core.errors import MeasurementError
 
 
 @dataclass(frozen=True)

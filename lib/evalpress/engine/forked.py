@@ -24,8 +24,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from evalpress.errors import MeasurementError
-from evalpress.paths import ROOT
+from evalpress.core.errors import MeasurementError
+from evalpress.core.paths import ROOT
 
 _NEEDED = (
     "vllm.entrypoints.openai.api_server",

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+from evalpress.core.errors import MeasurementError
+from evalpress.core.paths import CACHE, ROOT
 from evalpress.engine.core import Engine
 from evalpress.engine.loader import one_line
-from evalpress.errors import MeasurementError
-from evalpress.paths import CACHE, ROOT
 
 DISTRIBUTION = "lm_eval"
 INSTALL = "pip install 'lm_eval>=0.4.9' (or this project's extra: pip install -e '.[lm-eval]')"

@@ -9,15 +9,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from evalpress import fingerprint, kernel_env, model
+from evalpress.core.errors import MeasurementError
+from evalpress.core.hashing import digest
 from evalpress.engine import cold, forked, inspection, memory, startup
 from evalpress.engine.core import Engine
 from evalpress.engine.tap import LineTap
-from evalpress.errors import MeasurementError
+from evalpress.launch import environment
+from evalpress.launch.arguments import arguments
 from evalpress.params.schema import Mode, Params
 
 _loaded: dict[str, Engine] = {}
@@ -56,7 +57,7 @@ def reload(params: Params, mode: Mode) -> Engine:
 
 
 def _key(params: Params, mode: Mode) -> str:
-    return fingerprint.digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
+    return digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode])
 
 
 @contextlib.contextmanager
@@ -126,42 +127,6 @@ def _empty_caches() -> None:
             accelerator.empty_cache()
 
 
-def arguments(params: Params, mode: Mode) -> dict[str, Any]:
-    """Keywords of vLLM's `LLM(...)` for this set and mode: the very ones that the run book prints."""
-    e = params.engine
-    folder = model.resolve(params)
-    found: dict[str, Any] = {
-        "model": str(folder),
-        "dtype": e.dtype,
-        "max_model_len": e.max_model_len,
-        "seed": e.seed,
-        "tensor_parallel_size": e.tensor_parallel_size,
-        "pipeline_parallel_size": e.pipeline_parallel_size,
-        "trust_remote_code": params.model.trust_remote_code,
-        "enforce_eager": mode == "eager",
-        "enable_prefix_caching": False,
-        "disable_log_stats": False,
-        "max_logprobs": -1,
-        "logprobs_mode": "raw_logits",
-    }
-    optional = {
-        "gpu_memory_utilization": e.gpu_memory_utilization,
-        "max_num_seqs": e.max_num_seqs,
-        "distributed_executor_backend": e.distributed_executor_backend,
-        "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
-        "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
-        "kv_cache_memory_bytes": int(e.kv_cache_gib * memory.GIB)
-        if e.kv_cache_gib and kernel_env.CPU_KV_SPACE not in kernel_env.engine_env(params)
-        else None,
-    }
-    found |= {key: value for key, value in optional.items() if value is not None}
-    if params.model.weights == "random":
-        found |= {"load_format": "dummy"}
-    if not (Path(folder) / "tokenizer_config.json").is_file():
-        found |= {"skip_tokenizer_init": True}
-    return found | e.extra
-
-
 def supported_architectures(params: Params) -> Sequence[str]:
     """The architectures registered in the installed vLLM (its plugins included)."""
     _import(params)
@@ -181,7 +146,7 @@ def import_vllm(params: Params) -> None:
 
 
 def _import(params: Params) -> None:
-    os.environ.update(kernel_env.engine_env(params))  # what the set says is what runs, also for a second set
+    os.environ.update(environment.engine_env(params))  # what the set says is what runs, also for a second set
     if "import_s" in _one_off:
         return
     start = time.monotonic()

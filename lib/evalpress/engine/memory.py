@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from evalpress.core.units import GIB
 from evalpress.engine import startup
 from evalpress.engine.core import Engine, Sampling
 from evalpress.params.schema import Params
 
-GIB = 2**30
 _NOT_PRINTED = "this vLLM printed no such figure on this platform"
 
 

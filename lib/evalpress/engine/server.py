@@ -16,9 +16,9 @@ from pathlib import Path
 
 import requests
 
+from evalpress.core.errors import MeasurementError
+from evalpress.core.paths import ROOT
 from evalpress.engine.forked import Forked
-from evalpress.errors import MeasurementError
-from evalpress.paths import ROOT
 
 _POLL_S = 0.5
 

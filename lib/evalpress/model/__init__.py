@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evalpress import fingerprint
+from evalpress.core.hashing import digest, file_digest
+from evalpress.core.units import MIB
 from evalpress.model import config, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
-from evalpress.model.facts import BYTES, MIB, Facts, architecture_sizes, read
+from evalpress.model.facts import BYTES, Facts, architecture_sizes, read
 from evalpress.model.source import resolve, where
 from evalpress.params.schema import Params
 
@@ -20,7 +21,7 @@ __all__ = [
     "base_model",
     "chat_template",
     "describe",
-    "digest",
+    "folder_digest",
     "facts",
     "plugins",
     "remote_code",
@@ -63,12 +64,12 @@ def base_model(params: Params) -> tuple[bool, str]:
     return False, "the model has a chat template"
 
 
-def digest(folder: Path) -> dict[str, Any]:
+def folder_digest(folder: Path) -> dict[str, Any]:
     """sha256 of each config, tokenizer, code and weight file (read as a stream), and one over them all."""
     paths = sorted(path for path in folder.iterdir() if path.suffix in _DIGESTED and path.is_file())
-    found = {path.name: {"bytes": path.stat().st_size, "sha256": fingerprint.file_digest(path)} for path in paths}
+    found = {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in paths}
     return {
-        "sha256": fingerprint.digest({name: row["sha256"] for name, row in found.items()}),
+        "sha256": digest({name: row["sha256"] for name, row in found.items()}),
         "files": found,
     }
 
@@ -107,7 +108,7 @@ def describe(params: Params) -> dict[str, Any]:
         "base_model": base,
         "base_model_how": base_why,
         "instruct_model": params.model.instruct_model,
-        "digest": digest(folder),
+        "digest": folder_digest(folder),
     }
     return rows | _reasons(rows)
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evalpress.errors import UserError
-from evalpress.paths import shown
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 
 REQUIRED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 

@@ -7,12 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 from evalpress.model import config, weights
-from evalpress.paths import shown
 
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-MIB = 1024**2
 
 
 @dataclass(frozen=True)

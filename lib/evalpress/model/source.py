@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from evalpress import paths
-from evalpress.errors import UserError
+from evalpress.core import paths
+from evalpress.core.errors import UserError
 from evalpress.params.schema import ModelParams, Params
 
 _PATTERNS = ["*.json", "*.txt", "*.model", "*.jinja"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalpress.errors import UserError
-from evalpress.paths import shown
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 
 _INDEX = "model.safetensors.index.json"
 _LONGEST_HEADER = 100 * 10**6

@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
+from evalpress.core.paths import PARAMS, resolve, shown
+from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
+from evalpress.core.yaml12 import load_yaml
 from evalpress.params.schema import Params
-from evalpress.params.yaml12 import KeyPath, load_yaml
-from evalpress.paths import PARAMS, resolve, shown
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Origin = dict[KeyPath, tuple[Path, int]]
@@ -53,7 +54,7 @@ def load(set_name: str) -> Params:
     for key, name in referenced_files(params):
         if not resolve(name).is_file():
             at, line = origin.get(key, (path, 1))
-            raise UserError(f"{shown(at)}:{line}: {_dotted(key)}: file {name!r} not found")
+            raise UserError(f"{shown(at)}:{line}: {dotted(key)}: file {name!r} not found")
     return params
 
 
@@ -96,14 +97,14 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]
         raise UserError(f"{shown(path)}: extends itself ({' -> '.join(shown(p) for p in (*seen, path))})")
     data, marks = load_yaml(path)
     if not isinstance(data, dict):
-        raise UserError(f"{shown(path)}: a mapping of keys is expected, found {_kind(data)}")
+        raise UserError(f"{shown(path)}: a mapping of keys is expected, found {found(data)}")
     base: dict[str, Any] = {}
     origin: Origin = {}
     parent = data.pop("extends", None)
     if parent is not None:
         if not isinstance(parent, str):
             raise UserError(
-                f"{shown(path)}:{marks[('extends',)]}: extends: found {_kind(parent)}, allowed the name of a set"
+                f"{shown(path)}:{marks[('extends',)]}: extends: found {found(parent)}, allowed the name of a set"
             )
         base, origin = _layers(path.parent / f"{parent}.yaml", (*seen, path))
     origin.update({key: (path, line) for key, line in marks.items()})
@@ -128,37 +129,18 @@ def _tuples(value: Any) -> Any:
 
 def _line(item: Any, data: Any, origin: Origin, path: Path) -> str:
     """One pydantic error as `file:line: key: found …, allowed …`."""
-    key: KeyPath = tuple(part for part in item["loc"] if part != "[key]")
+    key = key_of(item)
     at, line = next((origin[key[:n]] for n in range(len(key), -1, -1) if key[:n] in origin), (path, 1))
     where = f"{shown(at)}:{line}: "
-    kind, context, found = item["type"], item.get("ctx", {}), item["input"]
+    kind, context = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden" or (kind == "literal_error" and "[key]" in item["loc"]):
         allowed = _allowed_keys(key[:-1])
         close = difflib.get_close_matches(str(key[-1]), allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{where}{_dotted(key)}: unknown key{hint}; allowed here: {', '.join(allowed)}"
-    if kind == "missing":
-        return f"{where}{_dotted(key)}: missing, it must be given"
+        return f"{where}{dotted(key)}: unknown key{hint}; allowed here: {', '.join(allowed)}"
     if kind == "value_error":
-        return f"{where}{_dotted(key) + ': ' if key else ''}{context['error']}"
-    wanted = context.get("expected") or _wanted(kind, context, item["msg"])
-    return f"{where}{_dotted(key)}: found {_kind(found)}, allowed {wanted}"
-
-
-def _wanted(kind: str, context: dict[str, Any], message: str) -> str:
-    names = {
-        "bool_type": "true or false",
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "float_type": "a number",
-        "string_type": "text",
-        "tuple_type": "a list",
-        "dict_type": "a mapping",
-        "model_type": "a mapping of keys",
-    }
-    bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    limits = [f"{words} {context[name]}" for name, words in bounds.items() if name in context]
-    return names.get(kind) or " and ".join(limits) or message.lower()
+        return f"{where}{dotted(key) + ': ' if key else ''}{context['error']}"
+    return f"{where}{dotted(key)}: {describe(item)}"
 
 
 def _allowed_keys(parent: KeyPath) -> list[str]:
@@ -175,17 +157,3 @@ def _allowed_keys(parent: KeyPath) -> list[str]:
         return sorted(model.model_fields)
     keys = get_args(model)
     return sorted(str(name) for name in get_args(keys[0])) if keys else []
-
-
-def _dotted(key: KeyPath) -> str:
-    return ".".join(str(part) for part in key) or "(file)"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return f"{str(value).lower()} (true or false)"
-    if value is None:
-        return "nothing (null)"
-    names = {str: "text", int: "whole number", float: "number", dict: "mapping", tuple: "list", list: "list"}
-    text = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
-    return f"{text} ({names.get(type(value), type(value).__name__)})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
 from evalpress.platforms import ascend, cuda, host
 from evalpress.platforms.device import Device
 

@@ -12,7 +12,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from evalpress.platforms.device import MIB, Device
+from evalpress.core.units import MIB
+from evalpress.platforms.device import Device
 from evalpress.platforms.shell import output
 
 DRIVER_INFO = Path("/usr/local/Ascend/driver/version.info")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 
-from evalpress.platforms.device import MIB, Device
+from evalpress.core.units import MIB
+from evalpress.platforms.device import Device
 from evalpress.platforms.shell import output
 
 FIELDS = ("index", "name", "driver_version", "memory.total", "memory.free", "compute_cap")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MIB = 1024**2
-GIB = 1024**3
+from evalpress.core.units import GIB
 
 
 @dataclass(frozen=True)

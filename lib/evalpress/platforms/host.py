@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from evalpress.platforms.device import GIB
+from evalpress.core.units import GIB
 from evalpress.platforms.shell import output
 
 CPU_FEATURES = (

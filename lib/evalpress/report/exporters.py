@@ -14,8 +14,8 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from evalpress import __version__
+from evalpress.display.tables import escape_html, escape_markdown, fence
 from evalpress.report.markdown_html import highlighted, to_html
-from evalpress.tables import escape_html, escape_markdown, fence
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"

@@ -11,7 +11,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from evalpress.tables import escape_html
+from evalpress.display.tables import escape_html
 
 _FORMATTER = HtmlFormatter(nowrap=True)
 

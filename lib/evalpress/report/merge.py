@@ -16,11 +16,11 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
+from evalpress.display.tables import Code, Verdict
 from evalpress.report.headings import Anchors, Heading, demoted
 from evalpress.report.outputs import accepted, error_line
-from evalpress.sections import SECTIONS, SUMMARY
-from evalpress.tables import Code, Verdict
+from evalpress.sections.registry import SECTIONS, SUMMARY
 
 _STEMS = {section.name: section.notebook for section in (*SECTIONS, SUMMARY)}
 

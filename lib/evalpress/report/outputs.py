@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from evalpress.tables import visible
+from evalpress.display.tables import visible
 
 TRUSTED = ("text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain")
 _PICTURES = ("image/svg+xml", "image/png")

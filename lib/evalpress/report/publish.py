@@ -12,13 +12,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from evalpress import __version__
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
+from evalpress.core.results import write_text
+from evalpress.display.blocks import SYMBOLS
+from evalpress.display.tables import Badge, visible
 from evalpress.report.exporters import FILES, TEMPLATES, stylesheet
 from evalpress.report.folders import replacing
 from evalpress.report.render import readable
-from evalpress.results import write_text
-from evalpress.tables import Badge, visible
-from evalpress.tables.blocks import SYMBOLS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NEEDED = ("summary.json", "report.html", "report.md", FILES)

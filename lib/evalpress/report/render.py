@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalpress.core.results import write_text
+from evalpress.display.tables import moment
 from evalpress.report.exporters import FILES, html_page, markdown_page
 from evalpress.report.folders import replacing
 from evalpress.report.merge import merge, sources
-from evalpress.results import write_text
-from evalpress.tables import moment
 
 _FACTS = {
     "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "created": "Finished"

@@ -1,3 +1,3 @@
 """Executing notebooks: one shared kernel, atomic outputs, logs, failures. Knows nothing of what they measure."""
 
-from evalpress import lean as lean  # nbformat imports jsonschema
+from evalpress.core import jsonschema_import  # noqa: F401 - nbformat imports jsonschema

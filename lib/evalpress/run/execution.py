@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalpress.paths import NOTEBOOKS
+from evalpress.core.paths import NOTEBOOKS
 from evalpress.run import aside, notebook
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import Watch
-from evalpress.sections import SUMMARY
+from evalpress.sections.registry import SUMMARY
 
 
 def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> str | None:

@@ -19,9 +19,9 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
-from evalpress.fingerprint import digest
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
+from evalpress.sections.staleness import digest
 
 _START_S = 120
 _FIRST_S = 600
@@ -124,7 +124,7 @@ class SharedKernel:
 
     @property
     def step(self) -> str:
-        """What the library said last that it is doing (evalpress.progress)."""
+        """What the library said last that it is doing (evalpress.core.progress)."""
         try:
             return self._progress.read_text(encoding="utf-8").strip() if self._home else ""
         except (OSError, ValueError):

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from evalpress.errors import UserError
-from evalpress.paths import shown
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from evalpress.paths import shown
+from evalpress.core.paths import shown
 from evalpress.run.client import SILENT
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.terminal import Watch

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalpress.errors import UserError
-from evalpress.paths import shown
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 
 TAG = "parameters"
 

@@ -11,21 +11,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from evalpress import inputs as inputs_room
-from evalpress import kernel_env, model, platforms
+from evalpress import model, platforms
 from evalpress import params as params_room
-from evalpress.errors import UserError
+from evalpress.core.errors import UserError
+from evalpress.core.paths import NOTEBOOKS, ROOT, resolve, shown
+from evalpress.core.results import write_json
+from evalpress.launch import environment
 from evalpress.params import Params
-from evalpress.paths import NOTEBOOKS, ROOT, resolve, shown
-from evalpress.results import write_json
 from evalpress.run import aside, lock, parameters, plan, staleness
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import row, say
-from evalpress.sections import EXECUTION, SECTIONS, SUMMARY, Section, by_name
+from evalpress.sections import inputs as inputs_room
+from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY, Section, by_name
 
 DONE, FAILED = 0, 1
-_PREPARE = "__import__('evalpress.serving').serving.prepare({!r}, {!r})"
-_AHEAD = "__import__('evalpress.serving').serving.start_ahead({!r}, {!r})"
+_PREPARE = "__import__('importlib').import_module('evalpress.sections.serving.servers').prepare({!r}, {!r})"
+_AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r})"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -175,7 +176,7 @@ class _Run:
     def _started_kernel(self, step: Step) -> Any:
         from evalpress.run.kernel import SharedKernel
 
-        env = kernel_env.engine_env(self.asked.params) | kernel_env.preload_env(self.asked.params)
+        env = environment.engine_env(self.asked.params) | environment.preload_env(self.asked.params)
         first = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
         kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env, first)
         with contextlib.suppress(RuntimeError):  # told when the first notebook tries again

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from evalpress.job import Job, Measure
 from evalpress.params import Params
 from evalpress.run import staleness
-from evalpress.sections import Section, skip_reason
+from evalpress.sections.job import Job, Measure
+from evalpress.sections.registry import Section, skip_reason
 
 Todo = Literal["nothing", "measure", "show", "skip", "missing"]
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalpress import fingerprint
+from evalpress.core.hashing import digest, file_digest
+from evalpress.core.paths import NOTEBOOKS, ROOT, resolve
+from evalpress.core.results import write_json
 from evalpress.params import Params, referenced_files
-from evalpress.paths import NOTEBOOKS, ROOT, resolve
-from evalpress.results import write_json
-from evalpress.sections import SECTIONS, SUMMARY, Section
+from evalpress.sections import staleness
+from evalpress.sections.registry import SECTIONS, SUMMARY, Section
 
 STATUS = "status.json"
 _STATE = ".state.json"
@@ -24,19 +25,19 @@ def inputs_digest(section: Section, params: Params) -> str:
     notebook = NOTEBOOKS / f"{section.notebook}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return fingerprint.digest(
+    return digest(
         {
             "cells": ["".join(cell["source"]) for cell in cells],
             "params": params.model_dump(mode="json"),
-            "files": {name: fingerprint.file_digest(resolve(name)) for _, name in referenced_files(params)},
-            "library": {name: fingerprint.library_digest(name) for name in sorted(_modules("\n".join(code)))},
+            "files": {name: file_digest(resolve(name)) for _, name in referenced_files(params)},
+            "library": {name: staleness.library_digest(name) for name in sorted(_modules("\n".join(code)))},
         }
     )
 
 
 def display_digest(inputs: str, section: Section, folder: Path) -> str:
     """Digest of all that decides what the executed notebook shows: `inputs_digest` and the results themselves."""
-    return fingerprint.digest({"inputs": inputs, "results": _digests(_results(section, folder))})
+    return digest({"inputs": inputs, "results": _digests(_results(section, folder))})
 
 
 def executed_digest(executed: Path) -> str | None:
@@ -51,11 +52,11 @@ def executed_digest(executed: Path) -> str | None:
 def render_digest(folder: Path, title: str, failures: Mapping[str, str], skipped: Mapping[str, str]) -> str:
     """Digest of all that decides what the report looks like."""
     templates = sorted(p for p in _TEMPLATES.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
-    return fingerprint.digest(
+    return digest(
         {
             "notebooks": _digests(sorted((folder / "notebooks").glob("*.ipynb"))),
             "summary": _digests([folder / "summary.json"]),
-            "library": fingerprint.library_digest("evalpress.report"),
+            "library": staleness.library_digest("evalpress.report"),
             "templates": _digests(templates),
             "title": title,
             "failures": dict(failures),
@@ -86,7 +87,7 @@ def _results(section: Section, folder: Path) -> list[Path]:
 
 
 def _digests(paths: list[Path]) -> dict[str, str | None]:
-    return {path.name: fingerprint.file_digest(path) if path.is_file() else None for path in paths}
+    return {path.name: file_digest(path) if path.is_file() else None for path in paths}
 
 
 def _modules(code: str) -> set[str]:

@@ -1,1 +1,0 @@
-"""Logits of a reference, of its noise floor and of candidates, and their comparison."""

@@ -1,5 +1,0 @@
-"""Benchmark room: workloads, schedule, metric definitions, ceilings."""
-
-from evalpress.bench.measure import measure, report
-
-__all__ = ["measure", "report"]

@@ -1,0 +1,190 @@
+"""Results files: versioned JSON, validated when written and when read, written atomically.
+
+Every file is `{"schema", "created", "provenance", "params", "data"}`; numbers are JSON numbers, a value
+that could not be measured is `null` beside a `<key>_why`, and NaN or infinity never pass.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic.functional_serializers import SerializerFunctionWrapHandler
+
+from evalpress.core.errors import MeasurementError, UserError
+from evalpress.core.paths import shown
+from evalpress.core.validation import describe, dotted, key_of
+
+VERSION = 1
+_WHY = "_why"
+
+
+class Model(BaseModel):
+    """A part of a section's results: frozen, no unknown keys, units in the fields' descriptions.
+
+    A field `x: float | None` beside `x_why: str | None = None` is a value that may not be measurable: where it is
+    None, the reason must be given; where it is not, the reason is left out of the file. An optional field without a
+    `_why` beside it is one that does not always apply: None leaves it out of the file.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), populate_by_name=True, ser_json_inf_nan="constants"
+    )
+
+    @model_validator(mode="after")
+    def _reasons(self) -> Self:
+        for name in type(self).model_fields:
+            why = name + _WHY
+            if why in type(self).model_fields and getattr(self, name) is None and not getattr(self, why):
+                raise ValueError(f"{name} is null without {why}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_does_not_apply(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if value is not None or key + _WHY in fields}
+
+    # Transition: sections that are not typed yet read these objects as mappings. Goes with the last of them.
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return default if getattr(self, key, None) is None else getattr(self, key)
+
+    def __contains__(self, key: str) -> bool:
+        return getattr(self, key, None) is not None
+
+
+class Results(Model):
+    """What one section measured: the base of `Results` in each section's `results.py`.
+
+    A change of `VERSION` comes with a `migrate` that knows the older form, or refuses it.
+    """
+
+    VERSION: ClassVar[int] = VERSION
+
+    @classmethod
+    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Today's form of `data` as an older version wrote it.
+
+        Raises:
+            ValueError: there is no way from that version; the section must be measured again.
+        """
+        raise ValueError(f"version {version} is not read any more, measure the section again")
+
+
+T = TypeVar("T")
+
+
+class Document(Model, Generic[T]):
+    """One results file."""
+
+    schema_: str = Field(alias="schema")
+    """evalpress/<section>/<version>."""
+    created: str
+    """ISO-8601, UTC."""
+    provenance: dict[str, Any]
+    params: dict[str, Any]
+    data: T
+
+
+def now() -> str:
+    """This moment as ISO-8601 in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write(path: Path, section: str, data: T, params: dict[str, Any], provenance: dict[str, Any]) -> Document[T]:
+    """Validate and write one section's results; returns the document as written.
+
+    Raises:
+        MeasurementError: a number is not finite, or a null has no `_why`.
+    """
+    version = data.VERSION if isinstance(data, Results) else VERSION
+    document = Document[T](
+        schema_=f"evalpress/{section}/{version}", created=now(), provenance=provenance, params=params, data=data
+    )
+    plain = document.model_dump(mode="json", by_alias=True)
+    check_values(plain["data"], section)
+    write_json(path, plain)
+    return document
+
+
+def check_values(value: Any, at: str) -> None:
+    """Refuse numbers that are not finite and nulls that do not say why (in mappings)."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if item is None and f"{key}_why" not in value:
+                raise MeasurementError(f"{at}.{key}: is null without {key}_why")
+            check_values(item, f"{at}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            check_values(item, f"{at}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise MeasurementError(f"{at}: {value} is not a finite number")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically (temporary file in the same folder, then rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path, section: str, model: type[T]) -> Document[T]:
+    """Read and validate one section's results.
+
+    Args:
+        model: the section's `Results`, or `dict` for plain JSON.
+
+    Raises:
+        UserError: missing, not JSON, of another section, of a version that this suite does not know, or not of
+            the form that the section writes; one line with file and key.
+    """
+    document = _document(path)
+    at = shown(path)
+    version = model.VERSION if issubclass(model, Results) else VERSION
+    known = {f"evalpress/{section}/{number}": number for number in range(1, version + 1)}
+    found = document.get("schema")
+    if found not in known:
+        raise UserError(f"{at}: schema: found {found!r}, allowed {f'evalpress/{section}/{version}'!r}")
+    try:
+        if known[found] < version and issubclass(model, Results):
+            document["data"] = model.migrate(document.get("data", {}), known[found])
+            document["schema"] = f"evalpress/{section}/{version}"
+        return Document[model].model_validate(document)  # type: ignore[valid-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{at}: {dotted(key_of(first))}: {describe(first)}") from None
+    except ValueError as error:
+        raise UserError(f"{at}: {error}") from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{shown(path)}: file not found") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{shown(path)}: not readable as JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{shown(path)}: a results file is a JSON object, found a {type(document).__name__}")
+    return document

@@ -1,0 +1,1 @@
+"""Tables, text escaping, number formats and figure style. Knows no section."""

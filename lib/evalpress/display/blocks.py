@@ -1,0 +1,225 @@
+"""Display objects other than tables: code, badges, prose, verdict banner, key figures, expandable text.
+
+What stands in a sentence or a cell has `html()`, `markdown()` and `plain()`. What stands alone in a notebook
+has `_repr_mimebundle_` and carries the mark by which the report knows it as ours: an output without the mark
+is never trusted as HTML or Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from evalpress.display import text as t
+from evalpress.display.values import Number, number
+
+MimeBundle = tuple[dict[str, Any], dict[str, Any]]
+
+SYMBOLS = {
+    "pass": "✓", "ok": "✓", "done": "✓", "steady": "✓",
+    "warn": "▲", "fair": "▲",
+    "fail": "✗", "failed": "✗", "unsteady": "✗",
+    "needs_review": "?",
+    "skipped": "–", "info": "•",
+}  # fmt: skip
+TONES = {"ok": "pass", "done": "pass", "steady": "pass", "fair": "warn", "failed": "fail", "unsteady": "warn"}
+
+
+@runtime_checkable
+class Inline(Protocol):
+    """Anything that can stand in a sentence or a table cell."""
+
+    def html(self) -> str: ...
+    def markdown(self) -> str: ...
+    def plain(self) -> str: ...
+
+
+Cell = Inline | str | Number | None | tuple["Cell", ...]
+"""What a table cell or a sentence may be; a tuple is its parts, one after the other."""
+
+
+def as_html(cell: Cell, unit: str = "") -> str:
+    """`cell` as safe HTML; plain numbers are written in `unit`."""
+    if isinstance(cell, tuple):
+        return "".join(as_html(part, unit) for part in cell)
+    return cell.html() if isinstance(cell, Inline) else t.escape_html(as_plain(cell, unit))
+
+
+def as_markdown(cell: Cell, unit: str = "") -> str:
+    """`cell` as safe one-line Markdown."""
+    if isinstance(cell, tuple):
+        return "".join(as_markdown(part, unit) for part in cell)
+    return cell.markdown() if isinstance(cell, Inline) else t.escape_markdown(as_plain(cell, unit))
+
+
+def as_plain(cell: Cell, unit: str = "") -> str:
+    """`cell` as it reads."""
+    if isinstance(cell, tuple):
+        return "".join(as_plain(part, unit) for part in cell)
+    if isinstance(cell, Inline):
+        return cell.plain()
+    if cell is None:
+        return "n/a"
+    return cell if isinstance(cell, str) else number(cell, unit)
+
+
+def bundle(kind: str, plain: str, *, html: str | None = None, markdown: str | None = None) -> MimeBundle:
+    """A notebook output with the report's mark."""
+    data = {"text/plain": t.visible(plain)}
+    if html is not None:
+        data["text/html"] = html
+    if markdown is not None:
+        data["text/markdown"] = markdown
+    return data, {"evalpress": {"kind": kind}}
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text shown letter by letter: model output, prompts, file names, commands."""
+
+    text: str
+
+    def html(self) -> str:
+        if not self.text:
+            return '<span class="ep-na">(empty)</span>'
+        return f'<code dir="auto">{t.escape_html(self.text)}</code>'
+
+    def markdown(self) -> str:
+        return t.code(self.text)
+
+    def plain(self) -> str:
+        return t.visible(self.text)
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A status as a word with a symbol, never as colour alone."""
+
+    status: str
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in SYMBOLS:
+            raise ValueError(f"status: found {self.status!r}, allowed {', '.join(SYMBOLS)}")
+
+    @property
+    def tone(self) -> str:
+        return TONES.get(self.status, self.status)
+
+    @property
+    def words(self) -> str:
+        return self.label or self.status.replace("_", " ")
+
+    def html(self) -> str:
+        symbol = f'<span aria-hidden="true">{SYMBOLS[self.status]}</span>'
+        return f'<span class="ep-badge ep-{self.tone}">{symbol} {t.escape_html(self.words)}</span>'
+
+    def markdown(self) -> str:
+        return f"{SYMBOLS[self.status]} {t.escape_markdown(self.words)}"
+
+    def plain(self) -> str:
+        return f"{SYMBOLS[self.status]} {self.words}"
+
+
+@dataclass(frozen=True)
+class Details:
+    """Text folded under a line that a reader opens: long outputs, logs."""
+
+    summary: Cell
+    text: str
+    limit: int = 600
+    """Characters that a Markdown table cell shows of the text, which it cannot fold."""
+
+    def html(self) -> str:
+        body = f'<pre dir="auto">\n{t.escape_html(self.text)}</pre>'
+        return f'<details class="ep-details"><summary>{as_html(self.summary)}</summary>{body}</details>'
+
+    def markdown(self) -> str:
+        left_out = len(self.text) - self.limit
+        cut = f" … ({left_out:,} more characters in the results file)" if left_out > 0 else ""
+        return t.code(self.text[: self.limit]) + cut
+
+    def plain(self) -> str:
+        return t.visible(self.text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        markdown = f"**{as_markdown(self.summary)}**\n\n{t.fence(self.text)}"
+        return bundle("details", self.plain(), html=self.html(), markdown=markdown)
+
+
+def output(text: str, limit: int = 160) -> Code | Details:
+    """Model output for a table cell: whole when short, else its start with the rest folded."""
+    if len(text) <= limit and text.count("\n") < 6:
+        return Code(text)
+    first = t.one_line(text[:80])
+    return Details((Code(f"{first}…"), f" {len(text):,} characters"), text)
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Markdown written by the library. Parts from elsewhere go in through `code` or `escape_markdown`."""
+
+    source: str
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        return bundle("prose", self.source, markdown=self.source)
+
+
+def snippet(source: str, language: str = "") -> Prose:
+    """A command or program as a block of its own."""
+    return Prose(t.fence(source.rstrip("\n"), language))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The banner at the head of the report: one status, one sentence, the reasons."""
+
+    status: str
+    headline: Cell
+    reasons: Sequence[Cell] = field(default_factory=tuple)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        badge = Badge(self.status)
+        reasons = "".join(f"<li>{as_html(reason)}</li>" for reason in self.reasons)
+        listed = f"<ul>{reasons}</ul>" if reasons else ""
+        html = (
+            f'<div class="ep-verdict ep-{badge.tone}"><p class="ep-verdict-status">{badge.html()}</p>'
+            f'<div><p class="ep-verdict-headline">{as_html(self.headline)}</p>{listed}</div></div>'
+        )
+        lines = [f"> **{badge.markdown()}** · {as_markdown(self.headline)}"]
+        lines += [f"> - {as_markdown(reason)}" for reason in self.reasons]
+        if self.reasons:
+            lines.insert(1, ">")
+        plain = f"{badge.plain()}: {as_plain(self.headline)}"
+        return bundle("verdict", plain, html=html, markdown="\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key figure: what it is, the figure, and what to hold it against."""
+
+    label: str
+    figure: Cell
+    detail: Cell = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A row of key figures."""
+
+    tiles: Sequence[Tile]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        html = "".join(
+            f"<div><dt>{t.escape_html(tile.label)}</dt><dd>{as_html(tile.figure)}</dd>"
+            f'<dd class="ep-tile-detail">{as_html(tile.detail)}</dd></div>'
+            for tile in self.tiles
+        )
+        lines = [
+            f"- {t.escape_markdown(tile.label)}: **{as_markdown(tile.figure)}**"
+            + (f" ({as_markdown(tile.detail)})" if tile.detail else "")
+            for tile in self.tiles
+        ]
+        plain = "\n".join(f"{tile.label}: {as_plain(tile.figure)}" for tile in self.tiles)
+        return bundle("tiles", plain, html=f'<dl class="ep-tiles">{html}</dl>', markdown="\n".join(lines))

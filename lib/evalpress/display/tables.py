@@ -1,0 +1,18 @@
+"""How results are shown: tables with a Markdown twin, prose, badges, verdict and key figures.
+
+Whatever is put into these objects comes out as text. Display objects mark their notebook output
+(`metadata.evalpress.kind`); the report accepts HTML and Markdown from marked outputs only.
+"""
+
+from __future__ import annotations
+
+from evalpress.display.blocks import Badge, Cell, Code, Details, Prose, Tile, Tiles, Verdict, output, snippet
+from evalpress.display.table import Column, Table
+from evalpress.display.text import code, escape_html, escape_markdown, fence, one_line, visible
+from evalpress.display.values import Missing, Quantity, fmt, interval, moment, number, pick
+
+__all__ = [
+    "Badge", "Cell", "Code", "Column", "Details", "Missing", "Prose", "Quantity", "Table", "Tile", "Tiles",
+    "Verdict", "code", "escape_html", "escape_markdown", "fence", "fmt", "interval", "moment", "number", "one_line",
+    "output", "pick", "snippet", "visible",
+]  # fmt: skip

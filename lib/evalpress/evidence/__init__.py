@@ -1,5 +1,0 @@
-"""Evidence: what the model answers at temperature 0, and whether it answers the same again."""
-
-from evalpress.evidence.section import measure
-
-__all__ = ["measure"]

@@ -1,0 +1,47 @@
+"""From the parameters to the keywords of vLLM's `LLM(...)`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evalpress import model
+from evalpress.core.units import GIB
+from evalpress.launch import environment
+from evalpress.params.schema import Mode, Params
+
+
+def arguments(params: Params, mode: Mode) -> dict[str, Any]:
+    """Keywords of vLLM's `LLM(...)` for this set and mode: the very ones that the run book prints."""
+    e = params.engine
+    folder = model.resolve(params)
+    found: dict[str, Any] = {
+        "model": str(folder),
+        "dtype": e.dtype,
+        "max_model_len": e.max_model_len,
+        "seed": e.seed,
+        "tensor_parallel_size": e.tensor_parallel_size,
+        "pipeline_parallel_size": e.pipeline_parallel_size,
+        "trust_remote_code": params.model.trust_remote_code,
+        "enforce_eager": mode == "eager",
+        "enable_prefix_caching": False,
+        "disable_log_stats": False,
+        "max_logprobs": -1,
+        "logprobs_mode": "raw_logits",
+    }
+    optional = {
+        "gpu_memory_utilization": e.gpu_memory_utilization,
+        "max_num_seqs": e.max_num_seqs,
+        "distributed_executor_backend": e.distributed_executor_backend,
+        "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
+        "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
+        "kv_cache_memory_bytes": int(e.kv_cache_gib * GIB)
+        if e.kv_cache_gib and environment.CPU_KV_SPACE not in environment.engine_env(params)
+        else None,
+    }
+    found |= {key: value for key, value in optional.items() if value is not None}
+    if params.model.weights == "random":
+        found |= {"load_format": "dummy"}
+    if not (Path(folder) / "tokenizer_config.json").is_file():
+        found |= {"skip_tokenizer_init": True}
+    return found | e.extra

@@ -1,0 +1,98 @@
+"""The environment variables that an engine needs before vLLM is imported.
+
+`make report` sets them for the kernel of a report. A notebook opened by hand gets `engine_env` from the
+engine room when it loads an engine; what only a process's start can set (`preload_env`) is then missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+from evalpress.core.paths import CACHE, resolve
+from evalpress.params.schema import Params
+
+_ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+_OPENMP = ("libiomp5.so",)
+CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
+"""Where it is set, vLLM's CPU worker takes the size of the KV cache, whole GiB, from it and from nowhere else."""
+
+
+def in_process(params: Params) -> bool:
+    """Whether the engine core lives in the kernel's process: by default on CPU with a single worker."""
+    engine = params.engine
+    if engine.in_process is not None:
+        return engine.in_process
+    workers = engine.tensor_parallel_size * engine.pipeline_parallel_size * engine.data_parallel_size
+    return params.platform.backend == "cpu" and workers == 1
+
+
+def engine_env(params: Params) -> dict[str, str]:
+    """Variables for a process that loads the set's engines; `engine.env` of the set has the last word."""
+    env = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process(params) else "1",
+        "VLLM_CACHE_ROOT": str(CACHE / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(CACHE / "inductor"),
+        "VLLM_LOGGING_STREAM": "ext://sys.__stderr__",  # the process's own stream: a notebook's output is no log
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
+        env[CPU_KV_SPACE] = str(math.ceil(params.engine.kv_cache_gib))
+    if params.model.source == "folder" or resolve(params.model.path).is_dir():
+        env["HF_HUB_OFFLINE"] = "1"
+    if params.model.source == "modelscope":
+        env["VLLM_USE_MODELSCOPE"] = "true"
+    return env | params.engine.env
+
+
+@cache
+def _takes_bytes() -> bool:
+    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 knows whole GiB in a variable only, and where 0.32
+    finds the variable, it wins. Read in its source, since importing it takes seconds."""
+    found = importlib.util.find_spec("vllm")
+    if found is None or found.origin is None:
+        return True
+    worker = Path(found.origin).parent / "v1" / "worker" / "cpu_worker.py"
+    return worker.is_file() and "kv_cache_memory_bytes" in worker.read_text(encoding="utf-8")
+
+
+def server_env(params: Params) -> dict[str, str]:
+    """Variables for the OpenAI server's processes.
+
+    vLLM gives a server's engine core a process of its own whatever the variable says; on CPU "0" keeps it from
+    starting one more process for a single worker, which takes as long again to start and computes the same.
+    """
+    return engine_env(params) | preload_env(params) | params.engine.env
+
+
+def preload_env(params: Params) -> dict[str, str]:
+    """`LD_PRELOAD` with tcmalloc and Intel's OpenMP, for CPU sets with `platform.preload`, where they are installed.
+
+    Both make vLLM's CPU backend faster (its installation guide asks for them). What the caller already
+    preloads stays, first; nothing found, nothing set.
+    """
+    if params.platform.backend != "cpu" or not params.platform.preload or not sys.platform.startswith("linux"):
+        return {}
+    before = [item for item in os.environ.get("LD_PRELOAD", "").replace(":", " ").split() if item]
+    names = {Path(item).name for item in before}
+    # A second OpenMP runtime ends vLLM's engine: one that the caller preloads stays alone.
+    wanted = [_first(_ALLOCATORS), *([] if any("omp" in name for name in names) else [_first(_OPENMP)])]
+    found = [path for path in wanted if path and path.name not in names]
+    return {"LD_PRELOAD": ":".join([*before, *map(str, found)])} if found else {}
+
+
+def _first(names: tuple[str, ...]) -> Path | None:
+    """The first of these libraries in the folders where wheels, conda and distributions put them."""
+    folders = [
+        Path(sys.prefix, "lib"),
+        Path("/usr/lib", f"{platform.machine()}-linux-gnu"),
+        *map(Path, ("/usr/local/lib", "/usr/lib64", "/usr/lib")),
+    ]
+    return next((folder / name for name in names for folder in folders if (folder / name).is_file()), None)

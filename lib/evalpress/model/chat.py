@@ -1,0 +1,79 @@
+"""How a prompt is put to the model: as it stands for a base model, through the chat template for an instruct model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from evalpress import model
+from evalpress.core.errors import MeasurementError
+from evalpress.core.paths import shown
+from evalpress.params.schema import Params
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the model is sent: the rendered text and its token ids."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chat:
+    """The set's way to ask; `templated` is false for a base model."""
+
+    tokenizer: Any
+    templated: bool
+
+    def ask(self, prompt: str) -> Asked:
+        """The prompt rendered. A chat template writes its own special tokens; without one the tokenizer adds them."""
+        if not self.templated:
+            return Asked(prompt, tuple(self.tokenizer.encode(prompt)))
+        message = [{"role": "user", "content": prompt}]
+        text = str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+        return Asked(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)))
+
+
+def of(params: Params, tokenizer: Any = None) -> Chat:
+    """The set's way to ask, with the tokenizer of its folder or one that is already loaded.
+
+    Raises:
+        MeasurementError: as `describe`, or transformers cannot load the tokenizer.
+    """
+    templated = not describe(params)["base_model"]
+    return Chat(load_tokenizer(params) if tokenizer is None else tokenizer, templated)
+
+
+def describe(params: Params) -> dict[str, Any]:
+    """For a results file: base model or not, how that is known, and the chat template with its digest.
+
+    Raises:
+        MeasurementError: the set says that this is an instruct model, and it has no chat template.
+    """
+    is_base, how = model.base_model(params)
+    found: dict[str, Any] = {"base_model": is_base, "base_model_how": how, "chat_template": None}
+    if is_base:
+        return found | {"chat_template_why": "a base model is asked the prompt as it stands"}
+    template = model.chat_template(model.resolve(params))
+    if template is None:
+        raise MeasurementError(
+            "model.base_model: found false, but the model has no chat template; allowed true, or a model with one"
+        )
+    return found | {"chat_template": {"sha256": hashlib.sha256(template.encode()).hexdigest(), "text": template}}
+
+
+def load_tokenizer(params: Params) -> Any:
+    """The tokenizer of the set's folder, as transformers loads it.
+
+    Raises:
+        MeasurementError: transformers cannot load it.
+    """
+    from transformers import AutoTokenizer
+
+    folder = model.resolve(params)
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=params.model.trust_remote_code)
+    except (OSError, ValueError, ImportError) as error:
+        raise MeasurementError(f"{shown(folder)}: tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,201 @@
+"""Teacher-forced logits from transformers: one forward pass over known tokens, no KV cache, no generation.
+
+Works with every decoder that transformers can load. The logits are the model's own, head and any scaling or
+capping included, as float32 (which holds every bfloat16 and float16 number exactly).
+
+Position p means: the logits after reading tokens 0 to p, which predict token p + 1.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evalpress.core.errors import MeasurementError
+from evalpress.core.paths import shown
+
+ATTENTION = "sdpa"
+"""The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
+_MAX_TOKENS = 4096
+_MAX_BYTES = 2**29
+"""Largest batch, in padded tokens and in bytes of float32 logits held at a time."""
+
+
+@dataclass(frozen=True)
+class TextLogits:
+    """Raw logits of one text: `values` float32 [positions, vocabulary], `positions` increasing."""
+
+    positions: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
+@dataclass
+class Pass:
+    """A loaded model and what its forward passes have cost so far."""
+
+    model: Any
+    device: str
+    seconds: float = 0.0
+    tokens: int = 0
+    padded_tokens: int = 0
+    batches: int = 0
+    described: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def loaded(
+    folder: Path,
+    dtype: str,
+    device: str = "cpu",
+    attention: str = ATTENTION,
+    trust_remote_code: bool = False,
+) -> Iterator[Pass]:
+    """The model of a folder on a device in a dtype (float32, bfloat16 or float16); freed on leaving.
+
+    Raises:
+        MeasurementError: transformers cannot load it, or the weights are not in the dtype that was asked for.
+    """
+    start = time.perf_counter()
+    model = _load(folder, dtype, attention, trust_remote_code).to(device).eval()
+    odd = {str(weight.dtype).removeprefix("torch.") for weight in model.parameters()} - {dtype}
+    if odd:
+        raise MeasurementError(f"{shown(folder)}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
+    described = {
+        "dtype": dtype,
+        "device": device,
+        "attention": model.config._attn_implementation,
+        "load_s": time.perf_counter() - start,
+    }
+    run = Pass(model, device, described=described)
+    del model
+    try:
+        yield run
+    finally:
+        run.model = None
+        gc.collect()
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        elif device.startswith("npu"):
+            torch.npu.empty_cache()  # type: ignore[attr-defined]
+
+
+def _load(folder: Path, dtype: str, attention: str, trust_remote_code: bool) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), attn_implementation=attention, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        said = str(error).strip().splitlines()
+        raise MeasurementError(
+            f"{shown(folder)}: transformers cannot load the model: {said[0] if said else error!r}"
+        ) from None
+
+
+def forward(
+    run: Pass, texts: Mapping[str, Sequence[int]], positions: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[str, TextLogits]]:
+    """Logits of every text at its positions, in order of length, a bounded part in memory at a time.
+
+    Texts of similar length share a pass, padded on the right, where a causal model cannot see the
+    padding. Logits that do not fit in that bound come in several parts, all from the same pass: only the
+    output matrix is applied part by part.
+
+    Args:
+        run: the loaded model.
+        texts: text id -> token ids.
+        positions: text id -> increasing positions below the text's length.
+    """
+    vocabulary = run.model.config.get_text_config().vocab_size
+    for names in buckets({name: len(ids) for name, ids in texts.items()}):
+        wanted = np.unique(np.concatenate([np.asarray(positions[name], np.int64) for name in names]))
+        step = max(1, _MAX_BYTES // (4 * len(names) * vocabulary))
+        tokens, mask = _padded([texts[name] for name in names])
+        run.tokens += int(mask.sum())
+        run.padded_tokens += mask.numel()
+        run.batches += 1
+        with _body_once(run.model):
+            for start in range(0, len(wanted), step):
+                part = wanted[start : start + step]
+                for name, values in zip(names, _logits(run, tokens, mask, part), strict=True):
+                    keep = np.isin(part, positions[name])
+                    if keep.any():
+                        yield name, TextLogits(part[keep], values[keep])
+
+
+def buckets(lengths: Mapping[str, int]) -> list[list[str]]:
+    """Names grouped so that each group is at most twice as long as its shortest and within a token
+    budget."""
+    found: list[list[str]] = []
+    for name in sorted(lengths, key=lambda name: lengths[name]):
+        longest = lengths[name]
+        fits = found and longest <= 2 * lengths[found[-1][0]] and longest * (len(found[-1]) + 1) <= _MAX_TOKENS
+        if fits:
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return found
+
+
+def _padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask [texts, longest], padded on the right."""
+    longest = max(len(ids) for ids in texts)
+    tokens = torch.zeros((len(texts), longest), dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for row, ids in enumerate(texts):
+        tokens[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+        mask[row, : len(ids)] = 1
+    return tokens, mask
+
+
+@contextmanager
+def _body_once(model: Any) -> Iterator[None]:
+    """Inside, the layers are computed once, and answer with the same hidden states when they are called again.
+
+    The head, with whatever scaling or capping follows it, stays the model's own. A model that keeps no body
+    apart from its head is computed anew each time.
+    """
+    body = model.base_model
+    if body is model:
+        yield
+        return
+    compute, kept = body.forward, list[Any]()
+
+    def forward(*inputs: Any, **options: Any) -> Any:
+        if not kept:
+            kept.append(compute(*inputs, **options))
+        return kept[0]
+
+    body.forward = forward
+    try:
+        yield
+    finally:
+        del body.forward
+
+
+@torch.inference_mode()
+def _logits(run: Pass, tokens: torch.Tensor, mask: torch.Tensor, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Float32 logits [texts, positions, vocabulary]; those beyond a text's end mean nothing."""
+    options: dict[str, Any] = {"use_cache": False}
+    if not bool(mask.all()):
+        options["attention_mask"] = mask.to(run.device)
+    chosen = torch.from_numpy(positions)
+    if "logits_to_keep" in inspect.signature(run.model.forward).parameters:
+        options["logits_to_keep"] = chosen.to(run.device)
+    start = time.perf_counter()
+    logits = run.model(tokens.to(run.device), **options).logits
+    values = (logits if "logits_to_keep" in options else logits[:, chosen.to(run.device)]).float().cpu()
+    run.seconds += time.perf_counter() - start
+    found: NDArray[np.float32] = values.numpy()
+    return found

@@ -1,1 +1,0 @@
-"""Quality: cases, checkers, the sandbox for model-written code, people's verdicts."""

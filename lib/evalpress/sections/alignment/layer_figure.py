@@ -1,0 +1,130 @@
+"""Where in the model an error is made: the hidden states, stage by stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from evalpress.display import figure_style
+from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.wording import data_of, listed, missing_words, short, words
+from evalpress.sections.alignment.run_labels import NOISE_FLOOR, error_axis, look_of
+
+Legs = Mapping[str, Mapping[str, Any]]
+_LAYER = re.compile(r"layer (\d+)")
+_PANELS = {"made": "made at the stage", "arrived": "arrived there"}
+_DASHES = ("-", "--", ":", "-.")
+_MOST_TICKS = 14
+_ROOM = 0.08
+"""Share of the axis that the name of either end takes."""
+
+
+def layer_errors(document: dict[str, Any]) -> Figure:
+    """Relative error after every stage of the model, noise floor and device, and the first beyond the noise.
+
+    Args:
+        document: the alignment's results; reads `layers`, and `layers_why` where there are none.
+    """
+    data = data_of(document)
+    found = data.get("layers") or {}
+    stages: Sequence[str] = found.get("stages") or []
+    floor = {NOISE_FLOOR: found["noise_floor"]} if found.get("noise_floor") else {}
+    candidates: Legs = found.get("candidates") or {}
+    legs: Legs = floor | dict(candidates)
+    why = data.get("layers_why") or found.get("limit_why")
+    nothing = [] if legs and found.get("limit") else [("hidden states", why)]
+    with canvas(4.4 if stages else 1.6, 2, 1, sharex=True) as (figure, panels):
+        if not nothing:
+            _allowed(panels[0], floor[NOISE_FLOOR]["made"], found["limit"])
+        for axes, (key, label) in zip(panels, _PANELS.items(), strict=True):
+            for index, (name, leg) in enumerate(legs.items()):
+                _curve(axes, leg[key], name, index)
+            if axes.lines:
+                error_axis(axes, "y")
+            axes.set_ylabel(f"relative error\n{label}")
+            axes.grid(True, axis="y")
+            axes.grid(False, axis="x")
+            for end in (at for at, stage in enumerate(stages) if _LAYER.fullmatch(stage)):
+                axes.axvline(end + 0.5, color=figure_style.GRID, linewidth=0.7)
+        for leg in candidates.values():
+            _point_at(panels[0], leg.get("first_beyond_noise"), stages, leg["made"])
+        panels[0].set_title(_finding(legs, candidates))
+        _name_stages(panels[1], stages)
+        if legs:
+            named = panels[0].get_legend_handles_labels()
+            figure.legend(*named, loc="outside upper left", ncols=figure_style.columns(len(legs)))
+        alt = f"Where the error is made. {_finding(legs, candidates)}. {_words(legs, stages)}"
+        caption = (
+            "Relative Euclidean distance of the hidden states from the float32 reference's, in the order of "
+            "computation: embedding; attention, MLP and whole block of every layer; final norm; logits. Above: the "
+            "error that a stage makes when it is fed the reference's own states; shaded is what passes for noise. "
+            "Below: the error that arrives with everything before it. Stages without any error are not drawn."
+        )
+        return finish(figure, alt, caption + missing_words(nothing))
+
+
+def _curve(axes: Axes, errors: Sequence[float | None], name: str, index: int) -> None:
+    tone, marker = look_of(name, index)
+    heights = [error or float("nan") for error in errors]
+    axes.plot(
+        range(len(heights)), heights, _DASHES[index % len(_DASHES)], color=tone, marker=marker, markersize=3.5,
+        linewidth=1.2, label=words(name),
+    )  # fmt: skip
+
+
+def _allowed(axes: Axes, noise: Sequence[float], limit: float) -> None:
+    """Shade up to what a stage may make: `limit` times the noise floor."""
+    known = [at for at, error in enumerate(noise) if error > 0]
+    low = min((noise[at] for at in known), default=1.0) / 2
+    axes.fill_between(known, low, [limit * noise[at] for at in known], color=figure_style.GRID, linewidth=0)
+
+
+def _point_at(axes: Axes, stage: str | None, stages: Sequence[str], made: Sequence[float]) -> None:
+    if stage is not None and stage in stages:
+        at = (stages.index(stage), made[stages.index(stage)])
+        look = {"arrowstyle": "-", "color": figure_style.INK, "linewidth": 0.8}
+        axes.annotate(stage, at, (0, 14), textcoords="offset points", ha="center", fontsize=8, arrowprops=look)
+        axes.margins(y=0.25)
+
+
+def _name_stages(axes: Axes, stages: Sequence[str]) -> None:
+    """Name both ends, and every layer in its middle, or every few where there are many."""
+    places: dict[str, list[int]] = {}
+    for at, stage in enumerate(stages):
+        match = _LAYER.match(stage)
+        if match:
+            places.setdefault(match[1], []).append(at)
+    step = -(-len(places) // _MOST_TICKS) or 1
+    last = len(stages) - 1
+    ticks = {sum(found) / len(found): name for name, found in list(places.items())[::step]}
+    inner = {at: name for at, name in ticks.items() if _ROOM * last < at < (1 - _ROOM) * last}
+    named = {0: "embed.", **inner, last: "logits"} if stages else {}
+    axes.set_xticks(list(named), list(named.values()))
+    axes.set_xlabel("layer: attention, MLP, whole block")
+    axes.set_xlim(-0.5, max(len(stages), 1) - 0.5)
+
+
+def _finding(legs: Legs, candidates: Legs) -> str:
+    left = [
+        f"{words(name)} leaves the noise at {leg['first_beyond_noise']}"
+        for name, leg in candidates.items()
+        if leg.get("first_beyond_noise")
+    ]
+    if left:
+        return "; ".join(left)
+    if candidates:
+        return f"No stage leaves the noise: {listed(map(words, candidates))}"
+    return "What the dtype alone costs, stage by stage" if legs else "No hidden states"
+
+
+def _words(legs: Legs, stages: Sequence[str]) -> str:
+    said = []
+    for name, leg in legs.items():
+        made = {stage: error for stage, error in zip(stages, leg["made"], strict=False) if error}
+        if made:
+            worst = max(made, key=lambda stage: made[stage])
+            said.append(f"{words(name)}: at most {short(made[worst])}, made at {worst}")
+    return f"{'; '.join(said)}." if said else ""

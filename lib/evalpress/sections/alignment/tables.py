@@ -1,0 +1,226 @@
+"""The alignment section's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress.core.results import Document
+from evalpress.display.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
+
+_METRICS: dict[str, Column | str] = {
+    "n_positions": "positions",
+    "top1_agreement": Column("top-1", "share"),
+    "top5_overlap": Column("top-5 overlap", "share"),
+    "cosine_similarity": Column("cosine", "cosine"),
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "max_abs_err": "max abs error",
+    "relative_euclidean_distance": "relative distance",
+    "kl_divergence": Column("KL", "nats"),
+    "noise_ratio": Column("noise ratio", "ratio"),
+}
+NAMES = {
+    "noise_floor": "noise floor: transformers, CPU, engine's dtype",
+    "vllm_eager": "vLLM, eager",
+    "vllm_compiled": "vLLM, compiled",
+    "transformers_cpu": "transformers on the CPU, other attention kernels",
+    "transformers_cuda": "transformers on the GPU",
+    "transformers_npu": "transformers on the NPU",
+}
+
+
+def _legs(document: Document) -> dict[str, dict[str, Any]]:
+    data = document["data"]
+    return {"noise_floor": data["noise_floor"], **data["candidates"]}
+
+
+def legs(document: Document) -> Table:
+    """What was compared: engine, device, dtype and positions of each leg."""
+    reference = document["data"]["reference"]
+    rows: list[list[Cell]] = [
+        ["reference", reference["engine"], reference["device"], reference["dtype"], reference["n_positions"], ""]
+    ]
+    platform = document["provenance"]["platform"]
+    for name, leg in _legs(document).items():
+        sampled = "a stated sample, evenly spaced" if leg["positions"]["sampled"] else "every position"
+        device = leg.get("device", platform)
+        rows.append([NAMES.get(name, name), leg["engine"], device, leg["dtype"], leg["n_positions"], sampled])
+    return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
+
+
+def cost(document: Document) -> Prose:
+    """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
+    found = document["data"]["reference"]
+    if found["forward_s"] is None:
+        return Prose(f"The cost of the reference's forward passes is not known: {found['forward_s_why']}.")
+    said = (
+        f"The reference read {number(found['tokens'])} tokens in {found['batches']} forward passes, one per group of "
+        f"texts of similar length, in {number(found['forward_s'])} s"
+    )
+    if found["share_of_matrix_rate"] is None:
+        return Prose(f"{said}; its arithmetic is not known: {found['share_of_matrix_rate_why']}.")
+    return Prose(
+        f"{said}: {number(found['gflop_s'])} GFLOP/s, {number(found['share_of_matrix_rate'], 'share')} of the "
+        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine. Both "
+        "were taken while other work of the report (servers that start) may have had its share of the cores."
+    )
+
+
+def overall(document: Document) -> Table:
+    """Each leg over all its positions."""
+    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = (
+        "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
+        "noise ratio is the leg's RMSE over the noise floor's at the same positions."
+    )
+    return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
+
+
+def perplexity(document: Document) -> Table:
+    """How well either side predicts the texts themselves, over the positions whose next token is known."""
+    columns: dict[str, Column | str] = {
+        "leg": "leg",
+        "perplexity_positions": "positions",
+        "perplexity_reference": "reference",
+        "perplexity_candidate": "candidate",
+        "perplexity_difference": "difference",
+    }
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions."
+    return Table.from_records("Perplexity", columns, records, note=note)
+
+
+def last_positions(document: Document) -> Table:
+    """Each leg at the last position of the prompts, where the next token is decided."""
+    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
+    del columns["noise_ratio"]
+    records = [{"leg": NAMES.get(name, name)} | leg["last_positions"] for name, leg in _legs(document).items()]
+    return Table.from_records("Agreement at the last position of the prompts", columns, records)
+
+
+def prompts(document: Document) -> Table:
+    """Per prompt and candidate: both sides' best token at the last position, and the metrics there."""
+    rows: list[list[Cell]] = []
+    for name, leg in document["data"]["candidates"].items():
+        for found in leg["prompts"]:
+            if found["kind"] != "prompt":
+                continue
+            last = found["last_position"]
+            best, other = found["top5_reference"][0], found["top5_candidate"][0]
+            same = best["id"] == other["id"]
+            rows.append(
+                [
+                    NAMES.get(name, name),
+                    found["id"],
+                    (Code(best["text"]), f" {best['id']}"),
+                    (Code(other["text"]), f" {other['id']}"),
+                    Badge("pass", "same") if same else Badge("warn", "flip"),
+                    pick(last, "top5_overlap"),
+                    pick(last, "cosine_similarity"),
+                    pick(last, "kl_divergence"),
+                ]
+            )
+    heads: list[Column | str] = [
+        "candidate",
+        "prompt",
+        "reference's best",
+        "candidate's best",
+        "top-1",
+        Column("top-5 overlap", "share"),
+        Column("cosine", "cosine"),
+        Column("KL", "nats"),
+    ]
+    return Table("Last position of each prompt", heads, rows, note="Tokens with their ids.")
+
+
+def texts(document: Document) -> Table:
+    """Per text and candidate over every compared position."""
+    records = [
+        {"text": found["id"], "leg": NAMES.get(name, name)} | found
+        for name, leg in document["data"]["candidates"].items()
+        for found in leg["prompts"]
+    ]
+    columns: dict[str, Column | str] = {"leg": "candidate", "text": "text", **_METRICS}
+    return Table.from_records("Per text, all compared positions", columns, records)
+
+
+def flips(document: Document) -> Table:
+    """How many positions changed their best token, and how many of them the noise explains."""
+    rows: list[list[Cell]] = []
+    for name, leg in _legs(document).items():
+        f = leg["flips"]
+        badge = Badge("pass", "none unexplained") if f["unexplained"] == 0 else Badge("fail", "unexplained")
+        rows.append([NAMES.get(name, name), leg["n_positions"], f["total"], f["within_noise"], f["unexplained"], badge])
+    return Table("Flips by leg", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
+
+
+_SHOWN_FLIPS = 5
+"""Explained flips per leg that are written out; the rest is folded."""
+
+
+def flip_sentences(document: Document) -> Prose:
+    """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
+    said: list[str] = []
+    for name, leg in document["data"]["candidates"].items():
+        explained = [flip for flip in leg["flips"]["list"] if flip["verdict"] == "within_noise"]
+        shown = [flip for flip in leg["flips"]["list"] if flip not in explained[_SHOWN_FLIPS:]]
+        said += [f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}" for flip in shown]
+        rest = len(explained) - _SHOWN_FLIPS
+        if rest > 0:
+            more = f"{rest} more flips, all within the noise, are in the folded list below."
+            said.append(f"- {escape_markdown(NAMES.get(name, name))}: {more}")
+    return Prose("\n".join(said) or "No candidate flipped a token.")
+
+
+def every_flip(document: Document) -> Details:
+    """The sentences of all flips, folded."""
+    lines = [
+        f"{NAMES.get(name, name)}: {flip['sentence']}"
+        for name, leg in document["data"]["candidates"].items()
+        for flip in leg["flips"]["list"]
+    ]
+    return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
+
+
+def batching(document: Document) -> Table:
+    """What batching, padding and order change at the prompts' last positions, leg by leg."""
+    records = [
+        {"leg": NAMES.get(name, name)} | row for name, rows in document["data"]["batching"].items() for row in rows
+    ]
+    columns: dict[str, Column | str] = {
+        "leg": "leg",
+        "arrangement": "the same prompts",
+        "identical": "bit for bit the same",
+        "of": "of",
+        "max_abs_err": "max abs difference",
+        "kl_divergence": Column("KL", "nats"),
+        "flips": "flips",
+    }
+    return Table.from_records("Does it matter how prompts are batched?", columns, records, note="Against each alone.")
+
+
+def layers(document: Document) -> Table:
+    """Where the error grows: relative distance from the float32 reference after each stage of the model."""
+    found = document["data"]["layers"]
+    if found is None:
+        return Table("Where the error grows", ["layers"], [[document["data"]["layers_why"]]])
+    legs = {"noise_floor": found["noise_floor"], **found["candidates"]}
+    rows: list[list[Cell]] = [
+        [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
+        for index, stage in enumerate(found["stages"])
+    ]
+    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
+    heads: list[Column | str] = ["after"]
+    heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
+    note = (
+        "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
+        "there: with the reference's own states fed in. A stage is beyond the noise where it makes more than "
+        f"{number(found['limit'])} times the error of the noise floor. "
+    )
+    return Table("Where the error grows", heads, rows, note=note + "; ".join(verdicts) + ".")
+
+
+def _beyond(leg: dict[str, Any]) -> str:
+    first = leg.get("first_beyond_noise")
+    return f"first beyond the noise at {first}" if first else "no stage is beyond the noise"

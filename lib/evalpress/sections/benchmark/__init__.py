@@ -1,0 +1,1 @@
+"""Benchmark: eager against compiled, in alternating blocks."""

@@ -1,0 +1,62 @@
+"""One block of requests on one engine, as observed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+from evalpress.engine import Completion, Engine, Sampling
+from evalpress.params.schema import Params, Workload
+from evalpress.sections.benchmark import random_prompts
+
+WARM_UP_TOKENS = 16
+"""Output tokens per request of a warm-up block: every later step of a decode does what these did."""
+
+
+def prompts(params: Params, load: Workload, name: str, block: int, loaded: Engine) -> list[list[int]]:
+    """Prompts of one block in this engine's vocabulary, without its special tokens."""
+    vocab = loaded.llm.llm_engine.model_config.get_vocab_size()
+    has_tokenizer = not loaded.arguments.get("skip_tokenizer_init")
+    reserved = frozenset(loaded.llm.get_tokenizer().all_special_ids) if has_tokenizer else frozenset()
+    return random_prompts.prompts(load, vocab, params.engine.seed, name, block, reserved)
+
+
+def run_block(
+    loaded: Engine, load: Workload, prompts: list[list[int]], sampling: Sampling | None = None
+) -> dict[str, Any]:
+    """One block: all requests at once, or one after the other; greedy unless `sampling` says otherwise."""
+    sampling = sampling or Sampling(max_tokens=load.output_len, ignore_eos=True)
+    groups = [prompts] if load.concurrent else [[prompt] for prompt in prompts]
+    completions: list[Completion] = []
+    gaps: list[float] = []
+    start = time.perf_counter()
+    for group in groups:
+        completions += loaded.generate(group, sampling)
+        gaps += loaded.inter_token_latencies
+    duration = time.perf_counter() - start
+    return {
+        "duration": duration,
+        "failed": sum(len(c.token_ids) != load.output_len for c in completions),
+        "requests": [_request(c) for c in completions],
+        "itl": gaps,
+    }
+
+
+def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> None:
+    """What a block touches first, never counted: its requests, with the first few of their output tokens."""
+    run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
+
+
+def _request(completion: Completion) -> dict[str, Any]:
+    t = completion.timing
+    return {
+        "prompt_tokens": len(completion.prompt_token_ids),
+        "output_tokens": len(completion.token_ids),
+        "ttft": t.ttft,
+        "e2el": t.e2el,
+        "scheduled_ts": t.scheduled_ts,
+        "first_token_ts": t.first_token_ts,
+        "last_token_ts": t.last_token_ts,
+        "tokens_sha256": hashlib.sha256(repr(completion.token_ids).encode()).hexdigest(),
+    }

@@ -1,0 +1,227 @@
+"""Figures of the benchmark and serving sections."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from evalpress.display import figure_style
+from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.wording import data_of, is_latency, listed, metric_words, missing_words, short
+
+Document = dict[str, Any]
+COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
+_MODES = {"eager": (figure_style.EAGER, "--", "s"), "compiled": (figure_style.COMPILED, "-", "o")}
+_OTHER_MODE = (figure_style.GREEN, ":", "D")
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
+_ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_DECADES = (0.01, 0.1, 1.0, 10.0, 100.0)
+_MANY = 250
+_PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+
+
+def speed_up(metric: str, entry: Mapping[str, Any]) -> tuple[float, float | None, float | None] | None:
+    """How many times compiled is faster than eager, with its interval; None where it was not measured.
+
+    A results file's `ratio` is compiled / eager. Where less is better, the speed-up is its reciprocal and the
+    ends of the interval change places. `better` says which it is, else the metric's name does.
+    """
+    ratio, low, high = (entry.get(key) for key in ("ratio", "ci_low", "ci_high"))
+    if not ratio:
+        return None
+    if entry.get("better", "lower" if is_latency(metric) else "higher") == "higher":
+        return ratio, low, high
+    return 1 / ratio, 1 / high if high else None, 1 / low if low else None
+
+
+def eager_vs_compiled(document: Document, metrics: Sequence[str] = COMPARED) -> Figure:
+    """Paired speed-up of compiled over eager, per metric and workload, with 95 % intervals.
+
+    Args:
+        document: the benchmark's results.
+        metrics: keys of `comparison.<workload>`, those that are absent are left out.
+    """
+    comparison = data_of(document).get("comparison") or {}
+    shown = [m for m in metrics if any(m in by_metric for by_metric in comparison.values())]
+    rows: list[tuple[str, tuple[float, float | None, float | None] | None]] = []
+    missing, ranges = [], []
+    for metric in shown:
+        rows.append((metric_words(metric), None))
+        found = []
+        for workload, by_metric in comparison.items():
+            ratio = speed_up(metric, by_metric.get(metric) or {})
+            if ratio is None:
+                why = (by_metric.get(metric) or {}).get("ratio_why")
+                missing.append((f"{metric_words(metric)} of {workload}", why))
+                continue
+            found.append(ratio[0])
+            rows.append((workload, ratio))
+        if found:
+            ranges.append(f"{metric_words(metric)} {min(found):.2f}× to {max(found):.2f}×")
+    with canvas(0.75 + 0.2 * max(len(rows), 3)) as (figure, (axes,)):
+        _forest(axes, rows)
+        axes.set_xlabel("times faster when compiled (right of 1 is faster)")
+        found_words = "; ".join(ranges) or "none measured"
+        alt = f"Speed-up of compiled over eager, {len(comparison)} workloads: {found_words}."
+        caption = (
+            "How many times faster the compiled mode is than eager, in paired blocks, with 95 % intervals. "
+            "Filled marks: the interval lies wholly on one side of 1; hollow: it does not."
+        )
+        return finish(figure, alt, caption + missing_words(missing))
+
+
+def _forest(axes: Axes, rows: Sequence[tuple[str, tuple[float, float | None, float | None] | None]]) -> None:
+    """One line per row: heads in bold, else mark, interval and the figure in words at the right edge."""
+    known = [bound for _, ratio in rows if ratio for bound in ratio if bound]
+    low, high = min([*known, 0.95]), max([*known, 1.05])
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.04, high * 1.04)
+    axes.axvline(1, color=figure_style.INK, linewidth=1)
+    right = axes.get_yaxis_transform()
+    for y, (_, ratio) in enumerate(rows):
+        if ratio is None:
+            axes.axhline(y - 0.5, color=figure_style.GRID, linewidth=0.7)
+            continue
+        value, start, end = ratio
+        tone, marker, filled = _direction(value, start, end)
+        if start and end:
+            axes.plot([start, end], [y, y], color=tone, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(value, y, marker, color=tone, markerfacecolor=tone if filled else figure_style.SURFACE, zorder=3)
+        interval = f" ({start:.2f}–{end:.2f})" if start and end else ""
+        axes.text(1.02, y, f"{value:.2f}×{interval}", transform=right, va="center", fontsize=8)
+    figure_style.name_rows(axes, [label for label, _ in rows])
+    for tick, (_, ratio) in zip(axes.get_yticklabels(), rows, strict=True):
+        tick.set_fontweight("bold" if ratio is None else "normal")
+    axes.spines["left"].set_visible(False)
+    _ratio_ticks(axes, low, high)
+
+
+def _direction(value: float, low: float | None, high: float | None) -> tuple[str, str, bool]:
+    if low is not None and high is not None and low <= 1 <= high:
+        return figure_style.MUTED, "D", False
+    return (figure_style.COMPILED, "o", True) if value > 1 else (figure_style.EAGER, "s", True)
+
+
+def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
+    """Ticks at round ratios, few enough to be read: fine steps near 1, coarse ones for a wide range."""
+    start, end = low / 1.04, high * 1.04
+    even = ([k * step for k in range(1, round(end / step) + 1)] for step in _STEPS)
+    choices = ([tick for tick in ticks if start <= tick <= end] for ticks in (*even, _ROUND, _SPARSE, _DECADES))
+    shown = next((ticks for ticks in choices if len(ticks) <= 7), [1.0])
+    axes.xaxis.set_major_locator(FixedLocator(shown))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
+
+
+def throughput_bars(document: Document, metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
+    """One metric of every workload, both modes beside each other, each workload on a scale of its own.
+
+    Workloads differ by orders of magnitude because their shapes do; what can be compared is the modes.
+    """
+    modes, workloads = _modes_and_workloads(document)
+    missing, said = [], []
+    with canvas(0.45 + 0.42 * max(len(workloads), 2)) as (figure, (axes,)):
+        every = [found["workloads"] for found in modes.values()]
+        longest = {w: max((f.get(w, {}).get(metric) or 0 for f in every), default=0) or 1 for w in workloads}
+        for index, (mode, found) in enumerate(modes.items()):
+            tone, _, _ = _MODES.get(mode, _OTHER_MODE)
+            for row, workload in enumerate(workloads):
+                value = (found["workloads"].get(workload) or {}).get(metric)
+                if value is None:
+                    why = (found["workloads"].get(workload) or {}).get(f"{metric}_why")
+                    missing.append((f"{workload} ({mode})", why))
+                    continue
+                at = row + (index - (len(modes) - 1) / 2) * 0.38
+                axes.barh(at, value / longest[workload], height=0.34, color=tone)
+                figure_style.value_label(axes, value / longest[workload], at, f"{short(value)} {unit}")
+                said.append(f"{workload} {mode} {short(value)}")
+        figure_style.name_rows(axes, workloads)
+        axes.set_xlim(0, 1.2)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        figure_style.legend_above(axes, {m: figure_style.solid(_MODES.get(m, _OTHER_MODE)[0]) for m in modes})
+        alt = f"{metric_words(metric).capitalize()} in {unit}: {'; '.join(said) or 'nothing measured'}."
+        caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has a scale of its own."
+        return finish(figure, alt, caption + missing_words(missing))
+
+
+def _modes_and_workloads(document: Document) -> tuple[dict[str, Any], list[str]]:
+    """The modes that ran workloads, and every workload that any of them ran."""
+    every = data_of(document).get("modes") or {}
+    modes = {mode: found for mode, found in every.items() if found.get("workloads")}
+    return modes, list(dict.fromkeys(workload for found in modes.values() for workload in found["workloads"]))
+
+
+def latency_distribution(
+    document: Document,
+    raw: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    metric: str = "e2el_ms",
+) -> Figure:
+    """How a latency is distributed over the requests: share of requests that took at most so long.
+
+    Args:
+        document: the benchmark's results.
+        raw: `{mode: {workload: [one value per request, in milliseconds]}}`. Where it has nothing, the line
+            goes through the percentiles of the results.
+        metric: `ttft_ms`, `tpot_ms`, `itl_ms` or `e2el_ms`.
+    """
+    modes, workloads = _modes_and_workloads(document)
+    count = max(len(workloads), 1)
+    rows, missing, said = math.ceil(count / 2), [], []
+    with canvas(0.5 + 1.35 * rows, rows, min(count, 2)) as (figure, panels):
+        for axes, workload in zip(panels, workloads, strict=False):
+            for mode, found in modes.items():
+                values = ((raw or {}).get(mode) or {}).get(workload)
+                line = _ecdf(values) if values else _from_percentiles(found, workload, metric)
+                if line is None:
+                    missing.append((f"{workload} ({mode})", None))
+                    continue
+                tone, dashes, _ = _MODES.get(mode, _OTHER_MODE)
+                axes.plot(*line, dashes, color=tone, label=mode, linewidth=1.6)
+                middle = np.median(values) if values else np.interp(0.5, line[1], line[0])
+                said.append(f"{workload} {mode} {short(float(middle))} ms")
+            _ecdf_axes(axes, workload)
+        for axes in panels[len(workloads) :]:
+            axes.set_visible(False)
+        if said:
+            handles, labels = panels[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper left", ncols=4)
+        name = metric_words(metric)
+        alt = f"Distribution of {name} per workload and mode; medians: {listed(said)}."
+        caption = (
+            f"{name.capitalize()}: the share of requests that took at most so many milliseconds. "
+            "Further left is faster, steeper is steadier."
+        )
+        return finish(figure, alt, caption + missing_words(missing))
+
+
+def _ecdf(values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the empirical distribution function's staircase; its quantiles where they are many."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if ordered.size > _MANY:
+        share = np.linspace(0, 1, _MANY)
+        return np.quantile(ordered, share), share
+    share = np.arange(1, ordered.size + 1) / ordered.size
+    return np.repeat(ordered, 2), np.concatenate([[0.0], np.repeat(share, 2)[:-1]])
+
+
+def _from_percentiles(mode: Mapping[str, Any], workload: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    results = mode["workloads"].get(workload) or {}
+    pairs = [(results.get(f"{name}_{metric}"), share) for name, share in _PERCENTILES]
+    known = [pair for pair in pairs if pair[0] is not None]
+    return (np.array([v for v, _ in known]), np.array([q for _, q in known])) if len(known) > 1 else None
+
+
+def _ecdf_axes(axes: Axes, title: str) -> None:
+    axes.set_title(f"{title}, ms")
+    axes.set_ylim(0, 1.03)
+    axes.set_yticks([0, 0.5, 0.9], ["0", "50 %", "90 %"])
+    axes.grid(True, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    figure_style.thousands(axes)

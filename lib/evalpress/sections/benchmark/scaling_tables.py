@@ -1,0 +1,58 @@
+"""The benchmark section's tables of how speed changes with batch size, prompt length and output length."""
+
+from __future__ import annotations
+
+from evalpress.core.results import Document
+from evalpress.display.tables import Column, Table, fmt, pick
+
+
+def batch_scaling(document: Document) -> Table:
+    """Output throughput and TPOT against batch size."""
+    columns: dict[str, Column | str] = {
+        "batch_size": "requests at once",
+        "mode": "mode",
+        "output_throughput": Column("output", "tok/s"),
+        "decode_throughput": Column("decode", "tok/s"),
+        "bandwidth_bound_tok_s": Column("bandwidth bound", "tok/s"),
+        "mean_tpot_ms": Column("mean TPOT", "ms"),
+        "mean_ttft_ms": Column("mean TTFT", "ms"),
+        "runs": "runs",
+    }
+    scaling = document["params"]["benchmark"]["scaling"] or {}
+    note = f"{scaling.get('batch_input_len')} input and {scaling.get('batch_output_len')} output tokens per request."
+    return Table.from_records("Batch size", columns, document["data"]["scaling"]["batch"], note=note)
+
+
+def prompt_scaling(document: Document) -> Table:
+    """TTFT of one request against prompt length."""
+    columns: dict[str, Column | str] = {
+        "prompt_len": "prompt tokens",
+        "mode": "mode",
+        "mean_ttft_ms": Column("mean TTFT", "ms"),
+        "min_ttft_ms": Column("min", "ms"),
+        "max_ttft_ms": Column("max", "ms"),
+        "arithmetic_bound_ms": Column("arithmetic bound", "ms"),
+        "runs": "runs",
+    }
+    return Table.from_records("Prompt length", columns, document["data"]["scaling"]["prompt"])
+
+
+def output_scaling(document: Document) -> Table:
+    """The line through end-to-end latency against output length: cost per token, and what is paid once."""
+    columns: dict[str, Column | str] = {
+        "mode": "mode",
+        "ms_per_token": Column("per output token", "ms"),
+        "interval": "95 % interval",
+        "intercept_ms": Column("paid once (intercept)", "ms"),
+        "r_squared": Column("R²", "share"),
+        "requests": "requests",
+    }
+    records = [{"mode": mode} | found for mode, found in document["data"]["scaling"]["output"].items()]
+    for record in records:
+        low, high = record.get("ms_per_token_low"), record.get("ms_per_token_high")
+        record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else pick(record, "ms_per_token_low")
+    note = (
+        "Least squares over the requests of the workloads with one request at a time. A negative intercept says that "
+        "the line is bent: later tokens cost more than early ones, or noise outweighs what is paid once."
+    )
+    return Table.from_records("Output length", columns, records, note=note)

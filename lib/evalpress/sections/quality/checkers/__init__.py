@@ -1,0 +1,70 @@
+"""Checkers: small rules that turn an output into pass, fail or needs_review with a reason.
+
+A case names a checker as a mapping of one key, its name, to its arguments; `all_of` and `any_of` take a
+list of such mappings, `first_line` takes one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from evalpress.core import jsonschema_import  # noqa: F401 - structure imports jsonschema
+from evalpress.sections.quality.checkers import code, structure, text  # noqa: F401 - each registers its checkers
+from evalpress.sections.quality.checkers.base import CHECKERS, Checker, Judgement, Verdict
+from evalpress.sections.quality.checkers.compose import Composite, FirstLine
+from evalpress.sections.quality.wording import explain, shown
+
+__all__ = ["CHECKERS", "Checker", "Judgement", "SpecError", "Verdict", "build", "check"]
+
+
+class SpecError(ValueError):
+    """An unusable checker specification; `at` is the key path inside it that is to blame."""
+
+    def __init__(self, at: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
+    """The checker that a specification describes.
+
+    Raises:
+        SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
+    """
+    if not isinstance(spec, dict) or len(spec) != 1:
+        raise SpecError(at, f"found {shown(spec)}, allowed one checker's name with its arguments: {_names()}")
+    name, arguments = next(iter(spec.items()))
+    kind = CHECKERS.get(name)
+    if kind is None:
+        raise SpecError((*at, name), f"unknown checker {name!r}, allowed {_names()}")
+    if issubclass(kind, Composite):
+        return kind(parts=_parts(kind, arguments, (*at, name)))
+    try:
+        return kind.model_validate(arguments)
+    except ValidationError as problem:
+        raise _first_error(problem, kind, (*at, name)) from None
+
+
+def check(name: str, output: str, **arguments: Any) -> Judgement:
+    """Judge one output by one checker. Raises `SpecError` on bad arguments, nothing on any output."""
+    return build({name: arguments}).judge(output)
+
+
+def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...]) -> list[Checker]:
+    if kind is FirstLine:
+        return [build(arguments, at)]
+    if not isinstance(arguments, list) or not arguments:
+        raise SpecError(at, f"found {shown(arguments)}, allowed a list of checkers")
+    return [build(part, (*at, index)) for index, part in enumerate(arguments)]
+
+
+def _first_error(problem: ValidationError, kind: type[Checker], at: tuple[str | int, ...]) -> SpecError:
+    error = problem.errors()[0]
+    keys = [field.alias or name for name, field in kind.model_fields.items()]
+    return SpecError((*at, *error["loc"]), explain(error, keys))
+
+
+def _names() -> str:
+    return ", ".join(sorted(CHECKERS))

@@ -1,0 +1,99 @@
+"""Two runs on the same cases, paired: McNemar's exact test on the cases that exactly one of them got right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evalpress.core import paths, stats
+from evalpress.core.errors import UserError
+from evalpress.sections import job
+from evalpress.sections.job import read_results
+
+Outcomes = Mapping[str, bool]
+"""Case or item -> whether it was right."""
+
+
+def compare(
+    cases: Sequence[Mapping[str, Any]], standard: Mapping[str, Any] | None, other: str | None
+) -> dict[str, Any]:
+    """`comparison` for the section's data: null with the reason where the set names no other report.
+
+    Args:
+        cases: this run's judged cases.
+        standard: what `standard.outcomes` gives for this run.
+        other: another report's `results/quality.json`.
+
+    Raises:
+        UserError: the other file is no quality result.
+    """
+    if other is None:
+        return {"comparison": None, "comparison_why": "the set names no other report (quality.compare_with)"}
+    path = paths.resolve(other)
+    document = read_results(path, "quality")
+    theirs = document["data"]["cases"]
+    rows = [_row("quality cases", _decided(cases, theirs), _decided(theirs, cases))]
+    for task, ours in (standard or {}).items():
+        rows.append(_row(f"task {task}", ours, _items(path).get(task, {})))
+    return {
+        "comparison": {
+            "other": {
+                "path": paths.shown(path),
+                "created": document["created"],
+                "model": document["params"].get("model", {}).get("path", "unknown"),
+            },
+            "rows": rows,
+        }
+    }
+
+
+def _items(path: Path) -> dict[str, Outcomes]:
+    """The other report's standard tasks, item by item; empty where it has none."""
+    try:
+        return outcomes(job.read_raw(path.parents[1], "quality", "lm_eval"))
+    except UserError:
+        return {}
+
+
+def outcomes(kept: Mapping[str, Any]) -> dict[str, Outcomes]:
+    """Task -> item -> right or wrong, of what `results/raw/quality-lm_eval.json` holds.
+
+    An item is named by the harness's digest of its content, so that only equal items are paired.
+    """
+    found: dict[str, Outcomes] = {}
+    for task, samples in kept["result"]["samples"].items():
+        metric = next((m for m in ("acc", "exact_match") if samples and m in samples[0]), None)
+        if metric is not None:
+            found[task] = {f"{one['doc_id']}-{one['doc_hash']}": bool(one[metric]) for one in samples}
+    return found
+
+
+def _decided(cases: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> Outcomes:
+    """Cases with a verdict that ask in the other run the same by the same rule."""
+    same = {(one["id"], one["prompt"], one["rule"]) for one in others}
+    return {
+        one["id"]: one["verdict"] == "pass"
+        for one in cases
+        if one["verdict"] != "needs_review" and (one["id"], one["prompt"], one["rule"]) in same
+    }
+
+
+def _row(what: str, ours: Outcomes, theirs: Outcomes) -> dict[str, Any]:
+    """Counts of the four outcomes over the pairs, and the exact p value."""
+    pairs = sorted(ours.keys() & theirs.keys())
+    only_ours = [name for name in pairs if ours[name] and not theirs[name]]
+    only_theirs = [name for name in pairs if theirs[name] and not ours[name]]
+    row: dict[str, Any] = {
+        "what": what,
+        "n": len(pairs),
+        "left_out": len(ours.keys() | theirs.keys()) - len(pairs),
+        "both": sum(ours[name] and theirs[name] for name in pairs),
+        "only_this": len(only_ours),
+        "only_other": len(only_theirs),
+        "neither": sum(not ours[name] and not theirs[name] for name in pairs),
+        "changed": {"only_this": only_ours, "only_other": only_theirs},
+    }
+    if not pairs:
+        return row | {"p_value": None, "p_value_why": "the two runs have no case in common"}
+    return row | {"p_value": stats.mcnemar_exact(len(only_ours), len(only_theirs))}

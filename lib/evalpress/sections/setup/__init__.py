@@ -1,0 +1,1 @@
+"""Setup: model, host, versions, run book, published claims."""

@@ -1,0 +1,18 @@
+"""What must hold of the setup section for the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evalpress.params.schema import Params
+from evalpress.sections.gate import Gate, gate
+
+
+def gates(params: Params, data: Any) -> Iterator[Gate]:
+    """The gates of the setup section."""
+    checks = data["version_check"]
+    worst = max((c["status"] for c in checks), key=("ok", "warn", "fail").index, default="ok")
+    odd = [f"{c['component']} {c['found']}" for c in checks if c["status"] != "ok"]
+    status = {"ok": "pass"}.get(worst, worst)
+    yield gate("setup", "version_set", status, "; ".join(odd) or "all match", "one matched version set")

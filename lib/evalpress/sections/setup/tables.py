@@ -1,0 +1,218 @@
+"""The setup section's tables: model, adaptation, environment, version set, run book, published claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evalpress.core.results import Document
+from evalpress.display.tables import (
+    Badge,
+    Cell,
+    Code,
+    Column,
+    Missing,
+    Prose,
+    Quantity,
+    Table,
+    code,
+    escape_markdown,
+    fence,
+    output,
+    pick,
+)
+
+_SHAPE = {
+    "hidden_size": "hidden_size",
+    "intermediate_size": "intermediate_size",
+    "num_hidden_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads",
+    "num_key_value_heads": "num_key_value_heads",
+    "head_dim": "head dimension",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "max_position_embeddings",
+    "rope_theta": "rope_theta",
+    "rms_norm_eps": "rms_norm_eps",
+    "tie_word_embeddings": "tie_word_embeddings",
+    "hidden_act": "hidden_act",
+}
+
+
+def model(document: Document) -> Table:
+    """The model table: every row of its configuration that a card prints, and the figures that follow."""
+    m = document["data"]["model"]
+    grouped = " (GQA)" if m["num_key_value_heads"] < m["num_attention_heads"] else ""
+    rows: list[list[Cell]] = [
+        ["model", m["name"]],
+        ["source", Code(m["source"])],
+        ["architecture", ", ".join(m["architectures"])],
+        ["parameters", f"{m['parameters']:,} (counted from the {m['parameters_from']})"],
+        [
+            "weights in the engine's dtype",
+            f"{m['weight_bytes']:,} bytes = {m['weight_mib']:,.1f} MiB ({m['engine_dtype']})",
+        ],
+        ["KV cache per token", f"{m['kv_bytes_per_token']:,} bytes"],
+    ]
+    for key, label in _SHAPE.items():
+        value = pick(m, key)
+        shown = (
+            _plain(value) + (grouped if key == "num_key_value_heads" else "")
+            if not isinstance(value, Missing)
+            else value
+        )
+        rows.append([label, shown])
+    rows.append(["kind", f"{'base' if m['base_model'] else 'instruct'} model: {m['base_model_how']}"])
+    rows.append(["digest of its files (SHA-256)", Code(m["digest"]["sha256"])])
+    return Table("The model", ["", Column("value", align="left", wide=True)], rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def adaptation(document: Document) -> Table:
+    """What the installed vLLM needs to run this model."""
+    a = document["data"]["adaptation"]
+    code_words = "needed" if a["remote_code"]["needed"] else "not needed"
+    platform = a["platform_plugin"]
+    if platform is None:
+        plugin: Cell = "none needed: " + a["platform_plugin_why"]
+    else:
+        plugin = f"{platform}: {'installed' if a['platform_plugin_installed'] else 'not installed'}"
+    rows: list[list[Cell]] = [
+        ["status", f"adaptation needed: {a['status']}"],
+        ["why", a["why"]],
+        [
+            "registered in this vLLM",
+            f"{'yes' if a['registered'] else 'no'} (of {a['registered_architectures']} architectures)",
+        ],
+        ["code that comes with the model", code_words],
+        ["platform plugin", plugin],
+    ]
+    return Table("Adaptation status", ["", Column("found", wide=True)], rows)
+
+
+def environment(document: Document) -> Table:
+    """Versions, device, memory, driver and host."""
+    e = document["data"]["environment"]
+    host, device, versions = e["host"], e["device"], e["versions"]
+    rows: list[list[Cell]] = [
+        ["platform", e["backend"]],
+        ["device", f"{device['count']} × {device['name']}" if device["count"] > 1 else device["name"]],
+        [
+            "device memory",
+            Quantity(device["memory_total_gib"], "GiB") if device.get("memory_total_gib") else Missing("not told"),
+        ],
+        ["driver", pick(device, "driver_version")],
+        ["CANN", pick(versions, "cann")],
+        ["vLLM", f"{versions['vllm']} (distribution {versions['vllm_distribution']})"],
+        ["vLLM-Ascend", pick(versions, "vllm_ascend")],
+        ["torch", pick(versions, "torch")],
+        ["torch-npu", pick(versions, "torch_npu")],
+        ["transformers", pick(versions, "transformers")],
+        ["Python", host["python"]],
+        ["CPU", f"{host['cpu_model']}, {host['cpu_cores_usable']} usable cores ({', '.join(host['cpu_features'])})"],
+        ["memory of the host", Quantity(host["ram_total_gib"], "GiB")],
+        ["operating system", f"{host['os']}, kernel {host['kernel']}, {host['architecture']}"],
+        ["compiler", pick(host, "compiler")],
+    ]
+    return Table("Hardware and software", ["", Column("found", align="left", wide=True)], rows)
+
+
+def variables(document: Document) -> Table:
+    """Environment variables that matter and libraries that were loaded before the engine."""
+    data = document["data"]
+    rows: list[list[Cell]] = [["variable", Code(k), Code(v)] for k, v in data["environment"]["variables"].items()]
+    rows += [
+        ["library", Code(item["library"]), item["source"] + ("" if item["active"] else ", not active")]
+        for item in data["preloaded"]
+    ]
+    if not rows:
+        rows = [["none", "", ""]]
+    return Table("Environment variables and preloaded libraries", ["kind", "name", Column("value", wide=True)], rows)
+
+
+def versions(document: Document) -> Table:
+    """Each component of the version set: found, expected, verdict, source."""
+    rows = [
+        [c["component"], pick(c, "found"), pick(c, "expected"), Badge(c["status"]), c["why"], c["source"]]
+        for c in document["data"]["version_check"]
+    ]
+    heads: list[Column | str] = ["component", "found", "expected", "status", "why", Column("source", wide=True)]
+    return Table("Version set", heads, rows)
+
+
+_RUN = {
+    "offline": "The {} section of this report loads this engine with these arguments.",
+    "serve": "The {} section of this report starts this module with these arguments, and says how.",
+    "fast_start": "The {} section of this report starts this module with these arguments, and says how.",
+}
+"""For commands whose process the report starts in its own way; any other is run as it stands."""
+
+
+def runbook(document: Document) -> Prose:
+    """Every command, with where this report ran it, then the platform's settings."""
+    book = document["data"]["runbook"]
+    parts = []
+    for command in book["commands"]:
+        ran = _RUN.get(command["id"], "Run by the {} section of this report.").format(command["runs_in"])
+        ran = ran if command["runs_in"] else ""
+        where = escape_markdown(ran or f"Not run here: {command['runs_in_why']}.")
+        title = escape_markdown(command["title"])
+        parts.append(f"**{title}.** {where}\n\n{fence(command['text'], command['language'])}")
+    return Prose("\n\n".join(parts))
+
+
+def settings(document: Document) -> Table:
+    """Determinism, communication and thread settings of the platform, and whether they were set."""
+    rows = [
+        [Code(s["name"]), Code(s["value"]), s["purpose"], s["effect"], pick(s, "found"), s["read_by"]]
+        for s in document["data"]["runbook"]["settings"]
+    ]
+    heads: list[Column | str] = ["setting", "value", "for", Column("effect", wide=True), "in this run", "read by"]
+    return Table("Settings of this platform", heads, rows)
+
+
+def left_out(document: Document) -> Prose:
+    """What other pages print and this run book does not, and why."""
+    rows = document["data"]["runbook"]["left_out"]
+    return Prose(
+        "Left out on purpose:\n\n" + "\n".join(f"- {code(r['what'])}: {escape_markdown(r['why'])}" for r in rows)
+    )
+
+
+def claims(document: Document) -> Table | Prose:
+    """What an audit of published numbers found, broken statements first; those that hold are counted."""
+    audited = document["data"]["claims"]
+    if not audited:
+        return Prose("This set names no published claims.")
+    marks = {"broken": Badge("fail", "broken"), "note": Badge("warn", "note")}
+    rows: list[list[Cell]] = [
+        [marks[f["status"]], f["statement"], output(f["found"]), f["why"]]
+        for card in audited
+        for f in card["findings"]
+        if f["status"] != "ok"
+    ]
+    holding = sum(f["status"] == "ok" for card in audited for f in card["findings"])
+    heads: list[Column | str] = [
+        "status",
+        Column("what must hold", wide=True),
+        Column("as published", wide=True),
+        Column("what follows", wide=True),
+    ]
+    note = f"{holding} more statements were checked and hold; they stand in results/setup.json."
+    return Table("Published claims, not measured here", heads, rows, note=note, row_heads=False)
+
+
+def claim_source(document: Document) -> Prose:
+    """Whose claims these are."""
+    said = []
+    for card in document["data"]["claims"]:
+        words = "; ".join(
+            f"{escape_markdown(key)}: {escape_markdown(str(value))}" for key, value in card["source"].items()
+        )
+        said.append(f"- {code(card['file'])}: {words}")
+    return Prose("Sources of the claims:\n\n" + "\n".join(said) if said else "")

@@ -1,0 +1,1 @@
+"""Summary: verdict, headline and gates, from results files alone."""

@@ -1,0 +1,263 @@
+"""Figures: valid, deterministic, legible in both themes, true to their documents and tolerant of gaps."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import samples
+from evalpress.display import figure_style
+from evalpress.display.figure_style import Figure
+from evalpress.display.wording import metric_words, missing_words
+from evalpress.sections.alignment.agreement_figure import prompt_agreement
+from evalpress.sections.alignment.layer_figure import layer_errors
+from evalpress.sections.alignment.profile_figures import profile_by_margin, profile_by_position
+from evalpress.sections.benchmark.figures import eager_vs_compiled, latency_distribution, speed_up, throughput_bars
+from evalpress.sections.benchmark.scaling_figures import ceilings, scaling
+from evalpress.sections.benchmark.startup_figure import phases, startup_phases
+from evalpress.sections.quality.figures import category_bars
+from evalpress.sections.serving.figures import offered_load, throughput_latency
+
+SVG = "{http://www.w3.org/2000/svg}"
+MAKERS = {
+    "eager_vs_compiled": (eager_vs_compiled, samples.benchmark),
+    "throughput_bars": (throughput_bars, samples.benchmark),
+    "latency_distribution": (latency_distribution, samples.benchmark),
+    "startup_phases": (startup_phases, samples.benchmark),
+    "scaling": (scaling, samples.benchmark),
+    "ceilings": (ceilings, samples.benchmark),
+    "prompt_agreement": (prompt_agreement, samples.alignment),
+    "profile_by_position": (profile_by_position, samples.alignment),
+    "profile_by_margin": (profile_by_margin, samples.alignment),
+    "layer_errors": (layer_errors, samples.alignment),
+    "throughput_latency": (throughput_latency, samples.serving),
+    "offered_load": (offered_load, samples.serving),
+    "category_bars": (category_bars, samples.quality),
+}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def made(request) -> Figure:
+    draw, document = MAKERS[request.param]
+    return draw(document())
+
+
+def texts(figure: Figure) -> list[str]:
+    return ["".join(node.itertext()) for node in ET.fromstring(figure.svg).iter(f"{SVG}text")]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_figure_is_one_closed_drawing(made):
+    root = ET.fromstring(made.svg)
+    assert root.tag == f"{SVG}svg" and root.find(f"{SVG}title").text == made.alt
+    links = [value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")]
+    assert all(link.startswith("#") for link in links)
+    assert not [node for node in root.iter() if node.tag in (f"{SVG}script", f"{SVG}image", f"{SVG}foreignObject")]
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", made.svg)
+    identities = [node.get("id") for node in root.iter() if node.get("id")]
+    assert len(identities) == len(set(identities))
+
+
+def test_a_figure_has_words(made):
+    data, metadata = made._repr_mimebundle_()
+    assert data["image/svg+xml"] == made.svg and data["text/plain"] == made.alt
+    assert metadata["alt"] == metadata["evalpress"]["alt"] == made.alt and len(made.alt) > 40
+    assert metadata["caption"] == made.caption and len(made.caption) > 40
+    with pytest.raises(ValueError, match="alternative text"):
+        Figure(made.svg, " ", "caption")
+
+
+def test_every_colour_has_a_counterpart_in_the_dark(made):
+    drawn = set(re.findall(r"(?:fill|stroke)(?::\s*|=\")(#[0-9a-f]{6})", made.svg.split("</style>", 1)[1]))
+    assert drawn and drawn <= set(figure_style._DARK), drawn - set(figure_style._DARK)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_contrast_with_the_surface_in_both_themes(dark):
+    theme = figure_style._DARK if dark else {colour: colour for colour in figure_style._DARK}
+    surface = theme[figure_style.SURFACE]
+    for colour in (figure_style.INK, figure_style.MUTED):
+        assert contrast(theme[colour], surface) >= 4.5
+    for colour in figure_style.SERIES:
+        assert contrast(theme[colour], surface) >= 3
+
+
+@pytest.mark.slow
+def test_equal_documents_give_equal_bytes_in_another_process():
+    module = "evalpress.sections.benchmark.startup_figure"
+    program = f"import samples; from {module} import startup_phases; print(startup_phases(samples.benchmark()).svg)"
+    search = f"import sys; sys.path[:0] = {[str(p) for p in sys.path]!r}; "
+    other = subprocess.run([sys.executable, "-c", search + program], capture_output=True, text=True, check=True)
+    assert other.stdout.rstrip("\n") == startup_phases(samples.benchmark()).svg.rstrip("\n")
+
+
+def test_speed_ups_point_the_same_way_for_throughput_and_latency():
+    ratio = {"ratio": 2.0, "ci_low": 1.6, "ci_high": 2.5}
+    assert speed_up("output_throughput", ratio) == (2.0, 1.6, 2.5)
+    assert speed_up("mean_ttft_ms", ratio) == pytest.approx((0.5, 0.4, 0.625))
+    assert speed_up("goodput", ratio | {"better": "higher"}) == (2.0, 1.6, 2.5)
+    assert speed_up("mean_ttft_ms", ratio | {"ci_low": None, "ci_high": None}) == (0.5, None, None)
+    assert speed_up("mean_ttft_ms", {"ratio": None}) is None
+
+
+def test_ratios_and_intervals_stand_in_the_figure():
+    entry = {"ratio": 1.224, "ci_low": 1.201, "ci_high": 1.239}
+    document = {"data": {"comparison": {"decode_128": {"output_throughput": entry}}}}
+    assert {"decode_128", "output throughput", "1.22× (1.20–1.24)"} <= set(texts(eager_vs_compiled(document)))
+
+
+def test_throughput_figures_stand_at_their_bars():
+    document = samples.benchmark()
+    document["data"]["modes"]["eager"]["workloads"]["decode"]["output_throughput"] = 1234.4
+    shown = throughput_bars(document)
+    assert "1,234 tok/s" in texts(shown) and "decode eager 1,234" in shown.alt
+
+
+def test_latencies_are_drawn_from_the_requests_where_they_are_given():
+    document = samples.benchmark()
+    requests = [float(v) for v in range(1, 100)]
+    raw = {mode: dict.fromkeys(samples.WORKLOADS, requests) for mode in ("eager", "compiled")}
+    assert "decode compiled 50 ms" in latency_distribution(document, raw).alt
+    many = {"eager": {"decode": [float(v) for v in range(10_001)]}}
+    assert "decode eager 5,000 ms" in latency_distribution(document, many).alt
+
+
+def test_start_up_phases_keep_their_order_and_sum():
+    startup = samples.benchmark()["data"]["modes"]["compiled"]["startup"] | {"warm_up_s": 0.5}
+    names = [name for name, _, _ in phases({"config_s": 0.2} | startup)]
+    assert names[:3] == ["configuration", "import", "load weights"]
+    assert names[3:] == ["compile", "capture graphs", "KV cache", "warm up", "unaccounted"]
+    shown = startup_phases(samples.benchmark())
+    assert "compiled, empty compile cache: 26.1 s" in texts(shown)
+    assert "capture graphs (eager)" in shown.caption and "captures no graphs" in shown.caption
+
+
+def test_flips_are_counted_in_words():
+    shown = prompt_agreement(samples.alignment())
+    assert "vLLM eager: same top token throughout 4 of 5 texts" in shown.alt
+    assert "arithmetic (vLLM compiled): synthetic gap" in shown.caption
+
+
+def test_the_stage_that_leaves_the_noise_is_named():
+    document = samples.alignment()
+    shown = layer_errors(document)
+    title = "transformers cuda leaves the noise at layer 1 mlp"
+    assert title in texts(shown) and title in shown.alt and "layer 1 mlp" in texts(shown)
+    sound = document["data"]["layers"]["candidates"]["transformers_cuda"]
+    sound |= {"first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise", "beyond_noise": []}
+    assert "No stage leaves the noise: transformers cuda" in texts(layer_errors(document))
+    document["data"] |= {"layers": None, "layers_why": "the logits come from a file"}
+    assert "hidden states: the logits come from a file" in layer_errors(document).caption
+
+
+def test_the_medians_in_words_are_numpys():
+    values = [10.0, 20.0, 30.0, 70.0]  # the middle of an even count lies between two of them
+    shown = latency_distribution(samples.benchmark(), {"eager": {"decode": values}})
+    assert f"decode eager {np.median(values):.0f} ms" in shown.alt
+
+
+def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
+    document = samples.serving()
+    assert "compiled at 14 requests per second: 100% good" in offered_load(document).alt
+    assert "eager at 42 requests per second: 71% good" in offered_load(document).alt
+    document["data"]["slo_ms"] = {}
+    assert "dotted line" not in offered_load(document).caption
+
+
+def test_many_layers_are_named_every_few():
+    document = samples.alignment()
+    found = document["data"]["layers"]
+    found["stages"] = ["embedding", *(f"layer {i}" for i in range(60)), "logits"]
+    for leg in (found["noise_floor"], *found["candidates"].values()):
+        leg |= {"made": [0.01] * 62, "arrived": [0.01] * 62}
+    ticks = [text for text in texts(layer_errors(document)) if text.isdigit()]
+    assert 8 <= len(ticks) <= 14
+
+
+def test_profiles_say_where_the_error_is_largest():
+    document = samples.alignment()
+    rows = document["data"]["candidates"]["vllm_compiled"]["by_position"]
+    rows[3] |= {"noise_ratio": 7.25, "kl_divergence_median": 0.5}
+    shown = profile_by_position(document)
+    assert "Error at most 7.25× the noise floor's, at positions 4–7" in texts(shown)
+    assert "Median KL at most 0.5 nats, at positions 4–7" in texts(shown)
+
+
+def test_the_margin_from_which_tokens_agree():
+    document = samples.alignment()
+    assert "From a margin of 0.0625 on, no best token differs" in texts(profile_by_margin(document))
+    leg = document["data"]["candidates"]["vllm_compiled"]["by_margin"]
+    leg[2] |= {"same": 2, "share": 2 / 3}
+    assert "Best tokens differ even at the largest margins" in texts(profile_by_margin(document))
+    for one in (document["data"]["noise_floor"], *document["data"]["candidates"].values()):
+        one["by_margin"] = [row | {"same": row["n"], "share": 1.0} for row in one["by_margin"]]
+    assert "No best token differs, at any margin" in texts(profile_by_margin(document))
+
+
+def test_verdicts_are_counted():
+    shown = category_bars(samples.quality())
+    assert "general 3 of 5 passed" in shown.alt and "creative 0 of 3 passed" in shown.alt
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_empty_document_gives_an_empty_figure_that_says_so(name):
+    draw, _ = MAKERS[name]
+    assert draw({"data": {}}).alt
+
+
+def without_numbers(value):
+    """The document with every number null and a reason beside it."""
+    if isinstance(value, list):
+        return [without_numbers(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = {key: without_numbers(item) for key, item in value.items()}
+    numbers = [k for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)]
+    return out | dict.fromkeys(numbers) | {f"{key}_why": "no device" for key in numbers}
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "category_bars"])
+def test_null_values_are_named_in_the_caption_and_not_drawn_as_zero(name):
+    draw, document = MAKERS[name]
+    shown = draw(without_numbers(copy.deepcopy(document())))
+    assert "Not drawn:" in shown.caption
+    if name != "latency_distribution":
+        assert "no device" in shown.caption
+
+
+def test_names_are_letters_and_not_formulas():
+    entry = {"ratio": 1.2, "ci_low": 1.1, "ci_high": 1.3}
+    document = {"data": {"comparison": {"a$b$ <i>&": {"output_throughput": entry}}}}
+    assert "a$b$ <i>&" in texts(eager_vs_compiled(document))
+
+
+def test_words_for_keys():
+    assert metric_words("p99_ttft_ms") == "time to first token, p99"
+    assert metric_words("mean_e2el_ms") == "end-to-end latency"
+    assert metric_words("goodput") == "goodput"
+    assert missing_words([]) == ""
+    assert missing_words([("a", "x"), ("b", "x"), ("c", None)]) == " Not drawn: a and b: x; c: not measured."
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.98, 1.03), (0.9, 1.5), (0.33, 5.3), (0.02, 40.0)])
+def test_ratio_axes_have_a_few_round_ticks_and_always_one(low, high):
+    entry = {"ratio": (low * high) ** 0.5, "ci_low": low, "ci_high": high}
+    shown = eager_vs_compiled({"comparison": {"decode": {"output_throughput": entry}}})
+    ticks = [text for text in texts(shown) if re.fullmatch(r"[\d.]+×", text)]
+    assert "1×" in ticks and 2 <= len(ticks) <= 9

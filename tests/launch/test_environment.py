@@ -1,0 +1,37 @@
+"""The environment of an engine: what the set decides, and what is preloaded beside what the caller preloads."""
+
+from __future__ import annotations
+
+from evalpress import params
+from evalpress.engine import loader
+from evalpress.launch import environment
+
+
+def test_a_preloaded_openmp_runtime_stays_alone(monkeypatch, tmp_path):
+    for name in ("libtcmalloc_minimal.so.4", "libiomp5.so"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(environment, "_first", lambda names: tmp_path / names[0])
+    demo = params.load("demo")
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    both = environment.preload_env(demo)["LD_PRELOAD"]
+    assert both == f"{tmp_path}/libtcmalloc_minimal.so.4:{tmp_path}/libiomp5.so"
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libgomp.so.1")
+    assert environment.preload_env(demo)["LD_PRELOAD"] == f"/usr/lib/libgomp.so.1:{tmp_path}/libtcmalloc_minimal.so.4"
+
+
+def test_the_set_decides_cache_size_and_process(monkeypatch):
+    demo = params.load("demo")
+    monkeypatch.setattr(environment, "_takes_bytes", lambda: False)
+    found = environment.engine_env(demo)
+    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # an eighth of a GiB, for a vLLM that knows whole ones only
+    assert "kv_cache_memory_bytes" not in loader.arguments(demo, "eager")
+    monkeypatch.setattr(environment, "_takes_bytes", lambda: True)
+    assert "VLLM_CPU_KVCACHE_SPACE" not in environment.engine_env(demo)  # it would win over the bytes
+    assert loader.arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**27
+    assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert environment.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    two = demo.model_copy(
+        update={"engine": demo.engine.model_copy(update={"tensor_parallel_size": 2, "env": {"A": "b"}})}
+    )
+    assert environment.engine_env(two)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
+    assert environment.engine_env(two)["A"] == "b"

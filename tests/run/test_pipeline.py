@@ -1,0 +1,279 @@
+"""Whole reports of a synthetic project: what fails, what is kept, what is run again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from evalpress.run import processes
+from evalpress.sections.registry import EXECUTION, SUMMARY
+from synthetic import Project, measuring
+
+pytestmark = pytest.mark.slow
+
+STEMS = ("00_setup", "10_benchmark", "20_serving", "30_evidence", "40_alignment", "50_quality", "90_summary")
+CHATTER = (
+    "import os\nprint('from python')\nos.write(2, b'from the file descriptor\\n')\n_ = os.system('echo from a child')"
+)
+SAME_KERNEL = "import sys, os\nassert sys.first_notebook == os.getpid()\nassert 'leftover' not in globals()\nIn"
+
+
+def measured(project: Project) -> list[str]:
+    path = project.report / "measured.txt"
+    return path.read_text().split() if path.is_file() else []
+
+
+def alive(project: Project) -> list[psutil.Process]:
+    return list(processes._of(project.report))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project in a folder with braces and blanks, whose report was made once."""
+    project = Project(tmp_path_factory.mktemp("run") / "{odd} name {0}")
+    project.notebook(
+        "00_setup", measuring("setup", CHATTER, "import sys\nsys.first_notebook = os.getpid()\nleftover = 1\n1 + 1")
+    )
+    project.notebook("10_benchmark", measuring("benchmark", SAME_KERNEL))
+    done = project.run("report")
+    assert (done.returncode, done.stderr) == (0, "")
+    project.first_output = done.stdout
+    return project
+
+
+def test_a_report_is_one_line_per_notebook_and_ends_with_path_and_verdict(finished):
+    lines = finished.first_output.splitlines()
+    order = [section.notebook for section in (*EXECUTION, SUMMARY)]
+    assert sorted(order) == sorted(STEMS)
+    assert [line.split()[:2] for line in lines[:-1]] == [[stem, "done"] for stem in order]
+    assert lines[-1] == "reports/demo/report.html · verdict pass"
+
+
+def test_chatter_goes_to_the_log_and_results_to_the_notebook(finished):
+    log = (finished.report / "logs" / "00_setup.log").read_text()
+    assert all(f"from {source}" in log for source in ("python", "the file descriptor", "a child"))
+    outputs = [out for cell in executed(finished, "00_setup").cells for out in cell.get("outputs", [])]
+    assert [out.output_type for out in outputs] == ["execute_result"]
+
+
+def test_one_kernel_serves_all_notebooks_each_with_an_empty_namespace(finished):
+    assert finished.json("results/status.json")["sections"]["benchmark"] == {"status": "done"}
+    cells = [cell for cell in executed(finished, "10_benchmark").cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+def test_an_executed_notebook_is_marked_done_and_names_no_place_of_this_machine(finished):
+    text = (finished.report / "notebooks" / "10_benchmark.ipynb").read_text()
+    assert json.loads(text)["metadata"]["evalpress"]["status"] == "done"
+    assert str(finished.root) not in text
+
+
+def test_nothing_changed_nothing_done(finished):
+    before = sorted((path, path.stat().st_mtime_ns) for path in finished.report.rglob("*") if path.name != ".lock")
+    start = time.monotonic()
+    done = finished.run("report")
+    assert done.stdout == "reports/demo/report.html is up to date · verdict pass\n"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - start < 3
+    assert before == sorted(
+        (path, path.stat().st_mtime_ns) for path in finished.report.rglob("*") if path.name != ".lock"
+    )
+
+
+def test_a_changed_template_only_renders(finished):
+    finished.write("lib/evalpress/report/templates/page.css", "body {}")
+    count = len((finished.report / "rendered.jsonl").read_text().splitlines())
+    done = finished.run("report")
+    assert done.stdout.splitlines()[-1] == "reports/demo/report.html · verdict pass"
+    assert len((finished.report / "rendered.jsonl").read_text().splitlines()) == count + 1
+
+
+def test_prose_is_shown_again_without_measuring_and_the_report_is_rendered(finished):
+    path = finished.root / "notebooks" / "50_quality.ipynb"
+    before = measured(finished)
+    path.write_text(path.read_text().replace("# 50_quality", "# Another heading"))
+    done = finished.run("report")
+    assert done.returncode == 0
+    assert measured(finished) == before
+    assert "50_quality    done" in done.stdout
+    assert "00_setup      up to date" in done.stdout
+    assert "Another heading" in (finished.report / "notebooks" / "50_quality.ipynb").read_text()
+
+
+def test_render_needs_only_the_results(finished, tmp_path):
+    project = Project(tmp_path)
+    (finished.report / "results").rename(project.report.parent.mkdir(parents=True) or project.report.parent / "kept")
+    project.report.mkdir()
+    (project.report.parent / "kept").rename(project.report / "results")
+    try:
+        done = project.run("render")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert measured(project) == []
+        assert sorted(path.stem for path in (project.report / "notebooks").glob("*.ipynb")) == sorted(STEMS)
+    finally:
+        (project.report / "results").rename(finished.report / "results")
+
+
+def test_an_interrupt_leaves_the_old_results_and_no_process_and_meanwhile_a_second_report_is_refused(finished):
+    sleeping = "import subprocess, time\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\ntime.sleep(300)"
+    cells = measuring("benchmark")
+    cells[1] = cells[1].replace("    return", f"    {sleeping!r} and exec({sleeping!r})\n    return")
+    original = (finished.root / "notebooks" / "10_benchmark.ipynb").read_text()
+    before = {path: path.read_bytes() for path in (finished.report / "results").rglob("*.json")}
+    finished.notebook("10_benchmark", cells)
+    try:
+        process = finished.start("report")
+        wait_for(lambda: any(p.name() == "sleep" for p in alive(finished)))
+        second = finished.run("report")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        (finished.root / "notebooks" / "10_benchmark.ipynb").write_text(original)
+    assert (second.returncode, second.stdout) == (2, "")
+    told = f"another evalpress is at work on this report (pid {process.pid}); wait for it or stop it"
+    assert second.stderr == f"evalpress: reports/demo: {told}\n"
+    assert process.returncode == 130
+    assert err.count("\n") == 1 and err.startswith("evalpress: stopped")
+    assert alive(finished) == []
+    assert before == {path: path.read_bytes() for path in (finished.report / "results").rglob("*.json")}
+    assert [path.name for path in finished.report.rglob(".*")] == [".lock", ".state.json"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_kernel_and_the_next_goes_on(tmp_path):
+    project = Project(tmp_path)
+    project.notebook("10_benchmark", measuring("benchmark", "import time\ntime.sleep(300)"))
+    process = project.start("report")
+    wait_for(lambda: (project.report / "results" / "benchmark.json").is_file())
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not alive(project))
+    assert not (project.report / "notebooks" / "10_benchmark.ipynb").exists()
+    project.notebook("10_benchmark", measuring("benchmark"))
+    assert project.run("report").returncode == 0
+    assert measured(project).count("setup") == 1
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory) -> Project:
+    """A project with every kind of failure; the report was made once."""
+    project = Project(tmp_path_factory.mktemp("failing"))
+    params = (project.root / "params" / "demo.yaml").read_text()
+    project.write("params/demo.yaml", params.replace("timeout_s: 60", "timeout_s: 2") + "skip: {quality: not today}\n")
+    project.notebook("00_setup", measuring("setup", "import sys\nsys.exit(0)", "'never reached'"))
+    orphan = "import subprocess, os\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+    project.notebook("10_benchmark", measuring("benchmark", orphan + "os.kill(os.getpid(), 9)"))
+    wrong = "from evalpress.core.errors import UserError\nraise UserError('serving.port: found 1,\\nallowed 2')"
+    project.notebook("20_serving", measuring("serving", wrong))
+    project.notebook("30_evidence", measuring("evidence", "1 / 0"))
+    cleaning = (
+        "import time, pathlib\ntry:\n    time.sleep(300)\nfinally:\n    pathlib.Path(job.folder, 'cleaned').touch()"
+    )
+    project.notebook("40_alignment", measuring("alignment", cleaning))
+    project.done = project.run("report")
+    return project
+
+
+REASONS = {
+    "setup": "a cell ended the notebook (sys.exit(0))",
+    "benchmark": "the kernel died (killed by SIGKILL, as the system does when memory runs out)",
+    "serving": "serving.port: found 1, allowed 2",
+    "evidence": "ZeroDivisionError: division by zero",
+    "alignment": "took longer than run.timeout_s = 2 s",
+}
+
+
+@pytest.mark.slow
+def test_failures_are_told_in_one_line_each_and_the_rest_still_runs(failing):
+    assert (failing.done.returncode, failing.done.stderr) == (1, "")
+    lines = {line.split()[0]: line for line in failing.done.stdout.splitlines()}
+    for section, stem in zip(REASONS, STEMS, strict=False):
+        assert lines[stem].split()[1] == "failed" and lines[stem].endswith(REASONS[section])
+    assert lines["50_quality"] == "  50_quality    skipped                         not today"
+    assert lines["90_summary"].split()[1] == "done"
+    assert failing.done.stdout.splitlines()[-1].endswith("verdict fail")
+    assert "Traceback" not in failing.done.stdout
+
+
+@pytest.mark.slow
+def test_nothing_of_a_failed_notebook_counts_and_all_of_it_is_kept(failing):
+    results = failing.report / "results"
+    for section, stem in zip(REASONS, STEMS, strict=False):
+        assert not (results / f"{section}.json").exists() and not list(results.glob(f"raw/{section}-*"))
+        assert not (failing.report / "notebooks" / f"{stem}.ipynb").exists()
+        assert (failing.report / "failed" / f"{stem}.ipynb").is_file()
+        assert (failing.report / "failed" / f"{section}.json").is_file()
+        assert (failing.report / "failed" / "raw" / f"{section}-numbers.json").is_file()
+        assert (failing.report / "logs" / f"{stem}.log").is_file()
+    assert "quality" not in measured(failing)
+
+
+@pytest.mark.slow
+def test_summary_and_renderer_are_told_what_failed(failing):
+    status = failing.json("results/status.json")["sections"]
+    assert status["quality"] == {"status": "skipped", "why": "not today"}
+    assert {name: one["why"] for name, one in status.items() if one["status"] == "failed"} == REASONS
+    call = json.loads((failing.report / "rendered.jsonl").read_text().splitlines()[-1])
+    failures = dict(zip(STEMS, REASONS.values(), strict=False))
+    assert call == {"failures": failures, "skipped": {"50_quality": "not today"}}
+
+
+@pytest.mark.slow
+def test_a_dead_kernel_leaves_no_child(failing):
+    assert alive(failing) == []
+
+
+@pytest.mark.slow
+def test_a_time_out_lets_the_cell_clean_up(failing):
+    assert (failing.report / "cleaned").is_file()
+
+
+@pytest.mark.slow
+def test_only_what_failed_is_run_again(failing):
+    failing.write("params/demo.yaml", (failing.root / "params" / "demo.yaml").read_text().replace("skip:", "# skip:"))
+    for section, stem in zip(REASONS, STEMS, strict=False):
+        failing.notebook(stem, measuring(section))
+    before = measured(failing)
+    done = failing.run("report")
+    assert done.returncode == 0
+    again = {*REASONS, "quality"}
+    assert measured(failing)[len(before) :] == [section.name for section in EXECUTION if section.name in again]
+    assert failing.run("report").stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ('set_name = "demo"\nreports_dir = "reports"', "parameter 'measure': unknown, allowed set_name, reports_dir"),
+        (
+            'set_name = 1\nreports_dir = "reports"\nmeasure = "auto"',
+            "parameter 'set_name': found 'demo' (str), allowed int",
+        ),
+    ],
+)
+def test_parameters_that_a_notebook_does_not_take_stop_everything(tmp_path, head, told):
+    project = Project(tmp_path)
+    project.notebook("50_quality", measuring("quality"), head=head)
+    done = project.run("report")
+    assert done.returncode == 2 and measured(project) == []
+    assert done.stderr.count("\n") == 1 and f"notebooks/50_quality.ipynb: {told}" in done.stderr
+
+
+def executed(project: Project, stem: str) -> nbformat.NotebookNode:
+    return nbformat.read(project.report / "notebooks" / f"{stem}.ipynb", as_version=4)
+
+
+def wait_for(condition, patience_s: float = 20.0) -> None:
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_the_synthetic_project_is_complete(finished):
+    assert {path.stem for path in Path(finished.root / "notebooks").glob("*.ipynb")} == set(STEMS)

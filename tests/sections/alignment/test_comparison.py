@@ -1,0 +1,381 @@
+"""Legs compared: pooled per text and overall, on common positions, with flips in words; the section on a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from evalpress import engine, params
+from evalpress.core import results
+from evalpress.core.errors import MeasurementError, UserError
+from evalpress.core.paths import ROOT
+from evalpress.model import forward
+from evalpress.model.facts import read
+from evalpress.model.forward import TextLogits
+from evalpress.sections.alignment import comparison, cost, metrics, profiles, section
+from evalpress.sections.alignment.__main__ import main as save_command
+from evalpress.sections.alignment.comparison import Text
+from evalpress.sections.job import Job
+from evalpress.sections.registry import by_name
+from transformers import AutoTokenizer
+
+pytestmark = pytest.mark.slow
+
+VOCABULARY = 60
+TEXTS = [
+    Text("capital", "The capital", "prompt", "en", (1, 2, 3)),
+    Text("story", "Once upon a time", "text", "en", tuple(range(10, 40))),
+]
+DESCRIBED = {"reference": {"dtype": "float32"}, "noise_floor": {"dtype": "bfloat16"}, "device": {"device": "npu"}}
+
+
+def logits(seed: int = 0, scale: float = 3.0) -> dict[str, TextLogits]:
+    rng = np.random.default_rng(seed)
+    return {
+        text.id: TextLogits(
+            np.arange(len(text.token_ids)),
+            rng.normal(0, scale, (len(text.token_ids), VOCABULARY)).astype(np.float32),
+        )
+        for text in TEXTS
+    }
+
+
+def shifted(base: dict[str, TextLogits], seed: int, scale: float) -> dict[str, TextLogits]:
+    noise = logits(seed, scale)
+    return {name: TextLogits(part.positions, part.values + noise[name].values) for name, part in base.items()}
+
+
+def outcome(candidate: dict[str, TextLogits], base: dict[str, TextLogits] | None = None) -> comparison.Outcome:
+    base = base or logits()
+    floor = shifted(base, 1, 0.05)
+    candidates = {"device": candidate.items()}
+    return comparison.compare(base, floor.items(), candidates, TEXTS, lambda token: f"<{token}>", DESCRIBED)
+
+
+def at(part: TextLogits, positions: list[int]) -> TextLogits:
+    return TextLogits(part.positions[positions], part.values[positions])
+
+
+def test_contract_keys_and_pooling() -> None:
+    base = logits()
+    candidate = shifted(base, 2, 0.1)
+    found = outcome(candidate).data
+    leg = found["candidates"]["device"]
+    r, c = (np.concatenate([side[t.id].values for t in TEXTS]).astype(np.float64) for side in (base, candidate))
+    assert leg["mse"] == pytest.approx(((c - r) ** 2).mean())
+    assert leg["top1_agreement"] == np.mean(r.argmax(1) == c.argmax(1))
+    assert leg["noise_ratio"] == pytest.approx(2, rel=0.1)
+    assert leg["device"] == "npu"
+    assert leg["positions"] == {"compared": 33, "of_reference": 33, "sampled": False}
+    assert set(leg["flips"]) == {"total", "within_noise", "unexplained", "list"}
+    assert [prompt["id"] for prompt in leg["prompts"]] == ["capital", "story"]
+    story = leg["prompts"][1]
+    assert story["mse"] == pytest.approx(((candidate["story"].values - base["story"].values) ** 2).mean(), rel=1e-6)
+    assert [row["id"] for row in story["top5_reference"]] == np.argsort(-base["story"].values[-1])[:5].tolist()
+    assert [row["id"] for row in story["top5_candidate"]] == np.argsort(-candidate["story"].values[-1])[:5].tolist()
+    assert story["top5_candidate"][0]["logit"] == candidate["story"].values[-1].max()
+    assert leg["last_positions"]["n_positions"] == 1  # only the prompt's; a text has no last position of interest
+    assert leg["last_positions"]["cosine_similarity"] == leg["prompts"][0]["last_position"]["cosine_similarity"]
+    assert found["noise_floor"]["noise_ratio"] == 1
+    results.check_values(found, "alignment")
+
+
+def test_targets_are_the_next_tokens() -> None:
+    base = logits()
+    leg = outcome(shifted(base, 2, 0.1)).data["candidates"]["device"]
+    nll = []
+    for text in TEXTS:
+        wide = base[text.id].values.astype(np.float64)
+        logs = wide - np.log(np.exp(wide).sum(1, keepdims=True))
+        nll += [-logs[p, text.token_ids[p + 1]] for p in range(len(text.token_ids) - 1)]
+    assert leg["perplexity_reference"] == pytest.approx(np.exp(np.mean(nll)))
+    assert leg["perplexity_positions"] == len(nll)
+
+
+def test_a_sample_is_compared_where_both_have_logits() -> None:
+    base = logits()
+    whole = shifted(base, 2, 0.1)
+    leg = outcome({"story": at(whole["story"], [3, 29])}).data["candidates"]["device"]
+    assert leg["positions"] == {"compared": 2, "of_reference": 33, "sampled": True}
+    assert [prompt["id"] for prompt in leg["prompts"]] == ["story"]
+    assert leg["last_positions"] is None
+    assert "no prompt" in leg["last_positions_why"]
+    noise = shifted(base, 1, 0.05)["story"].values[[3, 29]] - base["story"].values[[3, 29]]
+    assert leg["noise_ratio"] == pytest.approx(leg["rmse"] / np.sqrt((noise.astype(np.float64) ** 2).mean()), rel=1e-6)
+
+
+def test_parts_of_a_text_in_any_order() -> None:
+    whole = shifted(logits(), 2, 0.1)
+    parts = [
+        ("story", at(whole["story"], [7, 8, 9])),
+        ("capital", whole["capital"]),
+        ("story", at(whole["story"], [0, 1])),
+    ]
+    base, floor = logits(), shifted(logits(), 1, 0.05)
+    found = comparison.compare(base, floor.items(), {"device": parts}, TEXTS, str, {})
+    assert found.raw["device"]["story"]["position"] == [0, 1, 7, 8, 9]
+
+
+def test_every_figure_can_be_recomputed_from_raw() -> None:
+    found = outcome(shifted(logits(), 2, 0.5))
+    raw = json.loads(json.dumps(found.raw, allow_nan=False))
+    for leg, data in [("noise_floor", found.data["noise_floor"]), ("device", found.data["candidates"]["device"])]:
+        rows = {text: metrics.from_columns(columns) for text, columns in raw[leg].items()}
+        again = metrics.pooled(np.concatenate([rows[text.id] for text in TEXTS]))
+        assert {key: data[key] for key in again} == again
+        for prompt in data["prompts"]:
+            again = metrics.pooled(rows[prompt["id"]])
+            assert {key: prompt[key] for key in again} == again
+
+
+def test_flips_are_counted_judged_and_told() -> None:
+    base = logits()
+    candidate = shifted(base, 2, 0.0)
+    values = base["story"].values
+    for position, drop in ((4, 0.0), (9, 5.0)):
+        best, second = np.argsort(-values[position])[:2]
+        values[position, best] = values[position, second] + 0.001 + drop
+        candidate["story"].values[position] = values[position]
+        candidate["story"].values[position, [best, second]] = values[position, [second, best]]
+    leg = outcome(candidate, base).data["candidates"]["device"]
+    assert {key: leg["flips"][key] for key in ("total", "within_noise", "unexplained")} == {
+        "total": 2,
+        "within_noise": 1,
+        "unexplained": 1,
+    }
+    near, far = leg["flips"]["list"]
+    assert (near["position"], near["verdict"], far["position"], far["verdict"]) == (4, "within_noise", 9, "unexplained")
+    assert far["margin"] == pytest.approx(5.001, abs=1e-5)
+    for flip in (near, far):
+        for part in (flip["reference"]["text"], flip["candidate"]["text"], f"{flip['margin']:.3g}", "story"):
+            assert part in flip["sentence"]
+    assert near["sentence"].endswith("within the noise.")
+    assert far["sentence"].endswith("unexplained.")
+
+
+def test_last_tokens_of_every_leg() -> None:
+    base = logits()
+    candidate = shifted(base, 2, 5.0)
+    found = outcome(candidate).data["last_tokens"]
+    assert set(found) == {"reference", "noise_floor", "device"}
+    assert found["reference"] == [
+        {
+            "prompt_id": "capital",
+            "token": int(base["capital"].values[-1].argmax()),
+            "text": found["reference"][0]["text"],
+        }
+    ]
+    assert found["device"][0]["token"] == int(candidate["capital"].values[-1].argmax())
+
+
+def test_bad_logits_are_named_with_leg_text_and_position() -> None:
+    candidate = shifted(logits(), 2, 0.1)
+    candidate["story"].values[5, 17] = np.nan
+    with pytest.raises(MeasurementError, match="device: story: position 5, token 17: found logit nan"):
+        outcome(candidate)
+
+
+def test_a_bfloat16_reference_is_found_out() -> None:
+    base = logits()
+    for part in base.values():
+        part.values.view(np.uint32)[:] &= 0xFFFF0000
+    with pytest.raises(MeasurementError, match="did not run in float32"):
+        outcome(shifted(base, 2, 0.1), base)
+
+
+def test_legs_that_cannot_be_compared_are_refused() -> None:
+    candidate = shifted(logits(), 2, 0.1)
+    with pytest.raises(MeasurementError, match="found no position that the reference has"):
+        outcome({})
+    story = candidate["story"]
+    with pytest.raises(MeasurementError, match="found 59 logits per position, the reference has 60"):
+        outcome({"story": TextLogits(story.positions, story.values[:, 1:])})
+    base, floor = logits(), {"story": at(story, [0])}
+    with pytest.raises(MeasurementError, match="fewer positions than a candidate"):
+        comparison.compare(base, floor.items(), {"device": candidate.items()}, TEXTS, str, {})
+
+
+def test_profiles_sort_every_position_into_one_bin() -> None:
+    base = logits()
+    leg = outcome(shifted(base, 2, 0.5)).data["candidates"]["device"]
+    assert sum(row["n"] for row in leg["by_position"]) == 33
+    assert [(row["from"], row["to"]) for row in leg["by_position"]] == [
+        (0, 0),
+        (1, 1),
+        (2, 3),
+        (4, 7),
+        (8, 15),
+        (16, 31),
+    ]
+    assert sum(row["n"] for row in leg["by_margin"]) == 33
+    assert sum(row["same"] for row in leg["by_margin"]) == round(leg["top1_agreement"] * 33)
+    assert all(row["ci_low"] <= row["share"] <= row["ci_high"] for row in leg["by_margin"])
+
+
+def test_profile_by_position_is_numpys() -> None:
+    rows = np.zeros(6, metrics.ROW)
+    rows["position"], rows["kl_divergence"] = [0, 1, 4, 5, 6, 7], [1, 2, 3, 4, 5, 9]
+    rows["mse"] = [1, 4, 2, 2, 2, 2]
+    noise = rows.copy()
+    noise["mse"] = [1, 1, 8, 8, 8, 8]
+    found = profiles.by_position(rows, noise)
+    assert [row["noise_ratio"] for row in found] == [1, 2, 0.5]
+    assert [(row["from"], row["n"]) for row in found] == [(0, 1), (1, 1), (4, 4)]
+    assert found[2]["kl_divergence_median"] == 4.5
+    assert found[2]["kl_divergence_p90"] == pytest.approx(np.percentile([3, 4, 5, 9], 90))
+
+
+@pytest.mark.parametrize(("length", "count"), [(1, 16), (5, 16), (16, 16), (17, 16), (1000, 16), (9, 1)])
+def test_a_sample_has_the_last_position(length: int, count: int) -> None:
+    found = section.sample(length, count)
+    assert found[-1] == length - 1
+    assert len(found) == min(length, count)
+    assert found == sorted(set(found))
+    if count > 1:
+        assert found[0] == 0
+
+
+def test_operations_of_a_text_are_those_of_its_matrices() -> None:
+    folder = ROOT / "models" / "demo"
+    with forward.loaded(folder, "float32") as run:
+        linear = [m.weight.numel() for m in run.model.modules() if isinstance(m, torch.nn.Linear)]
+        width = run.model.config.num_attention_heads * run.model.model.layers[0].self_attn.head_dim
+        count = len(run.model.model.layers)
+    found = cost.flops(read(folder, "float32"), 10)
+    matrices = 2 * 10 * sum(linear)
+    attention = 4 * count * width * 55  # each of 10 queries with itself and all before it
+    assert found == pytest.approx(matrices + attention, rel=0.01)  # norms and biases are counted as multiplications
+
+
+class FakeEngine:
+    """Stands for vLLM: transformers in float32, off by 0.001 everywhere."""
+
+    def __init__(self, run: forward.Pass) -> None:
+        self.run = run
+        self.tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "demo")
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text))
+
+    def logits(self, token_ids: tuple[int, ...], positions: list[int]) -> Any:
+        ((_, part),) = forward.forward(self.run, {"text": token_ids}, {"text": positions})
+        return part.values + np.float32(0.001)
+
+
+def demo_job(tmp_path: Path, **alignment: Any) -> Job:
+    loaded = params.load("demo")
+    changed = loaded.model_copy(
+        update={"alignment": loaded.alignment.model_copy(update={"max_position": 40, **alignment})}
+    )
+    return Job(by_name("alignment"), changed, tmp_path, "always")
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with forward.loaded(ROOT / "models" / "demo", "float32") as run:
+        monkeypatch.setattr(engine, "get", lambda p, mode: FakeEngine(run))
+        yield
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
+    job = demo_job(tmp_path, vllm_positions=4)
+    found = section.measure(job)
+    results.check_values(found, "alignment")
+    assert set(found["candidates"]) == {"transformers_cpu", "vllm_eager", "vllm_compiled"}
+    cpu = found["candidates"]["transformers_cpu"]
+    assert (cpu["attention"], found["noise_floor"]["attention"]) == ("eager", "sdpa")
+    assert 0.5 < cpu["noise_ratio"] < 2
+    spent = found["reference"]
+    lengths = {text["id"]: text["tokens"] for text in found["texts"]}
+    assert (spent["batches"], spent["tokens"]) == (len(forward.buckets(lengths)), sum(lengths.values()))
+    assert spent["gflop_s"] == pytest.approx(spent["gflop"] / spent["forward_s"])
+    assert spent["share_of_matrix_rate"] == pytest.approx(spent["gflop_s"] / spent["matmul_gflop_s"])
+    floor, vllm = found["noise_floor"], found["candidates"]["vllm_eager"]
+    assert (floor["dtype"], floor["device"]) == ("bfloat16", "cpu")
+    assert found["reference"]["dtype"] == "float32"
+    assert 0 < floor["rmse"] < 0.2
+    assert vllm["max_abs_err"] == pytest.approx(0.001, rel=0.02)
+    assert vllm["flips"]["total"] == 0
+    assert vllm["positions"]["compared"] == sum(min(4, text["tokens"]) for text in found["texts"])
+    assert max(text["tokens"] for text in found["texts"]) == 40
+    assert [row["token"] for row in found["last_tokens"]["vllm_eager"]] == [
+        row["token"] for row in found["last_tokens"]["reference"]
+    ]
+    view = found["layers"]
+    assert view["stages"][0] == "embedding"
+    assert view["stages"][-1] == "logits"
+    assert view["candidates"]["transformers_cpu"]["first_beyond_noise"] is None
+    assert len(view["noise_floor"]["made"]) == len(view["stages"])
+    assert [row["identical"] for row in found["batching"]["noise_floor"][:1]] == [5]
+    assert set(job.read_raw("positions")) == {"noise_floor", *found["candidates"]}
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_a_saved_reference_gives_the_same_numbers(tmp_path: Path) -> None:
+    path = section.save_reference(demo_job(tmp_path).params, tmp_path / "saved.safetensors")
+    computed = section.measure(demo_job(tmp_path / "a"))
+    loaded = section.measure(demo_job(tmp_path / "b", reference_logits=str(path)))
+    assert loaded["candidates"]["vllm_eager"]["rmse"] == computed["candidates"]["vllm_eager"]["rmse"]
+    assert loaded["layers"] is None
+    assert "file" in loaded["layers_why"]
+    assert loaded["reference"]["forward_s"] is None
+    assert "file" in loaded["reference"]["forward_s_why"]
+    other = demo_job(tmp_path / "c", reference_logits=str(path), max_position=39)
+    with pytest.raises(UserError, match="these logits are of another prompts"):
+        section.measure(other)
+
+
+@pytest.mark.usefixtures("fake_engine")
+@pytest.mark.parametrize("change", ["missing start", "other merge"])
+def test_an_engine_with_another_tokenizer_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    def tokenize(self: FakeEngine, text: str) -> list[int]:
+        ids = list(self.tokenizer.encode(text))
+        return (
+            ids[1:]
+            if change == "missing start"
+            else [*self.tokenizer.encode(text[:1]), *self.tokenizer.encode(text[1:])]
+        )
+
+    monkeypatch.setattr(FakeEngine, "tokenize", tokenize)
+    with pytest.raises(MeasurementError, match="vllm_eager: capital-of-france: the engine's tokenizer gives token"):
+        section.measure(demo_job(tmp_path))
+
+
+@pytest.mark.slow
+def test_vllm_agrees_with_transformers_and_with_its_own_first_token(tmp_path: Path) -> None:
+    from evalpress.engine import Sampling
+
+    job = demo_job(tmp_path, vllm_positions=6)
+    found = section.measure(job)
+    for mode in job.params.engine.modes:
+        leg = found["candidates"][f"vllm_{mode}"]
+        assert leg["cosine_similarity"] > 0.999
+        assert leg["noise_ratio"] < 2
+        assert leg["flips"]["unexplained"] == 0
+        loaded = engine.get(job.params, mode)
+        for row in found["last_tokens"][f"vllm_{mode}"]:
+            text = next(text["text"] for text in found["texts"] if text["id"] == row["prompt_id"])
+            assert loaded.generate([text], Sampling(max_tokens=1))[0].token_ids[0] == row["token"]
+
+
+def test_the_command_that_saves_a_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo.safetensors"
+    monkeypatch.setattr("sys.argv", ["evalpress.sections.alignment", "--set", "demo", str(path)])
+    assert save_command() == 0
+    assert f"{path.stat().st_size:,} bytes" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["evalpress.sections.alignment", "--set", "no-such-set", str(path)])
+    assert save_command() == 2
+    assert "no-such-set" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["evalpress.sections.alignment", str(tmp_path / "absent" / "file")])
+    assert save_command() == 2
+    assert "the folder does not exist" in capsys.readouterr().err

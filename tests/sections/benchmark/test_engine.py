@@ -1,0 +1,50 @@
+"""The benchmark with real engines: a planted slow-down, and two ranks."""
+
+from __future__ import annotations
+
+import pytest
+from commands import evalpress
+from evalpress import params
+from evalpress.params import Params, Workload
+from evalpress.sections.benchmark import section
+from evalpress.sections.job import Job, read_results
+from evalpress.sections.registry import by_name
+
+pytestmark = pytest.mark.slow
+
+
+def planted(mode: str, seconds: float) -> Params:
+    """The demo set with one short workload, and a sleep before every request of one mode."""
+    demo = params.load("demo")
+    changes = {
+        "blocks": 5,
+        "workloads": {"short": Workload(num_prompts=2, input_len=8, output_len=2)},
+        "scaling": None,
+        "ceilings": False,
+        "test_slowdown_s": {mode: seconds},
+    }
+    return demo.model_copy(update={"benchmark": demo.benchmark.model_copy(update=changes)})
+
+
+@pytest.mark.parametrize(("mode", "slower"), [("compiled", True), ("eager", False)])
+def test_a_planted_slow_down_is_found_with_the_right_sign(tmp_path, mode, slower):
+    found = section.measure(Job(by_name("benchmark"), planted(mode, 1.0), tmp_path, "always"))
+    ratio = found["comparison"]["short"]["output_throughput"]
+    assert ratio["n_pairs"] == 5
+    assert ratio["ci_high"] < 1 if slower else ratio["ci_low"] > 1
+    assert found["identical_tokens"]["short"]["of"] == 10
+    if slower:
+        assert found["break_even"]["tokens"] is None and found["break_even"]["tokens_why"].startswith("never")
+
+
+def test_two_ranks_are_measured_and_named(tmp_path):
+    done = evalpress("report", "--set", "demo-tp2", "--reports-dir", str(tmp_path))
+    assert done.returncode in (0, 1), done.stderr
+    folder = tmp_path / "demo-tp2"
+    data = read_results(folder / "results" / "benchmark.json", "benchmark")["data"]
+    assert data["topology"]["tensor_parallel_size"] == 2
+    assert {identity["status"] for identity in data["identities"]} == {"ok"}
+    assert {mode["memory"]["kv_cache_tokens"] for mode in data["modes"].values()} == {2**18}  # half of a token on each
+    assert data["pairing"].startswith("one engine after the other")
+    assert all(w["completed"] > 0 for mode in data["modes"].values() for w in mode["workloads"].values())
+    assert "tensor parallel size 2" in (folder / "report.md").read_text(encoding="utf-8")

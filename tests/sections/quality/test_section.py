@@ -1,0 +1,259 @@
+"""Verdicts of rules and people, and the numbers made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+
+import pytest
+from evalpress import engine, params
+from evalpress.core import paths, results
+from evalpress.core.errors import MeasurementError, UserError
+from evalpress.sections.job import Job, read_results
+from evalpress.sections.quality import judging, reviews
+from evalpress.sections.quality import section as run
+from evalpress.sections.quality import tables as show
+from evalpress.sections.registry import by_name
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+CASES = """\
+cases:
+  - {id: fact, category: knowledge, language: en, prompt: "France:", checker: {contains: {all: [Paris]}}}
+  - {id: sum, category: reasoning, language: en, prompt: "2+2=", checker: {number: {value: 4}}}
+  - {id: poem, category: creative, language: en, prompt: "A poem:", checker: {review: {look_at: "is it a poem?"}}}
+  - {id: song, category: creative, language: en, prompt: "A song:", checker: {review: {look_at: "is it a song?"}}}
+"""
+OUTPUTS = {
+    "fact": {"output": " Paris", "finish_reason": "stop", "latency_s": 0.5},
+    "sum": {"output": " 5", "finish_reason": "length"},
+    "poem": {"output": "Roses are red"},
+    "song": {"output": "La la"},
+}
+
+
+@pytest.fixture
+def cases(tmp_path):
+    path = tmp_path / "cases.yaml"
+    path.write_text(CASES)
+    return judging.load_cases([str(path)])
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch, cases):
+    """A report of the set `mine` with the cases judged, and a folder of parameters of its own."""
+    monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
+    data = judging.section_data(cases, OUTPUTS, {})
+    results.write(tmp_path / "reports" / "mine" / "results" / "quality.json", "quality", data, {}, {})
+    return tmp_path / "reports"
+
+
+def by_id(judged):
+    return {case["id"]: case for case in judged}
+
+
+def test_judged_cases_have_the_keys_of_the_contract(cases):
+    fact, sum_, poem, _ = judging.judge(cases, OUTPUTS, {})
+    assert {"id", "category", "prompt", "output", "checker", "verdict", "reason"} <= fact.keys()
+    assert (fact["verdict"], fact["decided_by"], fact["checker"]) == ("pass", "rule", "contains")
+    assert fact["checker_args"] == {"all": ["Paris"]}
+    assert fact["rule"] == "{contains: {all: [Paris]}}"
+    assert (fact["finish_reason"], fact["latency_s"]) == ("stop", 0.5)
+    assert fact["sha256"] == hashlib.sha256(b" Paris").hexdigest()
+    assert (sum_["verdict"], sum_["reason"]) == ("fail", "first number: 5; expected 4")
+    assert (poem["verdict"], poem["decided_by"]) == ("needs_review", "nobody yet")
+
+
+def test_section_data_can_be_stored(report):
+    document = read_results(report / "mine" / "results" / "quality.json", "quality")
+    assert document["data"]["sandbox"].keys() >= {"kind"}
+    assert document["data"]["overall"]["n"] == 4
+
+
+def test_a_case_without_output_is_an_error(cases):
+    with pytest.raises(MeasurementError, match="case 'sum' has no output"):
+        judging.judge(cases, {"fact": OUTPUTS["fact"]}, {})
+
+
+def test_a_changed_checker_judges_stored_outputs_again(cases, tmp_path):
+    """Only the rule changes: the requests stay equal, so the stored outputs serve, and the verdict follows the rule."""
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(CASES.replace("{value: 4}", "{value: 5}"))
+    again = judging.load_cases([str(changed)])
+    assert judging.requests(again) == judging.requests(cases)
+    assert by_id(judging.judge(again, OUTPUTS, {}))["sum"]["verdict"] == "pass"
+    changed.write_text(CASES.replace("2+2=", "2+3="))
+    assert judging.requests(judging.load_cases([str(changed)])) != judging.requests(cases)
+
+
+def test_a_person_decides_and_a_changed_output_voids_it(cases, report):
+    reviews.record("mine", "poem", "pass", "Ada", 'it rhymes: "red" # yes', report, date(2026, 11, 22))
+    stored = reviews.load_reviews(reviews.path_of("mine"))
+    poem = by_id(judging.judge(cases, OUTPUTS, stored))["poem"]
+    assert (poem["verdict"], poem["decided_by"], poem["rule_verdict"]) == ("pass", "Ada", "needs_review")
+    assert poem["review"] == {
+        "reviewer": "Ada",
+        "date": "2026-11-22",
+        "verdict": "pass",
+        "comment": 'it rhymes: "red" # yes',
+    }
+    assert "Ada (2026-11-22): pass" in poem["reason"]
+
+    changed = OUTPUTS | {"poem": {"output": "Roses are red."}}
+    poem = by_id(judging.judge(cases, changed, stored))["poem"]
+    assert (poem["verdict"], poem["decided_by"]) == ("needs_review", "nobody yet")
+    assert poem["reason"].endswith("the verdict of Ada (2026-11-22) is void, because the output has changed")
+    assert "review" not in poem
+
+
+def test_a_person_does_not_overrule_a_rule(cases, report):
+    with pytest.raises(UserError, match="case 'fact': its rule decides it"):
+        reviews.record("mine", "fact", "fail", "Ada", reports_dir=report)
+    forced = {
+        "sum": reviews.Review(
+            case="sum", sha256=reviews.output_digest(" 5"), verdict="pass", reviewer="Ada", date="2026-11-22"
+        )
+    }
+    assert by_id(judging.judge(cases, OUTPUTS, forced))["sum"]["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mine", "ode", "pass", "Ada"), "case: found 'ode', allowed fact, sum, poem, song"),
+        (("mine", "poem", "good", "Ada"), "verdict: found 'good', allowed 'pass' or 'fail'"),
+        (("mine", "poem", "pass", " "), "reviewer: found ' '"),
+        (("other", "poem", "pass", "Ada"), "quality.json: file not found"),
+    ],
+)
+def test_bad_verdicts_are_refused_and_nothing_is_written(report, arguments, message):
+    with pytest.raises(UserError) as caught:
+        reviews.record(*arguments, reports_dir=report)
+    assert message in str(caught.value)
+    assert not reviews.path_of("mine").exists()
+
+
+def test_recording_keeps_the_others_and_replaces_the_same(report):
+    reviews.record("mine", "poem", "pass", "Ada", reports_dir=report)
+    reviews.record("mine", "song", "fail", "Bob", "two words", reports_dir=report)
+    reviews.record("mine", "poem", "fail", "Eve", reports_dir=report)
+    stored = reviews.load_reviews(reviews.path_of("mine"))
+    assert {case: (review.verdict, review.reviewer) for case, review in stored.items()} == {
+        "poem": ("fail", "Eve"),
+        "song": ("fail", "Bob"),
+    }
+    assert [path.name for path in reviews.path_of("mine").parent.iterdir()] == ["mine.yaml"]
+
+
+def test_pending_lists_what_waits(cases):
+    rows = reviews.pending(judging.judge(cases, OUTPUTS, {}))
+    assert [row["id"] for row in rows] == ["poem", "song"]
+    assert rows[0]["reason"] == "for a person to judge: is it a poem?"
+    assert rows[0]["sha256"] == reviews.output_digest("Roses are red")
+
+
+@settings(max_examples=50, deadline=None)
+@given(reviewer=st.text(min_size=1, max_size=20).filter(lambda text: text.strip()), comment=st.text(max_size=40))
+def test_any_name_and_comment_survive_the_file(tmp_path_factory, reviewer, comment):
+    path = tmp_path_factory.mktemp("reviews") / "x.yaml"
+    review = reviews.Review(
+        case="1e5", sha256="0" * 64, verdict="pass", reviewer=reviewer, date="2026-01-02", comment=comment
+    )
+    reviews._write(path, {"1e5": review})
+    assert reviews.load_reviews(path) == {"1e5": review}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('verdict: "pass"', "verdict: maybe", ":6: verdict: found 'maybe', allowed 'pass' or 'fail'"),
+        ("sha256: ", "sha: ", ":4: sha256: 'sha256' is missing"),
+        ("reviews:", "review:", ":1: allowed is the one key 'reviews'"),
+        ('date: "2026-11-22"', "date: today", ":8: date: found 'today'"),
+    ],
+)
+def test_mistakes_in_the_file_are_named_with_their_line(report, old, new, message):
+    reviews.record("mine", "poem", "pass", "Ada", reports_dir=report, on=date(2026, 11, 22))
+    path = reviews.path_of("mine")
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError) as caught:
+        reviews.load_reviews(path)
+    assert f"mine.yaml{message}" in str(caught.value)
+
+
+def test_two_verdicts_on_one_case_are_refused(report):
+    reviews.record("mine", "poem", "pass", "Ada", reports_dir=report)
+    path = reviews.path_of("mine")
+    text = path.read_text()
+    path.write_text(text + text[text.index("  - case") :])
+    with pytest.raises(UserError, match="case 'poem' has two verdicts"):
+        reviews.load_reviews(path)
+
+
+def test_rates_are_those_of_decided_cases(cases):
+    table = judging.summarise(judging.judge(cases, OUTPUTS, {}))
+    assert list(table) == ["knowledge", "reasoning", "creative"]
+    row = table["knowledge"]
+    assert (row["n"], row["pass"], row["fail"], row["needs_review"], row["pass_rate"]) == (1, 1, 0, 0, 1.0)
+    waiting = table["creative"]
+    assert (waiting["n"], waiting["decided"], waiting["pass_rate"]) == (2, 0, None)
+    assert waiting["pass_rate_why"] == waiting["ci_low_why"] == "no case is decided yet"
+    json.dumps(table, allow_nan=False)
+    results.check_values(table, "by_category")
+
+
+@settings(max_examples=100, deadline=None)
+@given(passed=st.integers(0, 40), failed=st.integers(0, 40), waiting=st.integers(0, 5))
+def test_tally_against_scipy(passed, failed, waiting):
+    verdicts = ["pass"] * passed + ["fail"] * failed + ["needs_review"] * waiting
+    row = judging.tally([{"verdict": verdict} for verdict in verdicts])
+    assert (row["n"], row["decided"]) == (len(verdicts), passed + failed)
+    if passed + failed:
+        interval = binomtest(passed, passed + failed).proportion_ci(0.95, method="wilson")
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high), abs=1e-9)
+        assert row["pass_rate"] == passed / (passed + failed)
+        assert row["in_words"].startswith(f"{passed} of {passed + failed} decided cases pass, a ")
+    else:
+        assert row["pass_rate"] is None
+
+
+@pytest.mark.slow
+def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, monkeypatch):
+    """The real model answers once; then a rule changes, and an engine that must not be loaded ends the test."""
+    path = tmp_path / "cases.yaml"
+    asked = CASES.replace("France:", "The capital of France is")
+    path.write_text(asked)
+    demo = params.load("demo")
+    quality = demo.quality.model_copy(
+        update={"cases": (str(path),), "mode": "eager", "lm_eval": params.schema.LmEvalParams()}
+    )
+    job = Job(by_name("quality"), demo.model_copy(update={"quality": quality}), tmp_path, "auto")
+    try:
+        first = run.measure(job)
+    finally:
+        engine.release()
+    monkeypatch.setattr(engine, "get", lambda *_: pytest.fail("the model was asked again"))
+    output = by_id(first["cases"])["fact"]["output"].strip()
+    path.write_text(asked.replace("contains: {all: [Paris]}", "exact: {values: [nothing of the kind]}"))
+    again = run.measure(job)
+    assert (first["asked_now"], again["asked_now"]) == (4, 0)
+    assert by_id(again["cases"])["fact"]["output"].strip() == output
+    assert by_id(first["cases"])["fact"]["verdict"] == "pass"
+    assert by_id(again["cases"])["fact"]["verdict"] == "fail"
+
+
+def test_a_notebook_records_a_verdict_with_one_call(report, cases):
+    job = Job(by_name("quality"), params.load("demo").model_copy(update={"set": "mine"}), report / "mine", "auto")
+    run.decide(job, "poem", "pass", "Ada", "it rhymes")
+    stored = reviews.load_reviews(reviews.path_of("mine"))
+    assert by_id(judging.judge(cases, OUTPUTS, stored))["poem"]["decided_by"] == "Ada"
+
+
+def test_the_sandbox_is_named_or_why_there_is_none():
+    named = {"kind": "bubblewrap"}
+    assert show.sandbox({"data": {"sandbox": named}}).source.endswith("`bubblewrap`.")
+    none = {"kind": None, "kind_why": "no sandbox holds on this host"}
+    assert show.sandbox({"data": {"sandbox": none}}).source.endswith("no sandbox holds on this host.")

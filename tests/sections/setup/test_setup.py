@@ -1,0 +1,45 @@
+"""The Setup section as a whole: every table present, valid as a results file, no path of this machine in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evalpress.core import results
+from evalpress.core.paths import ROOT
+from evalpress.params.schema import EngineParams, ModelParams, Params, PlatformParams
+from evalpress.sections.job import Job, read_results
+from evalpress.sections.registry import by_name
+from evalpress.sections.setup import section
+
+
+def _measure(folder: Path, monkeypatch: pytest.MonkeyPatch, supported: list[str]) -> dict[str, Any]:
+    monkeypatch.setattr("evalpress.engine.supported_architectures", lambda params: supported)
+    params = Params(
+        set="x",
+        title="x",
+        model=ModelParams(path="models/qwen2-0.5b-shape", weights="random"),
+        platform=PlatformParams(backend="cpu"),
+        engine=EngineParams(max_model_len=512),
+    )
+    return section.measure(Job(by_name("setup"), params, folder, "always"))
+
+
+def test_the_section_is_whole_and_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = _measure(tmp_path, monkeypatch, ["Qwen2ForCausalLM"])
+    results.write(tmp_path / "setup.json", "setup", data, {}, {})
+    stored = read_results(tmp_path / "setup.json", "setup")["data"]
+    assert stored["model"]["parameters"] == 494_032_768
+    assert stored["adaptation"]["status"] == "none"
+    assert stored["environment"]["versions"]["vllm"]
+    assert {row["status"] for row in stored["version_check"]} == {"ok"}
+    assert [command["id"] for command in stored["runbook"]["commands"]][:2] == ["offline", "serve"]
+    assert [item["id"] for item in stored["not_run"]] == ["two_devices"]
+    assert str(ROOT) not in json.dumps(stored)
+
+
+def test_an_architecture_that_vllm_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _measure(tmp_path, monkeypatch, ["LlamaForCausalLM"])["adaptation"]
+    assert (found["status"], found["registered"]) == ("unsupported", False)
