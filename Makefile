@@ -10,7 +10,7 @@ PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-fast lab render publish clean lint lock demo-model env
+.PHONY: help report test test-fast fuzz lab render publish clean lint lock demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -32,6 +32,9 @@ test: env ## all tests
 
 test-fast: env ## the tests that load no engine
 	@$(PY) -m pytest -m 'not slow' $(ARGS)
+
+fuzz: env ## the property tests with examples that nobody has tried (ARGS=--hypothesis-seed=7: those of a seed)
+	@$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 lab: env ## JupyterLab in notebooks/, with this environment's kernel
 	@$(PY) -m jupyterlab --notebook-dir=notebooks $(ARGS)

@@ -31,13 +31,15 @@ def demo_report(tmp_path_factory) -> Report:
     return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)
 
 
-settings.register_profile("fast", max_examples=20)
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("fast", derandomize=True, max_examples=20)
+settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fewer examples where speed was asked for; all of them in `make test`."""
-    if config.option.markexpr == "not slow":
-        settings.load_profile("fast")
+    """Property tests: the same examples for everybody, fewer where speed was asked for; new ones in `make fuzz`."""
+    fast = config.option.markexpr == "not slow"
+    settings.load_profile(config.getoption("--hypothesis-profile") or ("fast" if fast else "repeatable"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
