@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from evalpress.claims.interval import Published, parse
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
+from evalpress.core.validation import describe, dotted
 from evalpress.core.yaml12 import load_yaml
 
 
@@ -199,6 +200,8 @@ class LogitsOverall(Block):
     top5: Share
     cosine: Plain
     mse: Plain | None = None
+    of: Count | None = None
+    """Prompts that the averages are over, where the card prints fewer rows than that."""
 
 
 class Logits(Block):
@@ -256,8 +259,7 @@ def load(path: Path) -> Card:
         for item in error.errors():
             at = tuple(item["loc"])
             line = next((marks[at[:n]] for n in range(len(at), -1, -1) if at[:n] in marks), 1)
-            said = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{shown(path)}:{line}: {'.'.join(map(str, at))}: {said}")
+            lines.append(f"{shown(path)}:{line}: {dotted(at)}: {describe(item)}")
         raise UserError("\n".join(dict.fromkeys(lines))) from None
 
 

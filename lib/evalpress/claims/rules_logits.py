@@ -1,4 +1,4 @@
-"""Identities of logits, of greedy answers, and of the two against each other."""
+"""Invariants of logits, of greedy answers, and of the two against each other."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from evalpress.claims.card import Card, LogitsRow, Token
+from evalpress.claims.card import Card, Logits, LogitsRow, Token
 from evalpress.claims.finding import Finding, judge, meets
 from evalpress.claims.interval import Interval, exact
 
 _TOP = 5
+_SPELLED = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n"})
 _NOT_ROWS = "the overall figure is not that of the rows"
 
 
@@ -38,7 +39,7 @@ def cosine_range(card: Card) -> Iterator[Finding]:
 
 def cosine_mean(card: Card) -> Iterator[Finding]:
     """The overall cosine is the mean of the rows, and still is when impossible rows are put right."""
-    if card.logits is None or not card.logits.prompts:
+    if card.logits is None or not _every_row(card.logits):
         return
     overall = card.logits.overall.cosine.range
     rows = [row.cosine.range for row in card.logits.prompts]
@@ -56,7 +57,11 @@ def cosine_mean(card: Card) -> Iterator[Finding]:
 
 def shares(card: Card) -> Iterator[Finding]:
     """Shares are multiples of 1/n, and the overall ones are the means of the rows."""
-    if card.logits is None or not card.logits.prompts:
+    if card.logits is None:
+        return
+    for row in card.logits.prompts:
+        yield from _row_shares(row)
+    if not _every_row(card.logits):
         return
     rows, overall = card.logits.prompts, card.logits.overall
     n, same = len(rows), sum(row.match for row in rows)
@@ -78,23 +83,31 @@ def shares(card: Card) -> Iterator[Finding]:
         _mean([r.top5.range for r in rows]),
         why=_NOT_ROWS,
     )
-    for row in rows:
-        yield judge(
-            f"logits.{_slug(row.prompt)}.top5",
-            "the overlap of two sets of five is a multiple of 20 %",
-            row.top5.text,
-            "0, 20, 40, 60, 80 or 100 %",
-            holds=any(row.top5.range.meets(exact(k / _TOP)) for k in range(_TOP + 1)),
-            why="no two sets of five tokens overlap like this",
-        )
-        yield judge(
-            f"logits.{_slug(row.prompt)}.match",
-            "a row matches when both sides' best tokens have one id",
-            f"ids {row.reference.id} and {row.candidate.id}, {'match' if row.match else 'no match'}",
-            "match" if row.reference.id == row.candidate.id else "no match",
-            holds=row.match == (row.reference.id == row.candidate.id),
-            why="the verdict contradicts the ids beside it",
-        )
+
+
+def _every_row(logits: Logits) -> bool:
+    """Whether the printed rows are all that the averages are of, as far as the card says."""
+    of = logits.overall.of
+    return bool(logits.prompts) and (of is None or of.range.meets(exact(len(logits.prompts))))
+
+
+def _row_shares(row: LogitsRow) -> Iterator[Finding]:
+    yield judge(
+        f"logits.{_slug(row.prompt)}.top5",
+        "the overlap of two sets of five is a multiple of 20 %",
+        row.top5.text,
+        "0, 20, 40, 60, 80 or 100 %",
+        holds=any(row.top5.range.meets(exact(k / _TOP)) for k in range(_TOP + 1)),
+        why="no two sets of five tokens overlap like this",
+    )
+    yield judge(
+        f"logits.{_slug(row.prompt)}.match",
+        "a row matches when both sides' best tokens have one id",
+        f"ids {row.reference.id} and {row.candidate.id}, {'match' if row.match else 'no match'}",
+        "match" if row.reference.id == row.candidate.id else "no match",
+        holds=row.match == (row.reference.id == row.candidate.id),
+        why="the verdict contradicts the ids beside it",
+    )
 
 
 def token_ids(card: Card) -> Iterator[Finding]:
@@ -141,7 +154,9 @@ def _first_token(row: LogitsRow, output: str, sides: dict[str, bool]) -> Finding
 
 
 def _begins(output: str, token: Token) -> bool:
-    return output.lstrip().startswith(token.text.strip())
+    """Whether an answer begins with a token; cards also print it as the tokenizer's file spells it (`ĠParis`)."""
+    text = token.text.translate(_SPELLED).strip()
+    return output.lstrip().startswith(text) or (bool(output.strip()) and text.startswith(output.strip()))
 
 
 def _bare(prompt: str) -> str:

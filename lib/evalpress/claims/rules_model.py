@@ -1,4 +1,4 @@
-"""Identities of the model, its memory, the versions, the settings and whatever a card prints twice."""
+"""Invariants of the model, its memory, the versions, the settings and whatever a card prints twice."""
 
 from __future__ import annotations
 
@@ -15,28 +15,43 @@ from evalpress.core.units import GIB
 from evalpress.platforms import versions
 
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-_QKV_BIAS = {"Qwen2ForCausalLM": True, "LlamaForCausalLM": False, "MistralForCausalLM": False}
-"""Architectures whose parameters follow from the printed configuration, and whether Q, K and V have biases."""
+_QKV_BIAS = {
+    "Qwen2ForCausalLM": True,
+    "Qwen3ForCausalLM": False,
+    "LlamaForCausalLM": False,
+    "MistralForCausalLM": False,
+}
+"""Architectures whose parameters and KV bytes follow from the printed configuration, and whether Q, K and V have
+biases. Nothing is said of another one: its attention may be shaped otherwise."""
+_HEAD_NORMS = {"Qwen3ForCausalLM": 2}
+"""Norms of one head's width in each layer."""
+_BESIDE_WEIGHTS = 1.15
+"""An engine's figure for loaded weights also holds buffers and a padded vocabulary: up to this much is not broken."""
+_SMALLEST_KV = 2
+"""A KV cache in 8 bits holds twice the tokens of one in 16."""
 
 
 def _config(card: Card) -> dict[str, int] | None:
-    """The printed configuration, None where a row that the arithmetic needs is missing."""
+    """The printed configuration; None where the arithmetic lacks a row or does not know the architecture."""
     needed = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-    if card.model is None or not set(needed) <= set(card.model.config):
+    if card.model is None or not set(needed) <= set(card.model.config) or card.model.architecture not in _QKV_BIAS:
         return None
     found = {key: round(value.range.low) for key, value in card.model.config.items()}
     found.setdefault("num_key_value_heads", found["num_attention_heads"])
+    found.setdefault("head_dim", found["hidden_size"] // found["num_attention_heads"])
     return found
 
 
 def parameter_count(card: Card) -> int | None:
     """Parameters by the printed configuration: embedding, Q, K, V, O, gated MLP, two norms per layer, final norm."""
     c = _config(card)
-    if c is None or card.model is None or card.model.architecture not in _QKV_BIAS:
+    if c is None or card.model is None:
         return None
-    hidden, kv = c["hidden_size"], c["hidden_size"] // c["num_attention_heads"] * c["num_key_value_heads"]
-    biases = (hidden + 2 * kv) if _QKV_BIAS[card.model.architecture] else 0
-    attention = 2 * hidden * hidden + 2 * hidden * kv + biases
+    hidden, head = c["hidden_size"], c["head_dim"]
+    queries, kv = head * c["num_attention_heads"], head * c["num_key_value_heads"]
+    biases = (queries + 2 * kv) if _QKV_BIAS[card.model.architecture] else 0
+    norms = _HEAD_NORMS.get(card.model.architecture, 0) * head
+    attention = 2 * hidden * queries + 2 * hidden * kv + biases + norms
     layer = attention + 3 * hidden * c["intermediate_size"] + 2 * hidden
     embeddings = c["vocab_size"] * hidden * (1 if card.model.tie_word_embeddings else 2)
     return embeddings + c["num_hidden_layers"] * layer + hidden
@@ -47,8 +62,7 @@ def kv_bytes_per_token(card: Card) -> int | None:
     c = _config(card)
     if c is None or card.model is None:
         return None
-    head = c["hidden_size"] // c["num_attention_heads"]
-    return 2 * c["num_hidden_layers"] * c["num_key_value_heads"] * head * _BYTES[card.model.dtype]
+    return 2 * c["num_hidden_layers"] * c["num_key_value_heads"] * c["head_dim"] * _BYTES[card.model.dtype]
 
 
 def parameters(card: Card) -> Iterator[Finding]:
@@ -70,11 +84,13 @@ def heads(card: Card) -> Iterator[Finding]:
     c = _config(card)
     if c is None:
         return
-    whole = c["hidden_size"] % c["num_attention_heads"] == 0 == c["num_attention_heads"] % c["num_key_value_heads"]
+    stated = card.model is not None and "head_dim" in card.model.config
+    width = stated or c["hidden_size"] % c["num_attention_heads"] == 0
+    whole = width and c["num_attention_heads"] % c["num_key_value_heads"] == 0
     shown = f"{c['hidden_size']}, {c['num_attention_heads']}, {c['num_key_value_heads']}"
     yield judge(
         "model.heads",
-        "hidden size / heads and heads / KV heads are whole numbers",
+        "hidden size / heads (unless the head width is stated) and heads / KV heads are whole numbers",
         shown,
         "whole",
         holds=whole,
@@ -100,7 +116,8 @@ def context(card: Card) -> Iterator[Finding]:
     name, statement = "settings.max_model_len", "max_model_len <= max_position_embeddings"
     found, expected = f"{used:,}", f"at most {limit:,}"
     if used > limit:
-        yield Finding(name, "broken", statement, found, expected, "the model has no positions beyond its own limit")
+        why = "only with a scaling of its positions (rope_scaling), which the card does not print"
+        yield Finding(name, "note", statement, found, expected, why)
     elif used < limit:
         why = (
             f"every figure is for contexts up to {used:,} tokens, {used / limit:.1%} of what the model is said to read"
@@ -131,6 +148,9 @@ def _size(name: str, printed: Published, size: float) -> Finding:
     if up.meets(exact(size)):
         why = "only if the unit is the binary one and the size was rounded up, as `ls -h` and `du -h` do"
         return Finding(name, "note", statement, printed.text, expected, why)
+    if exact(size).low < printed.range.low <= size * _BESIDE_WEIGHTS:
+        why = "more than the weights alone: only if buffers or a padded vocabulary are counted with them"
+        return Finding(name, "note", statement, printed.text, expected, why)
     return Finding(name, "broken", statement, printed.text, expected, "neither decimal nor binary units give it")
 
 
@@ -152,7 +172,20 @@ def kv_cache(card: Card) -> Iterator[Finding]:
         why = f"only if {memory.text} means GiB; in units of 1e9 bytes there would be {decimal.high / GIB:.2f} GiB"
         yield Finding(name, "note", statement, found, f"at most {binary.high / GIB:.2f} GiB", why)
     else:
-        yield Finding(name, "broken", statement, found, f"at most {binary.high / GIB:.2f} GiB", "it does not fit")
+        yield _too_many(card, name, statement, found, need.low, binary.high)
+
+
+def _too_many(card: Card, name: str, statement: str, found: str, need: float, room: float) -> Finding:
+    """A KV cache that one device has no room for in the card's dtype: several devices or fewer bits may have."""
+    devices = max(card.settings.tensor_parallel_size, default=1)
+    expected = f"at most {room / GIB:.2f} GiB"
+    if need <= room * devices:
+        why = f"only over the {devices} devices that the card also names; it does not say on how many this was read"
+        return Finding(name, "note", statement, found, expected, why)
+    if need <= room * _SMALLEST_KV:
+        why = "only with a KV cache of 8 bits, which the card does not mention"
+        return Finding(name, "note", statement, found, expected, why)
+    return Finding(name, "broken", statement, found, expected, "it does not fit")
 
 
 def version_set(card: Card) -> Iterator[Finding]:
@@ -203,9 +236,12 @@ def remote_code(card: Card) -> Iterator[Finding]:
 
 
 def commands(card: Card) -> Iterator[Finding]:
-    """A shell reads a line break after a backslash only when nothing stands between them."""
+    """A shell reads a line break after a backslash only when nothing stands between them.
+
+    A backslash inside a word, as in `My\\ Folder`, is an escaped blank and right.
+    """
     for command in card.commands:
-        odd = [line.strip() for line in command.text.splitlines() if re.search(r"\\[ \t]", line)]
+        odd = [line.strip() for line in command.text.splitlines() if re.search(r"(^|\s)\\[ \t]", line)]
         yield judge(
             f"commands.{command.what.replace(' ', '_')}",
             "a backslash that continues a line is its last character",

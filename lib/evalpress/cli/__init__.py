@@ -6,7 +6,7 @@ import argparse
 import sys
 import traceback
 
-from evalpress.cli import clean, report, review, sets
+from evalpress.cli import audit, clean, report, review, sets
 from evalpress.core.errors import UserError
 from evalpress.core.paths import CACHE, shown
 
@@ -20,7 +20,7 @@ examples:
 
 exit status: 0; 1 when a notebook failed or a gate is `fail`; 2 for unusable parameters (nothing was run)
 """
-VERBS = (report, review, clean, sets)
+VERBS = (report, review, audit, clean, sets)
 """The modules of the verbs: each has `add(verbs)`."""
 
 
