@@ -10,7 +10,7 @@ PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-fast fuzz lab render publish clean lint lock demo-model env
+.PHONY: help report test test-fast fuzz lab render publish clean lint format lock demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -39,9 +39,15 @@ fuzz: env ## the property tests with examples that nobody has tried (ARGS=--hypo
 lab: env ## JupyterLab in notebooks/, with this environment's kernel
 	@$(PY) -m jupyterlab --notebook-dir=notebooks $(ARGS)
 
-lint: env ## ruff and mypy
+lint: env ## ruff, the floors of the library (import-linter) and mypy
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo --cache-dir .cache/import-linter
 	@$(PY) -m mypy
+
+format: env ## bring code and notebooks into ruff's form
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
 
 demo-model: env ## train the demo model again from its recipe into models/demo
 	@$(PY) -m evalpress.demo $(ARGS)
