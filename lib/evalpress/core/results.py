@@ -14,8 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
-from pydantic.functional_serializers import SerializerFunctionWrapHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import shown
@@ -107,9 +114,8 @@ def write(path: Path, section: str, data: T, params: dict[str, Any], provenance:
         MeasurementError: a number is not finite, or a null has no `_why`.
     """
     version = data.VERSION if isinstance(data, Results) else VERSION
-    document = Document[T](
-        schema_=f"evalpress/{section}/{version}", created=now(), provenance=provenance, params=params, data=data
-    )
+    head = {"schema": f"evalpress/{section}/{version}", "created": now()}
+    document = Document[Any].model_validate(head | {"provenance": provenance, "params": params, "data": data})
     plain = document.model_dump(mode="json", by_alias=True)
     check_values(plain["data"], section)
     write_json(path, plain)
