@@ -12,7 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = ("report", "test", "test-fast", "lab", "render", "publish", "clean", "help", "lint", "format", "lock", "demo-model")
+TARGETS = (
+    "report",
+    "test",
+    "test-fast",
+    "lab",
+    "render",
+    "publish",
+    "clean",
+    "help",
+    "lint",
+    "format",
+    "lock",
+    "demo-model",
+)
 
 
 def make(*args: str) -> subprocess.CompletedProcess[str]:

@@ -41,6 +41,7 @@ Rate = Annotated[Published, BeforeValidator(_number("tok/s", "req/s"))]
 Share = Annotated[Published, BeforeValidator(_number("share"))]
 Bytes = Annotated[Published, BeforeValidator(_number("bytes"))]
 Plain = Annotated[Published, BeforeValidator(_number("count"))]
+Score = Annotated[Published, BeforeValidator(_number("share", "count"))]
 Measured = Annotated[Published, BeforeValidator(_number("tok/s", "req/s", "s"))]
 
 
@@ -213,6 +214,13 @@ class Logits(Block):
     prompts: tuple[LogitsRow, ...]
 
 
+class Accuracy(Block):
+    """A score on a task: `humaneval` and the names of lm-evaluation-harness."""
+
+    task: str
+    value: Score
+
+
 class Command(Block):
     """A shell command as printed."""
 
@@ -241,6 +249,7 @@ class Card(Block):
     startup: Startup = Startup()
     evidence: Evidence = Evidence()
     logits: Logits | None = None
+    accuracy: tuple[Accuracy, ...] = ()
     commands: tuple[Command, ...] = ()
     repeated: tuple[Repeated, ...] = ()
 
