@@ -1,0 +1,25 @@
+"""No key that the last release wrote is lost: others read these files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from evalpress.core.paths import ROOT
+from keys import named
+
+pytestmark = pytest.mark.slow
+
+RELEASED = json.loads((ROOT / "tests" / "data" / "keys-0.1.0.json").read_text(encoding="utf-8"))
+GONE = {
+    "serving": {"servers.<name>.forked"},  # servers are started by the run book's own command, never forked
+}
+"""Keys that were taken back, each with its reason; CHANGELOG.md names them."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_every_key_of_the_last_release_is_still_written(demo_report, name):
+    folder = demo_report.folder if name == "summary" else demo_report.folder / "results"
+    document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    written = named(document if name == "summary" else document["data"])
+    assert set(RELEASED[name]) - written - GONE.get(name, set()) == set()
