@@ -91,7 +91,7 @@ def test_an_edited_file_is_one_line_with_its_key(tmp_path, data, told):
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "x.json"
     results.write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(MeasurementError, match="not JSON compliant"):
         results.write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

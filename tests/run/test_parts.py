@@ -13,10 +13,12 @@ import nbformat
 import pytest
 from evalpress import cli, params
 from evalpress.cli import clean, verb
+from evalpress.core import lock
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.launch import environment
-from evalpress.run import aside, kernel, notebook, parameters, processes, staleness, terminal
+from evalpress.run import kernel, notebook, parameters, processes, staleness, terminal
+from evalpress.sections import backup
 from evalpress.sections.registry import SECTIONS, SUMMARY, by_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,48 +148,47 @@ OLD = {"results/quality.json": "old", "results/raw/quality-a.json": "old"}
 
 
 def test_an_interrupted_measurement_leaves_the_old_pair(folder):
-    aside.put(folder, "quality")
+    backup.save(folder, "quality")
     put(folder, "half", result=False)
     (folder / "results" / "raw" / "quality-b.json").write_text("half")
-    aside.recover(folder, "quality")
+    backup.recover(folder, "quality")
     assert held(folder) == OLD and not (folder / ".aside").exists()
 
 
 def test_an_interrupted_notebook_keeps_results_that_were_completed(folder):
-    aside.put(folder, "quality")
+    backup.save(folder, "quality")
     put(folder, "new")
-    aside.recover(folder, "quality")
+    backup.recover(folder, "quality")
     assert held(folder) == dict.fromkeys(OLD, "new") and not (folder / ".aside").exists()
 
 
 def test_an_interrupted_first_measurement_leaves_nothing(tmp_path):
-    aside.put(tmp_path, "quality")
+    backup.save(tmp_path, "quality")
     put(tmp_path, "half", result=False)
-    aside.recover(tmp_path, "quality")
+    backup.recover(tmp_path, "quality")
     assert held(tmp_path) == {}
 
 
 @pytest.mark.parametrize("result", [True, False])
-def test_a_failed_measurement_counts_for_nothing_and_is_kept(folder, result):
-    aside.put(folder, "quality")
+def test_a_failed_measurement_is_archived_and_the_old_results_are_put_back(folder, result):
+    backup.save(folder, "quality")
     put(folder, "new", result)
-    aside.fail(folder, "quality")
+    backup.archive(folder, "quality")
     new = ["failed/quality.json"] * result + ["failed/raw/quality-a.json"]
-    old = ["failed/before/quality.json", "failed/before/raw/quality-a.json"]
-    assert held(folder) == {**dict.fromkeys(new, "new"), **dict.fromkeys(old, "old")}
+    assert held(folder) == {**dict.fromkeys(new, "new"), **OLD}
 
 
 def test_recovering_when_nothing_was_interrupted_changes_nothing(folder):
-    aside.recover(folder, "quality")
+    backup.recover(folder, "quality")
     assert held(folder) == OLD
 
 
 def test_results_that_were_not_written_again_are_not_taken_for_new(folder):
-    aside.put(folder, "quality")
-    assert not aside.renewed(folder, "quality")
+    backup.save(folder, "quality")
+    assert not backup.renewed(folder, "quality")
     time.sleep(0.01)
     put(folder, "old")
-    assert aside.renewed(folder, "quality")
+    assert backup.renewed(folder, "quality")
 
 
 # Digests
@@ -294,9 +295,9 @@ def test_what_comes_first_in_a_kernel_has_one_thread(tmp_path):
 
 def test_marked_processes_end_wherever_they_went(tmp_path):
     child = "import subprocess, time; subprocess.Popen(['sleep', '300'], start_new_session=True); time.sleep(300)"
-    env = {**os.environ, processes.MARKER: str(tmp_path)}
+    env = {**os.environ, lock.MARKER: str(tmp_path)}
     marked = subprocess.Popen([sys.executable, "-c", child], env=env)
-    other = subprocess.Popen(["sleep", "300"], env={**os.environ, processes.MARKER: str(tmp_path / "other")})
+    other = subprocess.Popen(["sleep", "300"], env={**os.environ, lock.MARKER: str(tmp_path / "other")})
     try:
         end = time.monotonic() + 10
         while len(list(processes._of(tmp_path))) < 2 and time.monotonic() < end:

@@ -11,7 +11,7 @@ import nbformat
 import psutil
 import pytest
 from evalpress.run import processes
-from evalpress.sections.registry import EXECUTION, SUMMARY
+from evalpress.sections.registry import EXECUTION, SUMMARY, by_name
 from synthetic import Project, measuring
 
 pytestmark = pytest.mark.slow
@@ -75,11 +75,9 @@ def test_an_executed_notebook_is_marked_done_and_names_no_place_of_this_machine(
 
 def test_nothing_changed_nothing_done(finished):
     before = sorted((path, path.stat().st_mtime_ns) for path in finished.report.rglob("*") if path.name != ".lock")
-    start = time.monotonic()
     done = finished.run("report")
     assert done.stdout == "reports/demo/report.html is up to date · verdict pass\n"
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - start < 3
     assert before == sorted(
         (path, path.stat().st_mtime_ns) for path in finished.report.rglob("*") if path.name != ".lock"
     )
@@ -121,8 +119,7 @@ def test_render_needs_only_the_results(finished, tmp_path):
 
 def test_an_interrupt_leaves_the_old_results_and_no_process_and_meanwhile_a_second_report_is_refused(finished):
     sleeping = "import subprocess, time\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\ntime.sleep(300)"
-    cells = measuring("benchmark")
-    cells[1] = cells[1].replace("    return", f"    {sleeping!r} and exec({sleeping!r})\n    return")
+    cells = measuring("benchmark", inside=sleeping)
     original = (finished.root / "notebooks" / "10_benchmark.ipynb").read_text()
     before = {path: path.read_bytes() for path in (finished.report / "results").rglob("*.json")}
     finished.notebook("10_benchmark", cells)
@@ -131,14 +128,14 @@ def test_an_interrupt_leaves_the_old_results_and_no_process_and_meanwhile_a_seco
         wait_for(lambda: any(p.name() == "sleep" for p in alive(finished)))
         second = finished.run("report")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     finally:
         (finished.root / "notebooks" / "10_benchmark.ipynb").write_text(original)
     assert (second.returncode, second.stdout) == (2, "")
     told = f"another evalpress is at work on this report (pid {process.pid}); wait for it or stop it"
     assert second.stderr == f"evalpress: reports/demo: {told}\n"
     assert process.returncode == 130
-    assert err.count("\n") == 1 and err.startswith("evalpress: stopped")
+    assert err.count("\n") == 1 and err.startswith("evalpress: interrupted")
     assert alive(finished) == []
     assert before == {path: path.read_bytes() for path in (finished.report / "results").rglob("*.json")}
     assert [path.name for path in finished.report.rglob(".*")] == [".lock", ".state.json"]
@@ -165,16 +162,16 @@ def failing(tmp_path_factory) -> Project:
     project = Project(tmp_path_factory.mktemp("failing"))
     params = (project.root / "params" / "demo.yaml").read_text()
     project.write("params/demo.yaml", params.replace("timeout_s: 60", "timeout_s: 2") + "skip: {quality: not today}\n")
-    project.notebook("00_setup", measuring("setup", "import sys\nsys.exit(0)", "'never reached'"))
+    project.notebook("00_setup", measuring("setup", "'never reached'", inside="import sys\nsys.exit(0)"))
     orphan = "import subprocess, os\nsubprocess.Popen(['sleep', '300'], start_new_session=True)\n"
-    project.notebook("10_benchmark", measuring("benchmark", orphan + "os.kill(os.getpid(), 9)"))
+    project.notebook("10_benchmark", measuring("benchmark", inside=orphan + "os.kill(os.getpid(), 9)"))
     wrong = "from evalpress.core.errors import UserError\nraise UserError('serving.port: found 1,\\nallowed 2')"
-    project.notebook("20_serving", measuring("serving", wrong))
-    project.notebook("30_evidence", measuring("evidence", "1 / 0"))
+    project.notebook("20_serving", measuring("serving", inside=wrong))
+    project.notebook("30_evidence", measuring("evidence", inside="1 / 0"))
     cleaning = (
         "import time, pathlib\ntry:\n    time.sleep(300)\nfinally:\n    pathlib.Path(job.folder, 'cleaned').touch()"
     )
-    project.notebook("40_alignment", measuring("alignment", cleaning))
+    project.notebook("40_alignment", measuring("alignment", inside=cleaning))
     project.done = project.run("report")
     return project
 
@@ -207,7 +204,6 @@ def test_nothing_of_a_failed_notebook_counts_and_all_of_it_is_kept(failing):
         assert not (results / f"{section}.json").exists() and not list(results.glob(f"raw/{section}-*"))
         assert not (failing.report / "notebooks" / f"{stem}.ipynb").exists()
         assert (failing.report / "failed" / f"{stem}.ipynb").is_file()
-        assert (failing.report / "failed" / f"{section}.json").is_file()
         assert (failing.report / "failed" / "raw" / f"{section}-numbers.json").is_file()
         assert (failing.report / "logs" / f"{stem}.log").is_file()
     assert "quality" not in measured(failing)
@@ -246,6 +242,74 @@ def test_only_what_failed_is_run_again(failing):
     assert failing.run("report").stdout.count("\n") == 1
 
 
+DRAWING = {
+    "benchmark": ("raise ValueError('no <b>ink</b>')", "ValueError: no <b>ink</b>"),
+    "quality": ("import os\nos.kill(os.getpid(), 9)", "the kernel died (killed by SIGKILL"),
+    "alignment": ("import time\ntime.sleep(300)", "took longer than run.timeout_s = 2 s"),
+}
+
+
+@pytest.fixture(scope="module")
+def undrawn(tmp_path_factory) -> Project:
+    """A project whose measurements succeed and whose tables and figures do not, in three ways."""
+    project = Project(tmp_path_factory.mktemp("undrawn"))
+    params = (project.root / "params" / "demo.yaml").read_text()
+    project.write("params/demo.yaml", params.replace("timeout_s: 60", "timeout_s: 2"))
+    for section, (code, _) in DRAWING.items():
+        project.notebook(f"{by_name(section).notebook}", measuring(section, "'first'", code, "'after'"))
+    project.done = project.run("report")
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("section", DRAWING)
+def test_a_section_keeps_what_it_measured_when_a_table_cannot_be_drawn(undrawn, section):
+    assert (undrawn.done.returncode, undrawn.done.stderr) == (1, "")
+    assert undrawn.json(f"results/{section}.json")["data"] == {"figure": 1}
+    assert (undrawn.report / "results" / "raw" / f"{section}-numbers.json").is_file()
+    state = undrawn.json("results/status.json")["sections"][section]
+    assert state["status"] == "done" and state["not_shown"].startswith(DRAWING[section][1])
+    stem = by_name(section).notebook
+    line = next(line for line in undrawn.done.stdout.splitlines() if line.startswith(f"  {stem}"))
+    assert line.split()[1] == "partly" and DRAWING[section][1] in line
+    assert executed(undrawn, stem).metadata.evalpress.status == "partial"
+
+
+@pytest.mark.slow
+def test_cells_after_one_that_failed_to_draw_are_executed(undrawn):
+    shown = [out for cell in executed(undrawn, "10_benchmark").cells for out in cell.get("outputs", [])]
+    assert [out.output_type for out in shown] == ["execute_result", "error", "execute_result"]
+
+
+@pytest.mark.slow
+def test_what_was_not_drawn_is_drawn_by_the_next_run_without_measuring(undrawn):
+    for section in DRAWING:
+        undrawn.notebook(by_name(section).notebook, measuring(section, "'first'", "1", "'after'"))
+    # The code of the notebook decides results: the same cells without an error stand for a mended library.
+    before = measured(undrawn)
+    done = undrawn.run("render")
+    assert (done.returncode, measured(undrawn)) == (0, before)
+    assert all(one == {"status": "done"} for one in undrawn.json("results/status.json")["sections"].values())
+
+
+@pytest.mark.slow
+def test_a_forced_measurement_that_fails_leaves_current_results(tmp_path):
+    project = Project(tmp_path)
+    assert project.run("report").returncode == 0
+    before = {path: path.read_bytes() for path in (project.report / "results").rglob("*benchmark*")}
+    source = project.root / "lib/evalpress/core/results.py"
+    original = source.read_text()
+    source.write_text(original + "\n\ndef write(*given):\n    raise OSError(28, 'No space left on device')\n")
+    failed = project.run("report", "--force")
+    assert failed.returncode == 1 and "OSError: [Errno 28] No space left on device" in failed.stdout
+    assert before == {path: path.read_bytes() for path in (project.report / "results").rglob("*benchmark*")}
+    assert json.loads(project.run("status", "--json").stdout)[1]["state"] == "failed"
+    source.write_text(original)
+    count = len(measured(project))
+    assert project.run("report").returncode == 0
+    assert len(measured(project)) == count
+
+
 @pytest.mark.parametrize(
     ("head", "told"),
     [
@@ -268,7 +332,7 @@ def executed(project: Project, stem: str) -> nbformat.NotebookNode:
     return nbformat.read(project.report / "notebooks" / f"{stem}.ipynb", as_version=4)
 
 
-def wait_for(condition, patience_s: float = 20.0) -> None:
+def wait_for(condition, patience_s: float = 90.0) -> None:
     end = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < end, "waited in vain"

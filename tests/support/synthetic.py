@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-from evalpress.core.results import REQUIRED
 from evalpress.sections.registry import SECTIONS, SUMMARY
 
 LIB = Path(__file__).resolve().parents[2] / "lib" / "evalpress"
@@ -35,10 +34,12 @@ def render(folder, title, failures, skipped):
     with (folder / "rendered.jsonl").open("a") as file:
         file.write(json.dumps({"failures": failures, "skipped": skipped}) + "\\n")
 """
-PROVENANCE = """\
-def collect(params, digests, start, end):
-    return {"digests": digests, "device": "none"}
+PLAIN_RESULTS = """
+
+def results_model(section):
+    return dict
 """
+"""Appended to the registry: made-up results have no model."""
 HEAD = 'set_name = "demo"\nreports_dir = "reports"\nmeasure = "auto"'
 
 
@@ -49,7 +50,8 @@ class Project:
         self.root = root
         shutil.copytree(LIB, root / "lib" / "evalpress", ignore=shutil.ignore_patterns("__pycache__", "report", "demo"))
         self.write("lib/evalpress/report/__init__.py", RENDERER)
-        self.write("lib/evalpress/provenance.py", PROVENANCE)
+        with (root / "lib/evalpress/sections/registry.py").open("a") as registry:
+            registry.write(PLAIN_RESULTS)
         self.write("params/demo.yaml", PARAMS)
         self.write("model/config.json", "{}")
         for section in SECTIONS:
@@ -105,16 +107,20 @@ class Project:
         return json.loads((self.report / name).read_text(encoding="utf-8"))
 
 
-def measuring(section: str, *more: str) -> list[str]:
-    """Cells that measure a made-up section, counting in `measured.txt` how often, and then `more`."""
-    data = dict.fromkeys(REQUIRED[section], 1)
+def measuring(section: str, *more: str, inside: str = "") -> list[str]:
+    """Cells that measure a made-up section, counting in `measured.txt` how often, and then `more`.
+
+    Args:
+        inside: statements that run during the measurement, after its raw observations are written.
+    """
     return [
         f"from evalpress.sections.job import open_job\njob = open_job({section!r}, set_name, reports_dir, measure)",
         f"""def work(job):
     with (job.folder / "measured.txt").open("a") as file:
         file.write({section + chr(10)!r})
     job.raw("numbers", [1, 2])
-    return {data!r}
+    exec({inside!r}, globals() | {{"job": job}})
+    return {{"figure": 1}}
 result = job.run(work)""",
         *more,
     ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import errno
 import sys
 import traceback
 
-from evalpress.cli import audit, clean, report, review, sets
-from evalpress.core.errors import UserError
+from evalpress.cli import audit, clean, report, review, sets, status
+from evalpress.core import secrets
+from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import CACHE, shown
 
 _EXAMPLES = """\
@@ -20,37 +23,75 @@ examples:
 
 exit status: 0; 1 when a notebook failed or a gate is `fail`; 2 for unusable parameters (nothing was run)
 """
-VERBS = (report, review, audit, clean, sets)
+_EXPECTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full disk or a missing permission is the host's matter: one line, no traceback."""
+VERBS = (report, status, review, audit, clean, sets)
 """The modules of the verbs: each has `add(verbs)`."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; returns the exit status."""
-    args = _parser().parse_args(argv)
+    """Run one verb; returns the exit status: 0, 1 for a run that went wrong, 2 for unusable input, 130 interrupted."""
+    given = sys.argv[1:] if argv is None else argv
+    parser, verbs = _parser()
     try:
+        _known_verb(given, verbs)
+        args = parser.parse_args(given)
         return int(args.run(args))
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f"evalpress: {line}", file=sys.stderr)
+        _say(*str(error).splitlines())
         return 2
     except KeyboardInterrupt:
-        print(
-            "evalpress: interrupted; run again to resume",
-            file=sys.stderr,
-        )
+        _say("interrupted; run again to resume")
         return 130
     except BrokenPipeError:
         return 1
+    except MeasurementError as error:
+        _say(str(error))
+        return 1
+    except OSError as error:
+        if error.errno not in _EXPECTED:
+            _say(_unexpected(error))
+        else:
+            where = f"{shown(error.filename)}: " if isinstance(error.filename, str) else ""
+            _say(f"{where}{error.strerror}")
+        return 1
     except Exception as error:
-        log = CACHE / "error.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"evalpress: unexpected {text[:300]} (traceback: {shown(log)})", file=sys.stderr)
+        _say(_unexpected(error))
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _say(*lines: str) -> None:
+    """Lines of text without secrets, on a terminal of any encoding."""
+    encoding = sys.stderr.encoding or "utf-8"
+    for line in lines:
+        text = secrets.scrub(f"evalpress: {line}").encode(encoding, "backslashreplace").decode(encoding)
+        print(text, file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> str:
+    """One line for an error that is a fault of ours, with its traceback in a file where one can be written."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    log = CACHE / "error.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(secrets.scrub(traceback.format_exc()), encoding="utf-8", errors="backslashreplace")
+    except OSError as problem:
+        return f"unexpected {text} (no traceback: {shown(log)}: {problem.strerror})"
+    return f"unexpected {text} (traceback: {shown(log)})"
+
+
+def _known_verb(given: list[str], verbs: list[str]) -> None:
+    """Refuse a misspelt verb with the nearest one."""
+    first = given[0] if given else ""
+    if not first or first.startswith("-") or first in verbs:
+        return
+    close = difflib.get_close_matches(first, verbs, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise UserError(f"verb {first!r}: unknown{hint}; allowed: {', '.join(verbs)}")
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser, and the names of its verbs."""
     parser = argparse.ArgumentParser(
         prog="evalpress",
         description="Measure a language model on vLLM (Ascend NPU, CUDA, CPU) and print a publishable report.",
@@ -61,4 +102,4 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     for module in VERBS:
         module.add(verbs)
-    return parser
+    return parser, sorted(verbs.choices)

@@ -20,7 +20,7 @@ def add(verbs: Verbs) -> None:
 
 
 def _clean(args: argparse.Namespace) -> int:
-    from evalpress.run import lock
+    from evalpress.core import lock
 
     reports = resolve(args.reports_dir)
     names = [set_name(args.set)] if args.set else _generated(reports)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from evalpress.cli.verb import Verbs, of_a_set
+from evalpress.core.errors import UserError
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verbs."""
     report = of_a_set(verbs, "report", _report, "run what is stale, render the report")
     report.add_argument("--force", action="store_true", help="measure every section again")
+    report.add_argument("--dry-run", action="store_true", help="say what would be measured, why, and for how long")
+    report.add_argument("--json", action="store_true", help="with --dry-run: one JSON document")
     of_a_set(verbs, "render", _render, "render from the results that are there; loads no engine")
     of_a_set(verbs, "publish", _publish, "copy a finished report to reports/published/<set>/ and rebuild its index")
 
@@ -18,7 +22,30 @@ def add(verbs: Verbs) -> None:
 def _report(args: argparse.Namespace) -> int:
     from evalpress.run import pipeline
 
+    if args.dry_run:
+        return _dry_run(args)
+    if args.json:
+        raise UserError("report: --json needs --dry-run")
     return pipeline.report(args.set, args.reports_dir, force=args.force)
+
+
+def _dry_run(args: argparse.Namespace) -> int:
+    from evalpress.run import estimate, pipeline
+
+    found = estimate.rows(pipeline.prepare(args.set, args.reports_dir, force=args.force))
+    total = estimate.total_s(found)
+    if args.json:
+        minutes = None if total is None else round(total / 60, 2)
+        print(json.dumps({"sections": [row.as_dict() for row in found], "minutes": minutes}))
+        return 0
+    for row in found:
+        took = "unknown" if row.seconds is None else f"{row.seconds / 60:.1f} min"
+        print(f"  {row.section:<11} {row.todo:<11} {took:>8}  {'; '.join(row.why[:3])}".rstrip())
+    unknown = [row.section for row in found if row.seconds is None]
+    known = sum(row.seconds for row in found if row.seconds is not None) / 60
+    basis = "as long as each section took in its last run here"
+    print(f"{known:.1f} min in all, {basis}" + (f"; never measured: {', '.join(unknown)}" if unknown else ""))
+    return 0
 
 
 def _render(args: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -10,7 +12,27 @@ ROOT = Path(__file__).resolve().parents[3]
 PARAMS = ROOT / "params"
 NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
-CACHE = ROOT / ".cache"
+
+
+def _cache() -> Path:
+    """`.cache` of the project; a folder of this user's own where that cannot be written (another user's checkout)."""
+    own = ROOT / ".cache"
+    if os.access(own if own.is_dir() else ROOT, os.W_OK | os.X_OK):
+        return own
+    for base in (os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME") and f"{os.environ['HOME']}/.cache"):
+        if base and _can_be_made(Path(base)):
+            return Path(base) / "evalpress"
+    return Path(tempfile.gettempdir()) / f"evalpress-cache-{os.getuid()}"
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Whether this user may write into the folder, or make it."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+CACHE = _cache()
+"""Compile caches, cold starts, downloads, error.log."""
 
 
 def resolve(path: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ def step(text: str) -> None:
     """Say the current step: into the file that EVALPRESS_PROGRESS names, or printed in a notebook opened by hand."""
     target = os.environ.get("EVALPRESS_PROGRESS")
     if target:
-        Path(target).write_text(text, encoding="utf-8")
+        with contextlib.suppress(OSError):  # a full disk ends no measurement
+            Path(target).write_text(text, encoding="utf-8", errors="backslashreplace")
     else:
         print(text)

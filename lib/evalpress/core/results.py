@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +25,14 @@ from pydantic import (
     model_validator,
 )
 
+from evalpress.core import secrets
 from evalpress.core.errors import MeasurementError, UserError
+from evalpress.core.hashing import digest
 from evalpress.core.paths import shown
 from evalpress.core.validation import describe, dotted, key_of
 
 VERSION = 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WHY = "_why"
 
 
@@ -116,10 +120,22 @@ def write(path: Path, section: str, data: T, params: dict[str, Any], provenance:
     version = data.VERSION if isinstance(data, Results) else VERSION
     head = {"schema": f"evalpress/{section}/{version}", "created": now()}
     document = Document[Any].model_validate(head | {"provenance": provenance, "params": params, "data": data})
-    plain = document.model_dump(mode="json", by_alias=True)
+    plain = as_written(document)
     check_values(plain["data"], section)
+    plain["provenance"]["data_digest"] = digest(plain["data"])
     write_json(path, plain)
-    return document
+    return document.model_copy(update={"provenance": plain["provenance"]})
+
+
+def as_written(document: Document[T]) -> dict[str, Any]:
+    """The JSON value of a results file, without secrets, as reading gives it back."""
+    found: dict[str, Any] = json.loads(json.dumps(secrets.scrubbed(document.model_dump(mode="json", by_alias=True))))
+    return found
+
+
+def is_edited(document: Document[T]) -> bool:
+    """Whether the data are not those that were written."""
+    return bool(document.provenance.get("data_digest") != digest(as_written(document)["data"]))
 
 
 def check_values(value: Any, at: str) -> None:
@@ -137,22 +153,65 @@ def check_values(value: Any, at: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
-    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    """Write JSON so that a reader sees the old file or the whole new one, never a part; secrets are hidden.
+
+    Any text can be written and read back: half of a surrogate pair, which UTF-8 lacks, stands as a JSON escape.
+
+    Raises:
+        MeasurementError: a number that is not finite, or the file cannot be written.
+    """
+    try:
+        text = json.dumps(secrets.scrubbed(value), ensure_ascii=False, allow_nan=False, indent=1)
+    except ValueError as error:
+        raise MeasurementError(f"{shown(path)}: not written: {error}") from None
+    write_text(path, _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text atomically (temporary file in the same folder, then rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write text atomically (temporary file in the same folder, then rename).
+
+    Raises:
+        MeasurementError: the file cannot be written (disk full, no permission); an old file stays as it was.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise MeasurementError(_unwritable(path, error)) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise MeasurementError(_unwritable(path, error)) from None
         raise
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"{shown(path)}: cannot be written: {error.strerror or error}"
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value that a file holds.
+
+    Raises:
+        UserError: missing, not readable, or not JSON (NaN and infinity are none).
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except FileNotFoundError:
+        raise UserError(f"{shown(path)}: file not found") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{shown(path)}:{error.lineno}: not readable as JSON: {error.msg}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{shown(path)}: not readable as JSON: {error}") from None
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def read(path: Path, section: str, model: type[T]) -> Document[T]:
@@ -185,12 +244,7 @@ def read(path: Path, section: str, model: type[T]) -> Document[T]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{shown(path)}: file not found") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{shown(path)}: not readable as JSON: {error}") from None
+    document = read_json(path)
     if not isinstance(document, dict):
         raise UserError(f"{shown(path)}: a results file is a JSON object, found a {type(document).__name__}")
     return document

@@ -138,16 +138,6 @@ def _exp(value: float) -> float:
         return sys.float_info.max
 
 
-def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Student-t interval of the mean; None for a single value."""
-    array = _finite(values)
-    if array.size < 2:
-        return None
-    half = _t_quantile(confidence, array.size - 1) * float(array.std(ddof=1)) / math.sqrt(array.size)
-    centre = float(array.mean())
-    return centre - half, centre + half
-
-
 def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
     """Welch's interval of mean(a) - mean(b) for independent observations; None where one side has fewer than two."""
     first, second = _finite(a, "a"), _finite(b, "b")
@@ -166,13 +156,10 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """Wilson's score interval of a share (Wilson 1927): sensible at 0 and at n, unlike the normal one."""
     if not (n > 0 and 0 <= successes <= n):
         raise ValueError(f"share: found {successes} of {n}, allowed 0 to n of n > 0")
-    z = _t_quantile(confidence, 10**12)  # Student's t with this many degrees is the normal distribution
-    share = successes / n
-    denominator = 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / denominator
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / denominator
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    return low, 1.0 if successes == n else min(1.0, centre + half)
+    from scipy.stats import binomtest
+
+    found = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
@@ -183,9 +170,11 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     """
     if only_first < 0 or only_second < 0:
         raise ValueError(f"disagreements: found {only_first} and {only_second}, allowed 0 or more")
-    n, fewer = only_first + only_second, min(only_first, only_second)
-    tail: int = sum(math.comb(n, k) for k in range(fewer + 1))
-    return float(min(1.0, 2 * tail / 2**n))
+    if only_first + only_second == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
 def linear_fit(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> LinearFit:
@@ -193,15 +182,14 @@ def linear_fit(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> LinearFi
     xs, ys = _finite(x, "x"), _finite(y, "y")
     if xs.size != ys.size or xs.size < 2 or np.ptp(xs) == 0.0:
         raise ValueError(f"line: found {xs.size} x and {ys.size} y, allowed 2 or more pairs of different x")
-    dx, dy = xs - xs.mean(), ys - ys.mean()
-    spread = float(dx @ dx)
-    slope = float(dx @ dy) / spread
-    intercept = float(ys.mean() - slope * xs.mean())
-    residual = float(((dy - slope * dx) ** 2).sum())
-    total = float(dy @ dy)
-    r_squared = 1.0 if total == 0.0 else max(0.0, 1.0 - residual / total)
-    degrees = xs.size - 2
-    if degrees == 0:
-        return LinearFit(slope, intercept, None, None, r_squared, 2)
-    half = _t_quantile(confidence, degrees) * math.sqrt(residual / degrees / spread)
+    from scipy.stats import linregress
+
+    found = linregress(xs, ys)
+    slope, intercept = float(found.slope), float(found.intercept)
+    error, r_squared = float(found.stderr), float(found.rvalue) ** 2
+    if not math.isfinite(error):  # scipy divides 0 by 0 where all y are the same
+        error, r_squared = 0.0, 1.0
+    if xs.size == 2:
+        return LinearFit(slope, intercept, None, None, 1.0, 2)
+    half = _t_quantile(confidence, xs.size - 2) * error
     return LinearFit(slope, intercept, slope - half, slope + half, r_squared, int(xs.size))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 
+_NOT_STYLE = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.port"})
+"""Settings of the process and not of a figure; setting a backend would load it."""
+
 _FONTS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif'
 _RECOLOUR = "".join(
     f'[style*="{name}: {light}"],[{name}="{light}"]{{{name}:{dark}!important}}'
@@ -121,12 +125,22 @@ class Figure:
 
 
 @contextmanager
+def _own_style(more: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """matplotlib's own defaults with our style over them: a user's matplotlibrc changes no figure."""
+    plain = {key: value for key, value in mpl.rcParamsDefault.items() if key not in _NOT_STYLE}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+        with mpl.rc_context({**plain, **_STYLE, **(more or {})}):
+            yield
+
+
+@contextmanager
 def canvas(height: float, rows: int = 1, columns: int = 1, **more: Any) -> Iterator[Panels]:
     """A canvas of the house's width and `height` inches with its axes, row by row, in the house's style.
 
     No pyplot: nothing global, nothing that a notebook would show by itself.
     """
-    with mpl.rc_context(_STYLE):
+    with _own_style():
         figure = Canvas(figsize=(WIDTH, height))
         axes = figure.subplots(rows, columns, squeeze=False, **more)
         yield figure, list(axes.flat)
@@ -140,7 +154,7 @@ def finish(figure: Canvas, alt: str, caption: str) -> Figure:
 def to_svg(figure: Canvas, title: str) -> str:
     """`figure` as SVG text: no date, stable ids, both themes, letters as letters."""
     buffer = io.StringIO()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
+    with _own_style({"svg.hashsalt": title}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = _PROLOGUE.sub("", buffer.getvalue(), count=1)
     svg = _METADATA.sub("", svg, count=1)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, resolve, shown
 from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
@@ -55,6 +56,8 @@ def load(set_name: str) -> Params:
         if not resolve(name).is_file():
             at, line = origin.get(key, (path, 1))
             raise UserError(f"{shown(at)}:{line}: {dotted(key)}: file {name!r} not found")
+    secrets.remember(params.model_dump(mode="json"))
+    secrets.remember_environment()
     return params
 
 

@@ -49,6 +49,12 @@ def detect() -> Platform:
     return Platform("cpu")
 
 
+def present(backend: str) -> Platform:
+    """The platform of a set with the devices that are here, perhaps none; nothing is refused."""
+    known: Backend = next((name for name in BACKENDS if name == backend), "cpu")
+    return Platform(known, _accelerators(known))
+
+
 def _absence(backend: Backend) -> str:
     """Why `backend` is not here, in the words of what was looked for."""
     tool, module = {"ascend": ("npu-smi", "torch_npu"), "cuda": ("nvidia-smi", "torch")}[backend]

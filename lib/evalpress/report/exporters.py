@@ -58,7 +58,7 @@ class _PageExporter(TemplateExporter):
 
     def default_filters(self) -> Iterator[tuple[str, Callable[..., Any]]]:
         yield from super().default_filters()
-        yield "safe", escape_html
+        yield "escaped", escape_html
         yield "prose", to_html
         yield "highlighted", highlighted
         yield "data_uri", _data_uri
@@ -84,7 +84,7 @@ class _MarkdownExporter(MarkdownExporter):
 
     def default_filters(self) -> Iterator[tuple[str, Callable[..., Any]]]:
         yield from super().default_filters()
-        yield "safe", escape_markdown
+        yield "escaped", escape_markdown
         yield "fenced", fence
         yield "github_links", _github_links
 

@@ -93,8 +93,10 @@ def merge(found: list[Source], title: str, facts: Mapping[str, str]) -> Notebook
 def _section(source: Source, anchors: Anchors) -> tuple[list[NotebookNode], list[Heading]]:
     """The cells of one section, at least one, and its headings, the first of which is its title."""
     notebook = _read(source)
+    mark = notebook.metadata.get("evalpress", {})
+    partial = mark.get("status") == "partial"
     error = error_line([output for cell in notebook.cells for output in cell.get("outputs", [])])
-    if source.status == "done" and error:
+    if source.status == "done" and error and not partial:
         source = Source(source.stem, source.path, "failed", error)
     cells: list[NotebookNode] = []
     headings: list[Heading] = []
@@ -107,8 +109,8 @@ def _section(source: Source, anchors: Anchors) -> tuple[list[NotebookNode], list
             if source.status != "done":
                 break
             cells.append(_code(cell, source, index))
-    if source.status != "done":
-        cells.append(_reason(source))
+    if source.status != "done" or partial:
+        cells.append(_reason(source, str(mark.get("why", "")) if partial else ""))
     return cells, headings
 
 
@@ -141,11 +143,14 @@ def _code(cell: NotebookNode, source: Source, index: int) -> NotebookNode:
     return _cell(fresh, source, index, {"section": source.name})
 
 
-def _reason(source: Source) -> NotebookNode:
-    """The banner of a section that has no results."""
+def _reason(source: Source, not_shown: str) -> NotebookNode:
+    """The banner of a section that has no results, or not all of their tables and figures."""
     banner = Verdict("skipped", ("This section was not run: ", source.reason))
     if source.status == "failed":
         banner = Verdict("failed", "This section failed and has no results.", (Code(source.reason),))
+    elif source.status == "done":
+        told = "The results of this section are complete, but not everything of them could be shown."
+        banner = Verdict("warn", told, (Code(not_shown),))
     data, metadata = banner._repr_mimebundle_()
     output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
     return _cell(nbformat.v4.new_code_cell("", outputs=[output]), source, "reason", {"section": source.name})

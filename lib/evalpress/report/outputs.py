@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from evalpress.display.tables import visible
+from evalpress.display.tables import Code, Verdict, visible
 
 TRUSTED = ("text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain")
 _PICTURES = ("image/svg+xml", "image/png")
@@ -24,7 +24,15 @@ def accepted(outputs: list[NotebookNode], stem: str) -> list[NotebookNode]:
     Pictures get a file name made of `stem` for the Markdown report.
     """
     shown = [o for o in outputs if o.output_type in ("display_data", "execute_result")]
-    return [_trusted(output, f"{stem}-{index}") for index, output in enumerate(shown, 1)]
+    found = [_trusted(output, f"{stem}-{index}") for index, output in enumerate(shown, 1)]
+    error = error_line(outputs)
+    return found if error is None else [*found, _not_drawn(error)]
+
+
+def _not_drawn(error: str) -> NotebookNode:
+    """In place of a table or figure whose cell raised an exception."""
+    data, mark = Verdict("failed", "This part could not be shown.", (Code(error),))._repr_mimebundle_()
+    return nbformat.v4.new_output("display_data", data=data, metadata=mark)
 
 
 def error_line(outputs: list[NotebookNode]) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from evalpress import __version__
 from evalpress.core.errors import UserError
@@ -82,7 +83,7 @@ def write_index(published_root: Path) -> Path:
     rows.sort(key=lambda row: row["created"], reverse=True)
     environment = Environment(loader=FileSystemLoader(TEMPLATES / "index"), autoescape=True)
     template = environment.get_template("index.html.j2")
-    page = template.render(rows=rows, stylesheet=stylesheet(), version=__version__)
+    page = template.render(rows=rows, stylesheet=Markup(stylesheet()), version=__version__)
     write_text(published_root / "index.html", page)
     return published_root / "index.html"
 
@@ -102,5 +103,5 @@ def _row(path: Path) -> dict[str, Any]:
         "device": visible(readable(summary.get("device"))),
         "created": str(summary.get("created") or ""),
         "date": readable(summary.get("created")) or "not dated",
-        "badge": Badge(status, str(verdict)).html(),
+        "badge": Markup(Badge(status, str(verdict)).html()),
     }

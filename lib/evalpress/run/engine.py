@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SharedKernelEngine:
         kernel: SharedKernel,
         watch: Watch,
         timeout_s: float,
+        goes_on: Callable[[], bool],
         output_path: str | None = None,
         **_: Any,
     ) -> NotebookNode:
@@ -45,6 +47,7 @@ class SharedKernelEngine:
             kernel: begun, so alive and with an empty namespace.
             watch: told of each cell.
             timeout_s: for the whole notebook.
+            goes_on: asked after a cell with an error: whether the cells after it are executed.
 
         Raises:
             CellTimeoutError: the notebook takes longer.
@@ -63,7 +66,7 @@ class SharedKernelEngine:
         manager = NotebookExecutionManager(nb, progress_bar=False)
         manager.notebook_start()
         try:
-            ReportClient(manager, kernel, timeout_func=left, on_cell_start=watch.cell_started).execute()
+            ReportClient(manager, kernel, goes_on, timeout_func=left, on_cell_start=watch.cell_started).execute()
         except Exception:
             _mark_failed(manager)
             raise

@@ -2,78 +2,118 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import NOTEBOOKS
-from evalpress.run import aside, notebook
+from evalpress.run import notebook
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import Watch
+from evalpress.sections import backup
 from evalpress.sections.registry import SUMMARY
 
 
-def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a notebook.
+
+    Attributes:
+        failed: why the section has no new results; None where it has.
+        not_shown: why tables or figures of measured results are missing; None where all are there.
+    """
+
+    failed: str | None = None
+    not_shown: str | None = None
+
+
+def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> Outcome:
     """Run a section's notebook.
 
-    Returns:
-        None when `notebooks/` holds the finished notebook, else the reason; then `failed/` holds what was
-        reached and `notebooks/` nothing.
+    Where results were measured (or are only shown), `notebooks/` holds the executed notebook, even if a table of it
+    could not be drawn. Otherwise `failed/` holds what was reached and `notebooks/` nothing.
     """
-    section, folder = step.section, report.folder
+    section = step.section
     source = NOTEBOOKS / f"{section.notebook}.ipynb"
-    executed = report.executed(section)
-    partial = executed.with_name(f".{executed.name}")
-    log = report.log(section)
-    executed.parent.mkdir(parents=True, exist_ok=True)
+    partial = report.executed(section).with_name(f".{report.executed(section).name}")
     cells = len(json.loads(source.read_text(encoding="utf-8"))["cells"]) + 1  # with the injected parameters
-    with Watch(section.notebook, cells, lambda: shared.step) as watch:
+    with Watch(section.notebook, cells, lambda: shared.step, report.took_s(step)) as watch:
         try:
-            why = _attempt(source, partial, log, step, shared, parameters, report.params.run.timeout_s, watch)
-            if why is None:
-                why = _lacking(report, step)
-            if why is None:
-                notebook.stamp(partial, source, report.digest(section), section.name)
-                partial.replace(executed)
-            else:
-                _keep_failed(partial, executed, folder)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            why = _attempt(source, partial, report, step, shared, parameters, watch)
+            outcome = _kept(report, step, source, partial, why)
+        except MeasurementError as error:
+            outcome = Outcome(failed=str(error))
+        except OSError as error:
+            outcome = Outcome(failed=f"{report.folder.name}: cannot be written: {error.strerror or error}")
         finally:
             partial.unlink(missing_ok=True)
-        watch.finish("done" if why is None else "failed", why or "")
-    return why
+        if outcome.not_shown:
+            watch.finish("partly", f"results are kept; not shown: {outcome.not_shown}")
+        else:
+            watch.finish("failed" if outcome.failed else "done", outcome.failed or "")
+    return outcome
+
+
+def _kept(report: Report, step: Step, source: Path, partial: Path, why: str | None) -> Outcome:
+    """Put the executed notebook where it belongs."""
+    executed = report.executed(step.section)
+    lacking = _lacking(report, step)
+    if lacking is not None:
+        _keep_failed(partial, executed, report.folder)
+        return Outcome(failed=why or lacking)
+    if why is not None:
+        _copy_failed(partial, executed, report.folder)
+    reached = notebook.read(partial)
+    if reached is None:
+        executed.unlink(missing_ok=True)
+        return Outcome(not_shown=why or "the executed notebook cannot be read")
+    notebook.stamp(reached, source, executed, report.digest(step.section), step.section.name, why)
+    return Outcome(not_shown=why)
 
 
 def _attempt(
     source: Path,
     partial: Path,
-    log: Path,
+    report: Report,
     step: Step,
     shared: SharedKernel,
     parameters: Mapping[str, Any],
-    timeout_s: float,
     watch: Watch,
 ) -> str | None:
+    log = report.log(step.section)
     try:
         shared.begin(log, step.appends)
     except RuntimeError as error:
         shared.discard()
         return f"{error} (see {log.parent.name}/{log.name})"
-    return notebook.execute(source, partial, parameters, shared, timeout_s, watch)
+    timeout_s = report.params.run.timeout_s
+    return notebook.execute(
+        source, partial, parameters, shared, timeout_s, watch, lambda: _lacking(report, step) is None
+    )
 
 
 def _lacking(report: Report, step: Step) -> str | None:
-    """A notebook that ran to its end without leaving what it is there for."""
+    """What a notebook has not left although it is there for that; None where its results are there."""
     if step.section.name == SUMMARY.name:
         return None if (report.folder / "summary.json").is_file() else "the notebook wrote no summary.json"
-    written = step.todo == "show" or aside.renewed(report.folder, step.section.name)
+    written = step.todo == "show" or backup.renewed(report.folder, step.section.name)
     return None if written else f"the notebook wrote no results/{step.section.name}.json"
 
 
 def _keep_failed(partial: Path, executed: Path, folder: Path) -> None:
     executed.unlink(missing_ok=True)
-    if partial.is_file():
-        kept = folder / "failed" / executed.name
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial.replace(kept)
+    _copy_failed(partial, executed, folder)
+
+
+def _copy_failed(partial: Path, executed: Path, folder: Path) -> None:
+    """A notebook with an error, without secrets, under `failed/`; a full disk costs only this copy."""
+    reached = notebook.read(partial)
+    if reached is not None:
+        with contextlib.suppress(MeasurementError):
+            notebook.write(folder / "failed" / executed.name, reached)

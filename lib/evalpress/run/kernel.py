@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
+from evalpress.core import lock
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
 from evalpress.sections.staleness import digest
@@ -28,6 +30,9 @@ _FIRST_S = 600
 """For a start with something before it: importing vLLM from a cold disk can take minutes."""
 _SOCKET_PATH = 90
 """Longest folder for IPC sockets: a socket's whole path must stay below 104 bytes (the shortest sun_path)."""
+
+_USERS_OWN = frozenset({"PYTHONSTARTUP", "MATPLOTLIBRC", "PYTHONINSPECT"})
+"""Variables by which a user's own settings would run in the kernel or change its figures."""
 
 _ARGUMENTS = ("--IPKernelApp.outstream_class=evalpress.run.streams.plain", "--HistoryManager.enabled=False")
 
@@ -114,7 +119,8 @@ class SharedKernel:
             self._connect()
         elif self._pump:
             self._pump.to(log, append)
-        self._progress.write_text("", encoding="utf-8")
+        with contextlib.suppress(OSError):  # a full disk: the terminal shows no steps
+            self._progress.write_text("", encoding="utf-8")
         self._run_silently(_CLEAR.format(folder=str(self._workdir)), _START_S)
 
     def quietly(self, code: str) -> None:
@@ -197,12 +203,14 @@ class SharedKernel:
 
     def _environment(self) -> dict[str, str]:
         own = {
-            processes.MARKER: str(self._report),
+            lock.MARKER: str(self._report),
             "EVALPRESS_PROGRESS": str(self._progress),
             "IPYTHONDIR": str(self._home),  # no start-up files or settings of the user's own IPython
+            "PYTHONIOENCODING": "utf-8:backslashreplace",  # any text can be printed into the log
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a warning for people who debug
         }
-        return {**os.environ, **self._env, **own}
+        inherited = {name: value for name, value in os.environ.items() if name not in _USERS_OWN}
+        return {**inherited, **self._env, **own}
 
     def _run_silently(self, code: str, timeout_s: float, strict: bool = True) -> None:
         assert self.client is not None

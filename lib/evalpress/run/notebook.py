@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from papermill.execute import remove_error_markers
 
+from evalpress.core import secrets
 from evalpress.core.paths import shown
+from evalpress.core.results import write_text
 from evalpress.run.client import SILENT
 from evalpress.run.kernel import SharedKernel
 from evalpress.run.terminal import Watch
@@ -25,7 +29,13 @@ papermill.execute.logger.parent = SILENT
 
 
 def execute(
-    source: Path, target: Path, parameters: Mapping[str, Any], kernel: SharedKernel, timeout_s: float, watch: Watch
+    source: Path,
+    target: Path,
+    parameters: Mapping[str, Any],
+    kernel: SharedKernel,
+    timeout_s: float,
+    watch: Watch,
+    goes_on: Callable[[], bool],
 ) -> str | None:
     """Run `source` on the kernel and write it to `target`.
 
@@ -47,6 +57,7 @@ def execute(
             kernel=kernel,
             watch=watch,
             timeout_s=timeout_s,
+            goes_on=goes_on,
         )
     except PapermillExecutionError as error:
         return reason(error.ename, error.evalue)
@@ -59,6 +70,8 @@ def execute(
         why = kernel.death()
         kernel.discard()
         return why
+    except OSError as error:
+        return f"the executed notebook cannot be written: {error.strerror or error}"
     return unfinished(target)
 
 
@@ -77,7 +90,7 @@ def unfinished(notebook: Path) -> str | None:
 
 def reason(name: str, message: str) -> str:
     """An exception as one line: our own errors are written to be read, of others the type matters too."""
-    text = " ".join(_ANSI.sub("", message).split())
+    text = secrets.scrub(" ".join(_ANSI.sub("", message).split()))
     if name == "SystemExit":
         return f"a cell ended the notebook (sys.exit({text}))"
     if name not in _OWN_ERRORS:
@@ -85,9 +98,37 @@ def reason(name: str, message: str) -> str:
     return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 1] + "…"
 
 
-def stamp(executed: Path, notebook: Path, digest: str, section: str) -> None:
-    """Mark an executed notebook as finished, made from what `digest` stands for, without this machine's paths."""
-    node = nbformat.read(executed, as_version=4)
-    node.metadata["evalpress"] = {"section": section, "status": "done", "digest": digest}
+def stamp(
+    node: NotebookNode, notebook: Path, executed: Path, digest: str, section: str, not_shown: str | None = None
+) -> None:
+    """Write an executed notebook, marked as made from what `digest` stands for, without paths or secrets of this host.
+
+    Args:
+        notebook: its source.
+        not_shown: why some of its tables or figures are missing; such a notebook is executed again by the next run.
+
+    Raises:
+        MeasurementError: it cannot be written.
+    """
+    node = remove_error_markers(node)
+    mark = {"section": section, "status": "done" if not_shown is None else "partial", "digest": digest}
+    node.metadata["evalpress"] = mark if not_shown is None else mark | {"why": not_shown}
     node.metadata.get("papermill", {}).update(input_path=shown(notebook), output_path=executed.name)
-    nbformat.write(node, executed)
+    write(executed, node)
+
+
+def read(path: Path) -> NotebookNode | None:
+    """The notebook in a file; None where there is none, or only a part of one (disk full)."""
+    try:
+        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    except (OSError, ValueError, LookupError, AttributeError, nbformat.reader.NotJSONError):
+        return None
+
+
+def write(path: Path, node: NotebookNode) -> None:
+    """Write a notebook atomically and without secrets.
+
+    Raises:
+        MeasurementError: it cannot be written.
+    """
+    write_text(path, nbformat.writes(nbformat.from_dict(secrets.scrubbed(node))) + "\n")

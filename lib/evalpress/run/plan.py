@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from evalpress.params import Params
-from evalpress.run import staleness
+from evalpress.run import durations, staleness
 from evalpress.sections.job import Job, Measure
 from evalpress.sections.registry import Section, skip_reason
 
@@ -49,6 +49,10 @@ class Report:
     def job(self, section: Section) -> Job:
         return Job(section, self.params, self.folder, "auto")
 
+    def took_s(self, step: Step) -> float | None:
+        """Seconds that the section's last measurement took; None where there was none, or nothing is measured."""
+        return durations.last_s(self.folder, step.section) if step.todo == "measure" else None
+
     def measure(self, step: Step) -> Measure:
         """The notebook's parameter of that name."""
         if step.todo == "show":
@@ -77,7 +81,7 @@ def step(report: Report, section: Section, before: dict[str, str]) -> Step:
     if why:
         return Step(section, "skip", why)
     job = report.job(section)
-    if report.only_render and not job.result_path.is_file():
+    if report.only_render and (section.name in before or not job.result_path.is_file()):
         return Step(section, "missing", before.get(section.name, "not measured yet"))
     if not report.only_render and (report.force or not job.is_current()):
         return Step(section, "measure")

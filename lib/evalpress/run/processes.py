@@ -14,13 +14,14 @@ from pathlib import Path
 
 import psutil
 
-MARKER = "EVALPRESS_REPORT"
+from evalpress.core.lock import MARKER
+
 _ROUNDS = 5
 _POLL_S = 0.02
 
 
 def end_all(folder: Path, patience_s: float = 5.0) -> None:
-    """End every process marked with this report folder, and their descendants: politely, then for certain."""
+    """End every process marked with this report folder, and their descendants: SIGTERM, then SIGKILL."""
     for attempt in range(_ROUNDS):
         found = list(_of(folder))
         if not found:
@@ -32,7 +33,7 @@ def end_all(folder: Path, patience_s: float = 5.0) -> None:
 
 
 def _wait(processes: list[psutil.Process], patience_s: float) -> None:
-    """Until all have ended. An orphan that nobody has buried yet (in a container it can take seconds) has ended."""
+    """Until all have ended. Zombies count as ended."""
     until = time.monotonic() + patience_s
     while any(_lives(process) for process in processes) and time.monotonic() < until:
         time.sleep(_POLL_S)

@@ -6,17 +6,17 @@ import ast
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from evalpress.core.errors import UserError
 from evalpress.core.hashing import digest, file_digest
 from evalpress.core.paths import NOTEBOOKS, ROOT, resolve
-from evalpress.core.results import write_json
+from evalpress.core.results import read_json, write_json
 from evalpress.params import Params, referenced_files
-from evalpress.sections import staleness
+from evalpress.sections import staleness, states
 from evalpress.sections.registry import SECTIONS, SUMMARY, Section
 
-STATUS = "status.json"
 _STATE = ".state.json"
+_PAGES = ("report.html", "report.md")
 _TEMPLATES = ROOT / "lib" / "evalpress" / "report"
 
 
@@ -66,24 +66,25 @@ def render_digest(folder: Path, title: str, failures: Mapping[str, str], skipped
 
 
 def is_rendered(folder: Path, digest: str) -> bool:
-    """Whether the report was rendered from exactly this, and is still there."""
+    """Whether the report was rendered from exactly this, and its pages are as they were written."""
     try:
-        state: Any = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        state = read_json(folder / _STATE)
+    except UserError:
         return False
-    return state == {"render": digest} and all((folder / name).is_file() for name in ("report.html", "report.md"))
+    return bool(state == {"render": digest, "pages": _digests([folder / name for name in _PAGES])})
 
 
 def set_rendered(folder: Path, digest: str) -> None:
     """Remember what the report was rendered from."""
-    write_json(folder / _STATE, {"render": digest})
+    write_json(folder / _STATE, {"render": digest, "pages": _digests([folder / name for name in _PAGES])})
 
 
 def _results(section: Section, folder: Path) -> list[Path]:
+    """What a notebook shows; the summary's own file too, so that an edited one is made again."""
     if section.name != SUMMARY.name:
         return [folder / "results" / f"{section.name}.json"]
-    names = [*(f"{one.name}.json" for one in SECTIONS), STATUS]
-    return [folder / "results" / name for name in names]
+    names = [*(f"{one.name}.json" for one in SECTIONS), states.NAME]
+    return [*(folder / "results" / name for name in names), folder / "summary.json"]
 
 
 def _digests(paths: list[Path]) -> dict[str, str | None]:

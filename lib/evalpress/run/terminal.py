@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -10,12 +11,21 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from evalpress.core import secrets
+
 _TICK_S = 0.5
+_PIPE_S = 60.0
 
 
 def say(text: str) -> None:
-    """One whole line, seen at once even where stdout is a pipe."""
-    print(printable(text), flush=True)
+    """One whole line without secrets, seen at once even where stdout is a pipe.
+
+    A terminal that lacks a character gets an escape in its place; a reader that has gone ends no report.
+    """
+    try:
+        print(_encodable(printable(secrets.scrub(text))), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def row(name: str, outcome: str, detail: str = "") -> None:
@@ -31,16 +41,17 @@ def printable(text: str) -> str:
 class Watch:
     """The line of a running notebook, as a context manager.
 
-    On a terminal it is rewritten, elsewhere printed once at the end.
+    On a terminal it is rewritten twice a second; elsewhere it is printed once a minute, and once at the end.
 
     Args:
         name: the notebook's stem.
         cells: its number of cells.
         step: gives what the library says that it is doing.
+        expected_s: how long the notebook took last time, in seconds; None where it never ran to its end.
     """
 
-    def __init__(self, name: str, cells: int, step: Callable[[], str]) -> None:
-        self._name, self._cells, self._step = name, cells, step
+    def __init__(self, name: str, cells: int, step: Callable[[], str], expected_s: float | None = None) -> None:
+        self._name, self._cells, self._step, self._expected_s = name, cells, step, expected_s
         self._done = 0
         self._start = time.monotonic()
         self._over = threading.Event()
@@ -59,8 +70,7 @@ class Watch:
         say(_row(self._name, outcome, self._progress(), detail))
 
     def __enter__(self) -> Watch:
-        if sys.stdout.isatty():
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -78,16 +88,33 @@ class Watch:
     def _progress(self) -> str:
         return f"{self._done:>3}/{self._cells} cells  {_clock(time.monotonic() - self._start)}"
 
+    def _left(self) -> str:
+        """The remaining time, where the last run says how long this notebook takes."""
+        if self._expected_s is None:
+            return ""
+        left = self._expected_s - (time.monotonic() - self._start)
+        return f"about {_clock(left)} left  " if left > 0 else "longer than last time  "
+
     def _tick(self) -> None:
-        while not self._over.wait(_TICK_S):
-            line = printable(_row(self._name, "running", self._progress(), self._step()))
-            width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(f"\r\x1b[2K{line[:width]}")
-            sys.stdout.flush()
+        on_terminal = sys.stdout.isatty()
+        while not self._over.wait(_TICK_S if on_terminal else _PIPE_S):
+            line = printable(_row(self._name, "running", self._progress(), self._left() + self._step()))
+            if on_terminal:
+                width = shutil.get_terminal_size().columns - 1
+                sys.stdout.write(f"\r\x1b[2K{_encodable(line)[:width]}")
+                sys.stdout.flush()
+            else:
+                say(line)
 
 
 def _row(name: str, outcome: str, progress: str, detail: str) -> str:
     return f"  {name:<13} {outcome:<10} {progress:<20} {detail}".rstrip()
+
+
+def _encodable(line: str) -> str:
+    """`line` with an escape for each character that standard output cannot encode."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _clear() -> None:

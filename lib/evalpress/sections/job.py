@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from evalpress import params
-from evalpress.core import results
+from evalpress.core import lock, results
 from evalpress.core.errors import UserError
+from evalpress.core.hashing import file_digest
 from evalpress.core.paths import resolve, shown
 from evalpress.params.schema import Params
 from evalpress.platforms import provenance
-from evalpress.sections import staleness
-from evalpress.sections.registry import Section, by_name, parameters_read, results_model, skip_reason
+from evalpress.sections import backup, staleness
+from evalpress.sections.registry import Section, by_name, results_model, skip_reason
 
 Measure = Literal["auto", "always", "never"]
 T = TypeVar("T")
@@ -28,6 +30,11 @@ class Job:
     params: Params
     folder: Path
     measure: Measure
+    _used: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Names of the raw observations that this run wrote or read again."""
+
+    def __repr__(self) -> str:
+        return f"Job({self.section.name!r} of {self.params.set!r} in {shown(self.folder)}, measure={self.measure!r})"
 
     @property
     def result_path(self) -> Path:
@@ -35,47 +42,115 @@ class Job:
 
     def raw(self, name: str, value: Any) -> str:
         """Keep raw observations as `results/raw/<section>-<name>.json`; returns the path inside `results/`."""
-        path = self.folder / "results" / "raw" / f"{self.section.name}-{name}.json"
+        path = _raw_path(self.folder, self.section.name, name)
         results.write_json(path, value)
+        self._used.add(name)
         return f"raw/{path.name}"
-
-    def forget_raw(self, before: float) -> None:
-        """Delete the section's raw observations older than that time: of one that names files after what is asked."""
-        for path in (self.folder / "results" / "raw").glob(f"{self.section.name}-*"):
-            if path.stat().st_mtime < before:
-                path.unlink()
 
     def read_raw(self, name: str) -> Any:
         """What `raw` kept under this name."""
-        return read_raw(self.folder, self.section.name, name)
+        found = read_raw(self.folder, self.section.name, name)
+        self._used.add(name)
+        return found
 
     def result(self, section: str) -> results.Document[Any] | None:
         """Another section's stored results in this report, or None when it has none."""
         path = self.folder / "results" / f"{section}.json"
         return read_results(path, section) if path.is_file() else None
 
-    def is_current(self) -> bool:
-        """Whether the stored result was made from exactly today's parameters, code and model."""
+    def why_stale(self) -> list[str]:
+        """Why the stored result is not what today's parameters, code, model and engine would give; empty when it is.
+
+        Each line names a file, parameter, module, version or device.
+        """
         try:
             stored = read_results(self.result_path, self.section.name)
-        except UserError:
-            return False
-        return stored.provenance.get("digests") == staleness.section_digests(self.section, self.params)
+        except UserError as error:
+            return [str(error)]
+        found = staleness.differences(stored, staleness.parts(self.section, self.params))
+        return found + _raw_differences(self.folder, stored)
+
+    def is_current(self) -> bool:
+        """Whether the stored result was made from exactly today's parameters, code, model and engine."""
+        return not self.why_stale()
 
     def run(self, measure: Callable[[Job], T]) -> results.Document[T]:
         """The section's results: stored ones when they may be used, else measured now and written.
 
+        In a notebook opened by hand this takes the report's lock, and an error or interrupt puts the old results back,
+        as in `evalpress report`.
+
         Raises:
-            UserError: `measure` is "never" and there is no stored result.
+            UserError: `measure` is "never" and there is no stored result, or another process measures this report.
         """
+        self._recover()
         if self.measure == "never" or (self.measure == "auto" and self.is_current()):
             return read_results(self.result_path, self.section.name)
-        digests = staleness.section_digests(self.section, self.params)
+        with self._alone():
+            return self._measured(measure)
+
+    def _measured(self, measure: Callable[[Job], T]) -> results.Document[T]:
+        self._used.clear()
+        found = staleness.parts(self.section, self.params)
         start = results.now()
         data = measure(self)
-        origin = provenance.collect(self.params, digests, start, results.now())
-        read = parameters_read(self.section, self.params)
-        return results.write(self.result_path, self.section.name, data, read, origin)
+        origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())
+        origin |= {"inputs": {part: items for part, items in found.items() if part != "params"}}
+        origin |= {"raw": _raw_digests(self.folder, self.section.name, self._used)}
+        document = results.write(self.result_path, self.section.name, data, found["params"], origin)
+        self._drop_unused_raw()
+        return document
+
+    def _drop_unused_raw(self) -> None:
+        """Raw observations of earlier runs that this one neither wrote nor read: told by name, whatever the clock."""
+        kept = {_raw_path(self.folder, self.section.name, name) for name in self._used}
+        for path in (self.folder / "results" / "raw").glob(f"{self.section.name}-*"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+    def _recover(self) -> None:
+        """Put back old results where an earlier measurement by hand was killed."""
+        name = self.section.name
+        if backup.exists(self.folder, name) and not lock.is_held_for_this_process(self.folder):
+            with lock.held(self.folder):
+                backup.recover(self.folder, name)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock with a backup, unless an `evalpress report` does both for this process."""
+        name = self.section.name
+        if lock.is_held_for_this_process(self.folder):
+            yield
+            return
+        with lock.held(self.folder):
+            backup.save(self.folder, name)
+            try:
+                yield
+            finally:
+                backup.recover(self.folder, name)
+
+
+def _raw_path(folder: Path, section: str, name: str) -> Path:
+    return folder / "results" / "raw" / f"{section}-{name}.json"
+
+
+def _raw_digests(folder: Path, section: str, names: Iterable[str]) -> dict[str, str]:
+    """Digest of each raw observation by its file's name."""
+    paths = [_raw_path(folder, section, name) for name in sorted(names)]
+    return {path.name: file_digest(path) for path in paths if path.is_file()}
+
+
+def _raw_differences(folder: Path, stored: results.Document[Any]) -> list[str]:
+    """Raw observations that are gone or were edited since the results were written."""
+    recorded = stored.provenance.get("raw")
+    told = []
+    for name, known in (recorded if isinstance(recorded, dict) else {}).items():
+        path = folder / "results" / "raw" / str(name)
+        if not path.is_file():
+            told.append(f"file {shown(path)}: gone")
+        elif file_digest(path) != known:
+            told.append(f"file {shown(path)}: edited after it was written")
+    return told
 
 
 def open_job(section: str, set_name: str = "demo", reports_dir: str = "reports", measure: Measure = "auto") -> Job:
@@ -110,11 +185,9 @@ def read_results(path: Path, section: str) -> results.Document[Any]:
 
 
 def read_raw(folder: Path, section: str, name: str) -> Any:
-    """Raw observations of a section, as `Job.raw` wrote them under a report's folder."""
-    import json
+    """Raw observations of a section, as `Job.raw` wrote them under a report's folder.
 
-    path = folder / "results" / "raw" / f"{section}-{name}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{shown(path)}: raw observations not readable: {error}") from None
+    Raises:
+        UserError: they are not there or not JSON.
+    """
+    return results.read_json(_raw_path(folder, section, name))

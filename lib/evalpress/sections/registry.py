@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
+from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.params.schema import Params
 
@@ -78,6 +79,6 @@ def skip_reason(section: Section, params: Params) -> str | None:
 
 
 def parameters_read(section: Section, params: Params) -> dict[str, Any]:
-    """The part of the parameters that decides the section's numbers, as plain JSON values."""
-    dumped = params.model_dump(mode="json")
+    """The part of the parameters that decides the section's numbers, as plain JSON values without secrets."""
+    dumped = secrets.redacted(params.model_dump(mode="json"))
     return {key: dumped[key] for key in section.reads}

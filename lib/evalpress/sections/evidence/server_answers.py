@@ -16,7 +16,6 @@ from evalpress.core.hashing import digest
 from evalpress.model import chat
 from evalpress.params import prompts
 from evalpress.params.schema import Params
-from evalpress.platforms import versions
 from evalpress.sections import staleness
 from evalpress.sections.job import Job, read_raw
 
@@ -77,5 +76,5 @@ def asked_with(params: Params) -> str:
     read = params.model_dump(mode="json")
     return digest(
         [read[key] for key in ("model", "platform", "engine")]
-        + [params.evidence.max_tokens, staleness.model_digest(params), versions.installed_versions()["vllm"]]
+        + [params.evidence.max_tokens, staleness.model_digest(params), staleness.engine_digest(params)]
     )

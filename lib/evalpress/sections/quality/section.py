@@ -67,7 +67,8 @@ def _made_with(job: Job) -> str:
     read = job.params.model_dump(mode="json")
     return digest(
         [read["model"], read["platform"], read["engine"], job.params.quality.mode]
-        + [staleness.model_digest(job.params), *map(staleness.library_digest, _ANSWERING)]
+        + [staleness.model_digest(job.params), staleness.engine_digest(job.params)]
+        + [*map(staleness.library_digest, _ANSWERING)]
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from evalpress import engine
@@ -24,7 +23,6 @@ def measure(job: Job) -> dict[str, Any]:
         MeasurementError: a server does not start or answer, or all requests of a point fail.
     """
     params = job.params
-    start = time.time()
     engine.import_vllm(params)
     data: dict[str, Any] = {"servers": {}, "levels": [], "rates": []}
     groups = servers.groups(params) if not params.serving.base_url else [params.serving.modes]
@@ -40,7 +38,6 @@ def measure(job: Job) -> dict[str, Any]:
         data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     data["saturation"] = load.saturation(data["levels"], params.engine.max_num_seqs)
     data["identities"] = identities.check(data["levels"] + data["rates"])
-    job.forget_raw(start)  # of levels that the set no longer asks for
     data["slo_ms"] = dict(params.serving.slo)
     return data | {"client": client.version_note(), "cores": usable_cores()}
 

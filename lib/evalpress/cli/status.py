@@ -1,0 +1,30 @@
+"""The verb status: what is current in a report, what is stale and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from evalpress.cli.verb import Verbs, of_a_set
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    status = of_a_set(verbs, "status", _status, "say of each section whether it is current, or stale and why")
+    status.add_argument("--json", action="store_true", help="one JSON document: [{section, state, why: [text]}]")
+
+
+def _status(args: argparse.Namespace) -> int:
+    """0 where every section is current or skipped, else 1."""
+    from evalpress.run import status
+
+    found = status.of(args.set, args.reports_dir)
+    if args.json:
+        print(json.dumps([one.as_dict() for one in found], ensure_ascii=True))
+    else:
+        for one in found:
+            first, *rest = one.why or ("",)
+            print(f"  {one.section:<11} {one.state:<8} {first}".rstrip())
+            for line in rest:
+                print(f"  {'':<20} {line}")
+    return 0 if all(one.state in ("current", "skipped") for one in found) else 1

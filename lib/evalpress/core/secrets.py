@@ -1,0 +1,114 @@
+"""Secrets never reach a file of a report: passwords in addresses, values of variables named like a token or key.
+
+Two mechanisms. By name: `redacted` walks a mapping and hides the value of every key that names a secret, and the login
+of every address. By value: `remember` notes a secret's value, and `scrub` replaces it wherever it stands in text that
+is about to be written (results, notebooks, logs, messages).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+_MIN_LENGTH = 6
+"""Shorter values are hidden by name only: replaced in running text they would destroy ordinary words."""
+_NAME = re.compile(
+    r"(?:^|[^a-z])(?:token|key|secret|passphrase|credentials?|authorization)$|(?:password|passwd|apikey)$",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"(?<=://)[^\s/?#'\"<>@]*(?:@[^\s/?#'\"<>@]*)*@(?=[^\s/?#'\"<>@])")
+_known: set[str] = set()
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable or key of this name holds a secret: `HF_TOKEN`, `api_key`, `DB_PASSWORD`, not `max_tokens`."""
+    return _NAME.search(name) is not None
+
+
+def without_login(address: str) -> str:
+    """`address` with `user:password@` replaced by `***@`."""
+    return _LOGIN.sub(f"{HIDDEN}@", address)
+
+
+def redacted(value: Any, name: str = "") -> Any:
+    """A JSON value in which secrets are hidden by their names, and logins in addresses; everything else as it was."""
+    if isinstance(value, Mapping):
+        return {key: redacted(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, name) for item in value]
+    if value is not None and not isinstance(value, bool) and is_secret_name(name):
+        return HIDDEN
+    return without_login(value) if isinstance(value, str) else value
+
+
+def remember(value: Any, name: str = "") -> None:
+    """Note the secrets that a JSON value holds, so that `scrub` finds them in any text of this process."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            remember(item, str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            remember(item, name)
+    elif isinstance(value, str):
+        if is_secret_name(name):
+            _note(value)
+        for login in _LOGIN.findall(value):
+            _note_login(login)
+
+
+def _note(secret: str) -> None:
+    if len(secret.strip()) >= _MIN_LENGTH:
+        _known.add(secret.strip())
+
+
+def _note_login(login: str) -> None:
+    """A login as it stands in an address, decoded, and as the header that HTTP clients make of it."""
+    plain = unquote(login.removesuffix("@"))
+    _known.add(login)
+    _known.add(base64.b64encode(plain.encode()).decode())
+    for part in (login.removesuffix("@"), plain):
+        _note(part)
+        _note(part.partition(":")[2])
+
+
+def remember_environment() -> None:
+    """Note the secrets among the variables of this process."""
+    remember(dict(os.environ))
+
+
+def scrub(text: str) -> str:
+    """`text` without any secret that this process knows."""
+    for secret in sorted(_known, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, f"{HIDDEN}@" if secret.endswith("@") else HIDDEN)
+    return text
+
+
+def scrub_bytes(data: bytes) -> bytes:
+    """As `scrub`, for output of which nobody knows the encoding."""
+    for secret in sorted(_known, key=len, reverse=True):
+        data = data.replace(secret.encode("utf-8", "replace"), HIDDEN.encode())
+    return data
+
+
+def scrubbed(value: Any) -> Any:
+    """A JSON value with every text scrubbed; the value itself where no secret is known."""
+    if not _known:
+        return value
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: scrubbed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrubbed(item) for item in value]
+    return value
+
+
+def longest() -> int:
+    """Length in bytes of the longest known secret: so much of a stream may hold the start of one."""
+    return max((len(secret.encode("utf-8", "replace")) for secret in _known), default=0)

@@ -1,0 +1,53 @@
+"""What a run of a report would do and how long it would take, without running anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from evalpress.run import durations, plan
+from evalpress.run.plan import Report
+from evalpress.sections.registry import EXECUTION
+
+
+@dataclass(frozen=True)
+class Row:
+    """One section of an estimate; `seconds` is None where it was never measured in this report."""
+
+    section: str
+    todo: str
+    why: tuple[str, ...]
+    seconds: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"section": self.section, "todo": self.todo, "why": list(self.why)}
+        row["minutes"] = None if self.seconds is None else round(self.seconds / 60, 2)
+        if self.seconds is None:
+            row["minutes_why"] = "never measured in this report"
+        return row
+
+
+_TODO = {"nothing": "current", "show": "show again", "measure": "measure", "skip": "skip", "missing": "missing"}
+_SHOW_S = 3.0
+"""Seconds that executing a notebook on stored results takes, its kernel's start shared."""
+
+
+def rows(asked: Report) -> list[Row]:
+    """What a run of this report would do, in the order of measuring."""
+    found = []
+    for section in EXECUTION:
+        step = plan.step(asked, section, {})
+        if step.todo != "measure":
+            seconds = {"show": _SHOW_S}.get(step.todo, 0.0)
+            found.append(Row(section.name, _TODO[step.todo], (step.why,) if step.why else (), seconds))
+            continue
+        job = asked.job(section)
+        why = ("asked for by --force",) if asked.force else tuple(job.why_stale())
+        found.append(Row(section.name, "measure", why, durations.last_s(asked.folder, section)))
+    return found
+
+
+def total_s(found: list[Row]) -> float | None:
+    """Seconds of all rows; None where one is not known."""
+    known = [row.seconds for row in found if row.seconds is not None]
+    return sum(known) if len(known) == len(found) else None

@@ -1,0 +1,194 @@
+"""One run of a report, under its lock: measure what is stale, show what changed, render, tell."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from evalpress.core.errors import MeasurementError, UserError
+from evalpress.core.paths import NOTEBOOKS, ROOT
+from evalpress.core.results import read_json
+from evalpress.launch import environment
+from evalpress.run import plan, staleness
+from evalpress.run.plan import Report, Step
+from evalpress.run.terminal import row, say
+from evalpress.sections import backup, states
+from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY, Section, by_name
+from evalpress.sections.states import SectionState
+
+DONE, FAILED = 0, 1
+_PREPARE = "__import__('importlib').import_module('evalpress.sections.serving.servers').prepare({!r}, {!r})"
+_AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r})"
+
+
+def notebook_parameters(set_name: str, reports_dir: str, measure: str) -> dict[str, Any]:
+    """What every notebook's parameters cell is given."""
+    return {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
+
+
+class ReportRun:
+    """One `report` or `render` call; the caller holds the lock."""
+
+    def __init__(self, asked: Report) -> None:
+        self.asked = asked
+        self.failures: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+        self.not_shown: dict[str, str] = {}
+        self._kernel: Any = None
+        self._ahead = self._serves = False
+        self._stack = contextlib.ExitStack()
+        self._told: list[tuple[str, str, str]] | None = []
+
+    def make(self) -> int:
+        """Run everything; returns the exit status."""
+        before = {n: s.why or "failed" for n, s in states.read(self.asked.folder).items() if s.status == "failed"}
+        for section in EXECUTION:
+            backup.recover(self.asked.folder, section.name)
+        self._serves = plan.step(self.asked, by_name("serving"), before).todo == "measure"
+        with self._stack:
+            for section in EXECUTION:
+                step = plan.step(self.asked, section, before)
+                self._start_ahead(step)
+                self._section(step)
+            states.write(self.asked.folder, {section.name: self._state(section) for section in SECTIONS})
+            self._summary()
+        rendered = self._render()
+        return self._verdict(self._told is None or rendered)
+
+    def _start_ahead(self, step: Step) -> None:
+        """Before the first section that is not timed: let serving's servers start beside it.
+
+        A section with a kernel is about to run anyway.
+        """
+        if step.section.timed or step.todo != "measure" or self._kernel is None:
+            return
+        if self._serves and not self._ahead:
+            self._ahead = True
+            self._kernel.quietly(_AHEAD.format(self.asked.set_name, self.asked.reports_dir))
+
+    def _section(self, step: Step) -> None:
+        section = step.section
+        if step.todo == "nothing":
+            self._tell(section.notebook, "up to date", "")
+        elif step.todo in ("skip", "missing"):
+            self.asked.executed(section).unlink(missing_ok=True)
+            (self.skipped if step.todo == "skip" else self.failures)[section.name] = step.why
+            self._tell(section.notebook, "skipped" if step.todo == "skip" else "no results", step.why)
+        elif step.todo == "show":
+            self._run(step)
+        else:
+            self._measure(step)
+
+    def _measure(self, step: Step) -> None:
+        section, folder = step.section, self.asked.folder
+        try:
+            backup.save(folder, section.name)
+        except MeasurementError as error:
+            self.failures[section.name] = str(error)
+            self._tell(section.notebook, "failed", str(error))
+            return
+        try:
+            self._run(step)
+        except BaseException:
+            self._stack.close()  # no kernel that may still be writing when the old results are put back
+            backup.recover(folder, section.name)
+            raise
+        (backup.archive if section.name in self.failures else backup.discard)(folder, section.name)
+
+    def _run(self, step: Step) -> None:
+        """Run one notebook and note what became of it."""
+        if self._told is not None:
+            told, self._told = self._told, None
+            for line in told:
+                row(*line)
+        if self._kernel is None:
+            self._kernel = self._stack.enter_context(self._started_kernel(step))
+        # What takes a second to import is imported while the kernel takes longer to start.
+        from evalpress import report  # noqa: F401
+        from evalpress.run import execution
+
+        given = notebook_parameters(self.asked.set_name, self.asked.reports_dir, self.asked.measure(step))
+        outcome = execution.run(self.asked, step, self._kernel, given)
+        if outcome.failed is not None:
+            self.failures[step.section.name] = outcome.failed
+        elif outcome.not_shown is not None:
+            self.not_shown[step.section.name] = outcome.not_shown
+
+    def _started_kernel(self, step: Step) -> Any:
+        from evalpress.run.kernel import SharedKernel
+
+        env = environment.engine_env(self.asked.params) | environment.preload_env(self.asked.params)
+        first = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
+        kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env, first)
+        with contextlib.suppress(RuntimeError):  # told when the first notebook tries again
+            kernel.start(self.asked.log(step.section), step.appends)
+        return kernel
+
+    def _tell(self, name: str, outcome: str, detail: str) -> None:
+        """Lines of notebooks that need no run are held back until something does: no work, one line."""
+        if self._told is None:
+            row(name, outcome, detail)
+        else:
+            self._told.append((name, outcome, detail))
+
+    def _summary(self) -> None:
+        there = (self.asked.folder / "summary.json").is_file()
+        if there and self.asked.is_shown(SUMMARY):
+            self._tell(SUMMARY.notebook, "up to date", "")
+            return
+        (self.asked.folder / "summary.json").unlink(missing_ok=True)  # no old verdict beside a failed summary
+        self._run(Step(SUMMARY, "measure"))
+
+    def _state(self, section: Section) -> SectionState:
+        if section.name in self.failures:
+            return SectionState(status="failed", why=self.failures[section.name])
+        if section.name in self.skipped:
+            return SectionState(status="skipped", why=self.skipped[section.name])
+        return SectionState(status="done", not_shown=self.not_shown.get(section.name))
+
+    def _render(self) -> bool:
+        """Render unless the report there was made from exactly this; returns whether it did."""
+        folder, title = self.asked.folder, self.asked.params.title
+        failures, skipped = _by_notebook(self.failures), _by_notebook(self.skipped)
+        digest = staleness.render_digest(folder, title, failures, skipped)
+        if staleness.is_rendered(folder, digest):
+            return False
+        from evalpress import report as report_room
+
+        try:
+            report_room.render(folder, title, failures=failures, skipped=skipped)
+        except OSError as error:
+            raise MeasurementError(f"{place(folder)}: report not written: {error.strerror or error}") from None
+        staleness.set_rendered(folder, digest)
+        return True
+
+    def _verdict(self, worked: bool) -> int:
+        verdict, reasons = _judgement(self.asked.folder)
+        state = "" if worked else " is up to date"
+        say(f"{place(self.asked.folder / 'report.html')}{state} · verdict {verdict}{reasons}")
+        broken = self.failures or self.not_shown or verdict not in ("pass", "warn")
+        return FAILED if broken else DONE
+
+
+def _judgement(folder: Path) -> tuple[str, str]:
+    """The verdict of `summary.json` and, where it is not pass, the gates that decided it."""
+    try:
+        summary = read_json(folder / "summary.json")
+        verdict = str(summary["verdict"])
+        gates = [f"{g['section']}.{g['id']}" for g in summary.get("gates", ()) if g["status"] == verdict]
+    except (UserError, LookupError, TypeError, AttributeError):
+        return "none: no summary", ""
+    if verdict == "pass" or not gates:
+        return verdict, ""
+    more = f" and {len(gates) - 3} more" if len(gates) > 3 else ""
+    return verdict, f": {', '.join(gates[:3])}{more}"
+
+
+def place(path: Path) -> str:
+    """A path that the reader of the terminal can open."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _by_notebook(reasons: dict[str, str]) -> dict[str, str]:
+    return {by_name(section).notebook: why for section, why in reasons.items()}
