@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from evalpress import params
 from evalpress.engine import memory, startup
+from evalpress.engine.memory_lines import memory_figures
 
 CPU_0_32_COMPILED = [
     (10.0, "INFO 11-22 09:58:09 [core.py:133] Initializing a V1 LLM engine (v0.32.0) with config: model='m'"),
@@ -54,7 +55,7 @@ def test_a_recorded_cpu_start_is_taken_apart():
     assert found["total_s"] == pytest.approx(41.5)
     parts = [value for key, value in found.items() if key.endswith("_s") and key != "total_s" and value is not None]
     assert sum(parts) == pytest.approx(found["total_s"])
-    memory = startup.memory_figures(CPU_0_32_COMPILED)
+    memory = memory_figures(CPU_0_32_COMPILED)
     assert (memory["kv_cache_tokens"], memory["max_concurrency"], memory["kv_cache_gib"]) == (1048576, 512.0, 1.0)
 
 
@@ -78,7 +79,7 @@ def test_printed_figures_win_over_the_times_between_lines():
     assert found["graph_capture_s"] == 3.40
     assert found["kv_cache_s"] == pytest.approx(12.5 - 8.0 - 3.40)
     assert startup.compile_figures(GPU_WORDS, compiled=True) == {"dynamo_s": 2.65, "backend_compile_s": 3.10}
-    memory = startup.memory_figures(GPU_WORDS)
+    memory = memory_figures(GPU_WORDS)
     assert memory == {
         "model_weights_gib": 0.9266,
         "kv_cache_gib": 50.80,
@@ -90,7 +91,7 @@ def test_printed_figures_win_over_the_times_between_lines():
 
 
 def test_ascends_gigabytes_are_gibibytes():
-    assert startup.memory_figures(ASCEND_WORDS)["model_weights_gib"] == 0.9278
+    assert memory_figures(ASCEND_WORDS)["model_weights_gib"] == 0.9278
 
 
 def test_eager_has_no_compile_phase_and_says_so():
@@ -116,7 +117,7 @@ def test_the_peak_of_activations_is_read_where_vllm_prints_it():
         "Actual usage is 0.93 GiB for weight, 1.27 GiB for peak activation, 0.05 GiB for non-torch memory, "
         "and 0.11 GiB for CUDAGraph memory."
     )
-    assert startup.memory_figures([(0.0, line)])["activation_peak_gib"] == 1.27
+    assert memory_figures([(0.0, line)])["activation_peak_gib"] == 1.27
 
 
 @pytest.mark.parametrize(

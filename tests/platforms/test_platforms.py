@@ -12,8 +12,8 @@ import pytest
 from evalpress import platforms
 from evalpress.core.errors import UserError
 from evalpress.core.units import MIB
-from evalpress.platforms import ascend, cuda, host
-from evalpress.platforms.device import Device
+from evalpress.platforms import ascend, child, cuda, host
+from evalpress.platforms.device import Device, visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -236,3 +236,66 @@ def test_the_room_imports_neither_torch_nor_vllm() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'torch'" not in done.stdout
     assert "'vllm'" not in done.stdout
+
+
+def put_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
+    """A program that this host does not have, first on PATH."""
+    tool = folder / name
+    tool.write_text(script)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_a_processor_without_a_model_name_is_named_by_its_maker(tmp_path: Path, monkeypatch) -> None:
+    recorded = Path(__file__).resolve().parents[1] / "data" / "ascend" / "lscpu_hisilicon.sh"  # vllm-ascend 4807
+    put_on_path(tmp_path, monkeypatch, "lscpu", recorded.read_text())
+    assert host.cpu_model().startswith("HiSilicon")
+    put_on_path(
+        tmp_path, monkeypatch, "lscpu", "#!/bin/sh\necho 'Vendor ID: HiSilicon'\necho 'BIOS Model name: K920'\n"
+    )
+    assert host.cpu_model() == "K920"
+
+
+def test_tools_are_asked_in_english_whatever_the_user_speaks(tmp_path: Path, monkeypatch) -> None:
+    script = '#!/bin/sh\n[ "$LC_ALL" = C ] && echo "Model name: Tested" || echo "Modellname: Geprueft"\n'
+    put_on_path(tmp_path, monkeypatch, "lscpu", script)
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert host.cpu_model() == "Tested"
+
+
+def test_what_npu_smi_says_stands_in_the_refusal(tmp_path: Path, monkeypatch) -> None:
+    table = Path(__file__).resolve().parents[1] / "data" / "ascend" / "npu-smi" / "container_8020_device_used.txt"
+    put_on_path(tmp_path, monkeypatch, "npu-smi", f"#!/bin/sh\ncat '{table}'\nexit 255\n")
+    with pytest.raises(UserError, match=r"ret is -8020; another container or process holds the device") as told:
+        platforms.require("ascend", "params/x.yaml: platform.backend")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "indices"),
+    [(None, [0, 1, 2]), ("2,0", [2, 0]), ("1", [1]), ("", []), ("-1", []), ("1,7,2", [1]), ("GPU-4f2", [0, 1, 2])],
+)
+def test_visible_devices_decide_which_card_is_printed(variable: str | None, indices: list[int]) -> None:
+    devices = tuple(Device(index, f"card {index}") for index in range(3))
+    assert [device.index for device in visible(devices, variable)] == indices
+
+
+def test_devices_of_this_process_are_those_that_the_variable_names(tmp_path: Path, monkeypatch) -> None:
+    table = Path(__file__).resolve().parents[1] / "data" / "ascend" / "npu-smi" / "910b4_24.1.1_32gb.txt"
+    put_on_path(tmp_path, monkeypatch, "npu-smi", f"#!/bin/sh\ncat '{table}'\n")
+    monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", "1")
+    device = platforms.probe("ascend")["device"]
+    assert (device["count"], device["memory_free_gib"]) == (1, 3.332)
+
+
+def test_torch_is_asked_about_devices_in_a_process_that_ends(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "torch_npu.py").write_text("")
+    (tmp_path / "torch.py").write_text(
+        "import os\nclass npu:\n  device_count = staticmethod(lambda: 1)\n"
+        "  get_device_name = staticmethod(lambda i: f'Ascend910B3 of {os.getpid()}')\n"
+        "  mem_get_info = staticmethod(lambda i: (3, 64))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (row,) = child.devices("npu")
+    assert (row["free"], row["total"]) == (3, 64)
+    assert row["name"] != f"Ascend910B3 of {os.getpid()}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evalpress.engine import startup
+from evalpress.engine.log_lines import Line
 
 
 def compile_artefacts() -> frozenset[str]:
@@ -18,7 +19,7 @@ def compile_artefacts() -> frozenset[str]:
     return frozenset(str(path) for root in roots for path in root.rglob("*") if path.is_file())
 
 
-def graph_facts(llm: Any, compiled: bool, lines: Sequence[startup.Line], *, new_artefacts: bool) -> dict[str, Any]:
+def graph_facts(llm: Any, compiled: bool, lines: Sequence[Line], *, new_artefacts: bool) -> dict[str, Any]:
     """How many graphs were captured and whether this start had to compile anew."""
     config = llm.llm_engine.vllm_config.compilation_config
     captures = compiled and "NONE" not in _name(getattr(config, "cudagraph_mode", "NONE")).upper()

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalpress.core.units import GIB
-from evalpress.engine import startup
 from evalpress.engine.core import Engine, Sampling
+from evalpress.engine.log_lines import Line
+from evalpress.engine.memory_lines import memory_figures
 from evalpress.params.schema import Params
 
 _NOT_PRINTED = "this vLLM printed no such figure on this platform"
@@ -41,13 +42,13 @@ def _weight_bytes(loaded: Any) -> int:
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
-def figures(llm: Any, lines: Sequence[startup.Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
+def figures(llm: Any, lines: Sequence[Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
     """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading.
 
     GiB of all ranks together: a rank says what it holds itself, and tensor and pipeline parallel ranks hold equal parts
     (a pipeline's first and last stage a little more weights).
     """
-    found: dict[str, Any] = dict(startup.memory_figures(lines))
+    found: dict[str, Any] = dict(memory_figures(lines))
     cache = llm.llm_engine.vllm_config.cache_config
     found["weights_source"] = "engine log"
     if found["model_weights_gib"] is None and weighed:

@@ -1,7 +1,8 @@
 """Start-up, read from vLLM's own log lines: how long each phase took and what was captured.
 
 Lines differ between versions and platforms, so each figure has several patterns, read loosely; a phase
-that prints no figure is taken from the arrival times of the lines that bound it.
+that prints no figure is taken from the arrival times of the lines that bound it. The format strings of every release
+that was looked at stand in tests/data/log_formats (scripts/log_formats.py lists those of a wheel).
 """
 
 from __future__ import annotations
@@ -10,64 +11,69 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-Line = tuple[float, str]
+from evalpress.engine.log_lines import NUMBER, Line, figure, readings
+
 EMPTY = "empty: compiled from nothing"
 """What a cold start says of its compile cache."""
-_NUMBER = r"([0-9][0-9,]*(?:\.[0-9]+)?)"
+AGAIN = "not reused: this start compiled again"
+USED = "used"
+PARTLY = "used in part: other graphs were compiled again"
 
-_LOAD = (rf"[Mm]odel loading took .*?{_NUMBER} seconds", rf"Loading weights took {_NUMBER} seconds")
-_WEIGHTS_GIB = (rf"[Mm]odel loading took {_NUMBER} Gi?B", rf"Loading model weights took {_NUMBER} Gi?B")
-_COMPILE = (rf"torch\.compile (?:took|takes) {_NUMBER} s", rf"\(compilation: {_NUMBER} s\)")
-_DYNAMO = (rf"Dynamo bytecode transform time: {_NUMBER} s",)
-_BACKEND = (rf"Compiling a graph for .*? takes {_NUMBER} s",)
-_CAPTURE = (rf"Graph capturing finished in {_NUMBER} secs?",)
-_CAPTURE_GIB = (rf"Graph capturing finished in .*? took {_NUMBER} GiB",)
-_KV_TOKENS = (rf"KV cache size: {_NUMBER} tokens",)
-_CONCURRENCY = (rf"Maximum concurrency for [0-9,]+ tokens per request: {_NUMBER}x",)
-_KV_GIB = (rf"Available KV cache memory: {_NUMBER} GiB", rf"set \({_NUMBER}/[0-9.]+\) GiB for KV cache")
-
-_ACTIVATION = (rf"{_NUMBER} GiB for peak activation", rf"torch peak memory increase: {_NUMBER}GiB")
+LOAD = (
+    rf"Model loading took -?[0-9.]+ GiB.*? {NUMBER} seconds",
+    rf"Loading (?:model )?weights took {NUMBER} seconds",
+)
+_TOGETHER = r"torch\.compile and initial profiling/warmup run together took"
+_COMPILE_PARTS = rf"(?:torch\.compile took|{_TOGETHER}) {NUMBER} s"
+_COMPILE_SO_FAR = (rf"torch\.compile takes {NUMBER} s", rf"\(compilation: {NUMBER} s")
+_DYNAMO = (rf"Dynamo bytecode transform time: {NUMBER} s",)
+_BACKEND = (rf"Compiling a graph for .*? takes {NUMBER} s",)
+_CAPTURE = (rf"Graph capturing finished in {NUMBER} secs?",)
+_REUSED = (
+    r"Directly load (?:the compiled graph\(s\)|AOT compilation|the \S+-th graph)|Loaded npugraph_ex compilation cache"
+)
+_COMPILED = r"Compiling a graph for|Saved compiled graph to cache"
+_REJECTED = r"Compiling model again .*? reason: (.*)|npugraph_ex cache miss for key \S+ (\(.*?\)), recompiling"
 
 _MARKS = {
-    "engine": r"Initializing a V1 LLM engine",
+    "engine": r"Initializing an? (?:V\d )?LLM engine",
     "load": r"Starting to load model",
+    "loaded": r"Loading model weights took|Model loading took|Loading weights took",
     "compile": r"Warming up model for the compilation|Starting torch\.compile",
-    "compiled": r"Warming up done|Initial profiling/warmup run took|torch\.compile (?:took|takes)",
-    "kv": r"for KV cache|Available KV cache memory|KV cache size:",
+    "compiled": r"Warming up done|Initial profiling/warmup run took|torch\.compile (?:took|takes)|" + _TOGETHER,
+    "kv": r"for KV [Cc]ache|Available KV cache memory|Available memory: \d|KV cache size:|# \S+ blocks: \d",
     "ready": r"init engine \(",
 }
-
-
-def figure(lines: Sequence[Line], patterns: Sequence[str]) -> float | None:
-    """The last number that one of the patterns finds; earlier patterns win."""
-    for pattern in patterns:
-        found = [match for _, text in lines if (match := re.search(pattern, text))]
-        if found:
-            return float(found[-1].group(1).replace(",", ""))
-    return None
+_LAST = ("loaded", "compiled", "ready")
+"""Marks of which the last appearance counts: every process, and every model of speculative decoding, has its own."""
 
 
 def _moments(lines: Sequence[Line]) -> dict[str, float]:
-    """When each mark appeared: the first time, for `compiled` the last."""
+    """When each mark appeared: the first time, for `_LAST` the last."""
     seen: dict[str, float] = {}
     for stamp, text in lines:
         for name, pattern in _MARKS.items():
-            if re.search(pattern, text) and (name == "compiled" or name not in seen):
+            if (name in _LAST or name not in seen) and re.search(pattern, text):
                 seen[name] = stamp
     return seen
 
 
 def _between(seen: dict[str, float], start: str, *ends: str) -> float | None:
+    """From `start` to the first of `ends` that appears and is not before it."""
     after = [seen[end] for end in ends if end in seen and start in seen and seen[end] >= seen[start]]
     return min(after) - seen[start] if after else None
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def phases(
     lines: Sequence[Line],
     *,
-    import_s: float,
-    config_s: float,
-    wall_s: float,
+    import_s: float | None,
+    config_s: float | None,
+    wall_s: float | None,
     compiled: bool,
     began: float | None = None,
 ) -> dict[str, Any]:
@@ -75,48 +81,89 @@ def phases(
 
     Args:
         lines: what was printed while the engine was constructed.
-        import_s: importing vLLM in this process.
-        config_s: first resolution of the engine's configuration in this process.
-        wall_s: wall clock of constructing the engine.
+        import_s: importing vLLM in this process; None where only a log is known.
+        config_s: first resolution of the engine's configuration in this process; None likewise.
+        wall_s: wall clock of constructing the engine; None where the log has no times.
         began: when that construction began, on the lines' clock.
         compiled: whether this mode compiles.
 
     Returns:
         Phases, `total_s` (= import_s + config_s + wall_s) and `unaccounted_s`, the rest that no line explains.
-        A phase that this platform or mode does not have is null with a `_why`.
+        A phase that this platform or mode does not have is null with a `_why`; none is negative. `compile_s_note`
+        stands beside a figure that holds more than compilation.
     """
     seen = _moments(lines)
     # Until the first line on loading: processes of the engine core and its workers, the device, the groups.
     init = seen["load"] - began if began is not None and seen.get("load", -1.0) >= began else None
-    load = figure(lines, _LOAD) or _between(seen, "load", "compile", "kv")
-    compile_s = (figure(lines, _COMPILE) or _between(seen, "compile", "compiled", "kv")) if compiled else None
-    capture = figure(lines, _CAPTURE) if compiled else None
-    kv = _between(seen, "kv", "ready")
-    if kv is not None:
-        # Graph capture, and in some versions compilation too, comes between the cache's line and the last one.
-        inside = (capture or 0.0) + (compile_s or 0.0 if seen.get("compile", -1.0) > seen["kv"] else 0.0)
-        kv = max(kv - inside, 0.0)
-    total = import_s + config_s + wall_s
-    known = sum(value for value in (import_s, config_s, init, load, compile_s, capture, kv) if value is not None)
+    compile_s, note = _compilation(lines, seen) if compiled else (None, None)
     out: dict[str, Any] = {
         "import_s": import_s,
         "config_s": config_s,
         "engine_init_s": init,
-        "load_weights_s": load,
+        "load_weights_s": _first(figure(lines, LOAD, within=sum), _between(seen, "load", "loaded", "compile", "kv")),
         "compile_s": compile_s,
-        "graph_capture_s": capture,
-        "kv_cache_s": kv,
-        "total_s": total,
-        "unaccounted_s": total - known,
+        "graph_capture_s": figure(lines, _CAPTURE, within=sum) if compiled else None,
+        "kv_cache_s": _kv_cache(lines, seen, compile_s if compiled else None),
     }
-    return out | _reasons(out, compiled)
+    known = sum(value for value in out.values() if value is not None)
+    total = None if wall_s is None else (import_s or 0.0) + (config_s or 0.0) + wall_s
+    out["total_s"] = total
+    # Figures are printed to whole seconds at worst, so that a rest of nothing can come out just below zero.
+    rest = None if total is None else total - known
+    out["unaccounted_s"] = max(rest, 0.0) if rest is not None and rest > -_ROUNDING_S else None
+    why = _reasons(out, compiled)
+    if rest is not None and rest <= -_ROUNDING_S:
+        why["unaccounted_s_why"] = f"the phases that vLLM printed overlap: together {-rest:.1f} s longer than the whole"
+    return out | why | ({} if note is None else {"compile_s_note": note})
+
+
+_ROUNDING_S = 1.0
+
+
+def _compilation(lines: Sequence[Line], seen: dict[str, float]) -> tuple[float | None, str | None]:
+    """Seconds of compilation, and what else that figure holds.
+
+    Up to vLLM 0.17 `torch.compile takes` is a sum so far, from 0.18 `torch.compile took` is one model's part.
+    """
+    parts = figure(lines, (_COMPILE_PARTS,), within=sum)
+    if parts is not None:
+        together = any(re.search(_TOGETHER, text) for _, text in lines)
+        note = "includes the initial profiling run: vLLM prints one figure for both" if together else None
+        return parts, note
+    whole = _first(figure(lines, _COMPILE_SO_FAR), _between(seen, "compile", "compiled", "kv"))
+    if whole is not None:
+        return whole, None
+    known = [value for value in (figure(lines, _DYNAMO, within=sum), figure(lines, _BACKEND, within=sum)) if value]
+    return (sum(known), "Dynamo and backend; this vLLM printed no total") if known else (None, None)
+
+
+def _kv_cache(lines: Sequence[Line], seen: dict[str, float], compile_s: float | None) -> float | None:
+    """From the cache's first line to the engine's last, without the graph capture and compilation in between."""
+    window = _between(seen, "kv", "ready")
+    if window is None:
+        return None
+    start, end = seen["kv"], seen["ready"]
+    inside = [(r.stamp - r.value, r.stamp) for r in readings(lines, _CAPTURE[0])]
+    if compile_s is not None and seen.get("compile", start - 1.0) > start:
+        inside.append((seen["compile"], seen["compile"] + compile_s))
+    return window - _covered(inside, start, end)
+
+
+def _covered(intervals: Sequence[tuple[float, float]], start: float, end: float) -> float:
+    """Length of the union of intervals within [start, end]: ranks that work at the same time count once."""
+    covered, reached = 0.0, start
+    for begin, finish in sorted(intervals):
+        begin, finish = max(begin, reached), min(finish, end)
+        if finish > begin:
+            covered, reached = covered + finish - begin, finish
+    return covered
 
 
 def compile_figures(lines: Sequence[Line], *, compiled: bool) -> dict[str, Any]:
     """Parts of `compile_s` where the log tells them: Dynamo's tracing and the backend's compilation, in seconds."""
     out: dict[str, Any] = {
-        "dynamo_s": figure(lines, _DYNAMO) if compiled else None,
-        "backend_compile_s": figure(lines, _BACKEND) if compiled else None,
+        "dynamo_s": figure(lines, _DYNAMO, within=sum) if compiled else None,
+        "backend_compile_s": figure(lines, _BACKEND, within=sum) if compiled else None,
     }
     return out | _reasons(out, compiled)
 
@@ -135,17 +182,16 @@ def _reasons(out: dict[str, Any], compiled: bool) -> dict[str, str]:
 
 def rejected_cache(lines: Sequence[Line]) -> str | None:
     """Why vLLM compiled again although its compile cache had the model; None where it did not."""
-    found = [m.group(1) for _, text in lines if (m := re.search(r"Compiling model again .*? reason: (.*)", text))]
+    found = [next(filter(None, m.groups())) for _, text in lines if (m := re.search(_REJECTED, text))]
     return found[-1].strip() if found else None
 
 
-def memory_figures(lines: Sequence[Line]) -> dict[str, float | None]:
-    """Weights, KV cache and concurrency as the log gives them (GiB, tokens, requests)."""
-    return {
-        "model_weights_gib": figure(lines, _WEIGHTS_GIB),
-        "kv_cache_gib": figure(lines, _KV_GIB),
-        "kv_cache_tokens": figure(lines, _KV_TOKENS),
-        "max_concurrency": figure(lines, _CONCURRENCY),
-        "graph_capture_gib": figure(lines, _CAPTURE_GIB),
-        "activation_peak_gib": figure(lines, _ACTIVATION),
-    }
+def compile_cache(lines: Sequence[Line]) -> str | None:
+    """USED where vLLM says that it loaded compiled graphs, AGAIN where it compiled, PARTLY for both; None: no line.
+
+    Files in the cache's folder prove nothing: vLLM-Ascend 0.18 leaves files that it never reads.
+    """
+    reused, compiled = (any(re.search(pattern, text) for _, text in lines) for pattern in (_REUSED, _COMPILED))
+    if rejected_cache(lines) is not None or (compiled and not reused):
+        return AGAIN
+    return (PARTLY if compiled else USED) if reused else None

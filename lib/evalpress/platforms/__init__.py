@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from evalpress.core.errors import UserError
-from evalpress.platforms import ascend, cuda, host
+from evalpress.platforms import ascend, cuda, host, npu_smi
 from evalpress.platforms.device import Device
 
 Backend = Literal["cpu", "cuda", "ascend"]
@@ -61,7 +61,10 @@ def _absence(backend: Backend) -> str:
     reasons = []
     if find_spec(module) is None:
         reasons.append(f"{module} not installed")
-    reasons.append(f"{tool} sees none" if shutil.which(tool) else f"{tool} not found")
+    if backend == "ascend" and (said := ascend.refusal()):
+        reasons.append(f"npu-smi says: {said}; {npu_smi.remedy(said)}")
+    else:
+        reasons.append(f"{tool} sees none" if shutil.which(tool) else f"{tool} not found")
     return ", ".join(reasons)
 
 

@@ -1,6 +1,7 @@
 """Ascend NPUs, their driver and CANN, read from `npu-smi info` and the files of the installation.
 
-torch_npu is imported only where npu-smi is missing: initialising an NPU takes memory away from the engine.
+This process never initialises an NPU: that takes memory away from the engine, and torch_npu refuses to work in what
+such a process forks. Where npu-smi is missing, torch_npu is asked in a process of its own.
 """
 
 from __future__ import annotations
@@ -8,60 +9,37 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from evalpress.core.units import MIB
-from evalpress.platforms.device import Device
-from evalpress.platforms.shell import output
+from evalpress.platforms import child, npu_smi
+from evalpress.platforms.device import Device, visible
+from evalpress.platforms.shell import answer
 
 DRIVER_INFO = Path("/usr/local/Ascend/driver/version.info")
 TOOLKIT_HOMES = (Path("/usr/local/Ascend/ascend-toolkit/latest"), Path("/usr/local/Ascend/cann"))
 
-# Two rows per chip: `| 2     Ascend910 | OK           | 176.3  36  0 / 0       |` gives card and name,
-#                    `| 0     4         | 0000:95:00.0 | 0  0 / 0  3411 / 65536 |` bus and memory.
-# The chip row's second number is the device number; older tools leave it out, and the card's number is it.
-_NAME_ROW = re.compile(r"^\|\s*(\d+)\s+([^\s|]+)\s*\|\s*[A-Za-z]\S*\s*\|")
-_BUS = r"(?:NA|[0-9A-Fa-f]{4,8}:[0-9A-Fa-f:.]+)"
-_CHIP_ROW = re.compile(rf"^\|\s*(\d+)(?:\s+(\d+))?\s*\|\s*{_BUS}\s*\|(.*)\|\s*$")
-_USAGE = re.compile(r"(\d+)\s*/\s*(\d+)")
-
-
-def _memory(usage: str) -> tuple[int | None, int | None]:
-    """Total and free bytes in a chip row's usage cell.
-
-    The last `used / total` is the HBM. Where that total is 0 (cards without HBM, such as the 310P), the pair
-    before it is the memory. What the tool calls MB is MiB.
-    """
-    pairs = [(int(used), int(total)) for used, total in _USAGE.findall(usage)]
-    used, total = next((pair for pair in reversed(pairs) if pair[1] > 0), (0, 0))
-    return (total * MIB, (total - used) * MIB) if total else (None, None)
-
 
 def parse_devices(text: str, driver: str | None = None) -> tuple[Device, ...]:
-    """The chips in the output of `npu-smi info`: each name row is followed by its chip row."""
-    devices: list[Device] = []
-    named: tuple[int, str] | None = None
-    for line in text.splitlines():
-        if "Process id" in line:
-            break
-        if chip := _CHIP_ROW.match(line):
-            if named is None:
-                continue
-            total, free = _memory(chip[3])
-            index = int(chip[2]) if chip[2] else named[0]
-            devices.append(Device(index, named[1], total, free, driver))
-            named = None
-        elif name := _NAME_ROW.match(line):
-            named = (int(name[1]), name[2])
-    return tuple(devices)
+    """The chips in the output of `npu-smi info`."""
+    return tuple(
+        Device(
+            index=found.index,
+            name=found.name,
+            memory_total=None if found.total_mib is None else found.total_mib * MIB,
+            memory_free=None
+            if found.total_mib is None or found.used_mib is None
+            else (found.total_mib - found.used_mib) * MIB,
+            driver=driver,
+        )
+        for found in npu_smi.parse(text).devices
+    )
 
 
 def parse_smi_version(text: str) -> str | None:
     """The version in the first line of `npu-smi info` (the tool ships with the driver)."""
-    found = re.search(r"npu-smi\s+\S+\s+Version:\s*(\S+)", text)
-    return found[1] if found else None
+    return npu_smi.parse(text).version
 
 
 def parse_driver(text: str) -> str | None:
@@ -109,17 +87,25 @@ def driver_version(smi: str | None = None) -> str | None:
 
 
 def _from_torch(driver: str | None) -> tuple[Device, ...]:
-    """The NPUs that torch_npu sees, without their memory: for containers that lack npu-smi."""
+    """The NPUs that torch_npu sees, for containers that lack npu-smi: asked in a process of its own, which ends.
+
+    A process that has initialised an NPU keeps memory on it, and what it forks cannot use the device.
+    """
     if find_spec("torch_npu") is None or not any(Path("/dev").glob("davinci[0-9]*")):
         return ()
-    torch = import_module("torch")
-    import_module("torch_npu")
-    names = [torch.npu.get_device_name(index) for index in range(torch.npu.device_count())]
-    return tuple(Device(index, name, driver=driver) for index, name in enumerate(names))
+    return tuple(
+        Device(index, row["name"], row["total"], row["free"], driver) for index, row in enumerate(child.devices("npu"))
+    )
+
+
+def refusal() -> str | None:
+    """Why npu-smi lists no device, in its own last line."""
+    return npu_smi.parse(answer(("npu-smi", "info")) or "").refusal
 
 
 def devices() -> tuple[Device, ...]:
-    """The NPU chips of this host, as npu-smi lists them; empty where there is none."""
-    smi = output(("npu-smi", "info")) or ""
+    """The NPU chips that this process may use (ASCEND_RT_VISIBLE_DEVICES), as npu-smi lists them; empty for none."""
+    smi = answer(("npu-smi", "info")) or ""
     driver = driver_version(smi)
-    return parse_devices(smi, driver) or _from_torch(driver)
+    found = parse_devices(smi, driver)
+    return visible(found, os.environ.get("ASCEND_RT_VISIBLE_DEVICES") or None) if found else _from_torch(driver)

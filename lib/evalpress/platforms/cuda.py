@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 
 from evalpress.core.units import MIB
-from evalpress.platforms.device import Device
+from evalpress.platforms.device import Device, visible
 from evalpress.platforms.shell import output
 
 FIELDS = ("index", "name", "driver_version", "memory.total", "memory.free", "compute_cap")
@@ -36,5 +37,5 @@ def parse(text: str) -> tuple[Device, ...]:
 
 
 def devices() -> tuple[Device, ...]:
-    """The CUDA devices of this host; empty where there is no driver."""
-    return parse(output(QUERY) or "")
+    """The CUDA devices that this process may use (CUDA_VISIBLE_DEVICES); empty where there is no driver."""
+    return visible(parse(output(QUERY) or ""), os.environ.get("CUDA_VISIBLE_DEVICES"))

@@ -29,3 +29,25 @@ class Device:
             if size is None:
                 fields[f"{key}_why"] = "the driver's tool did not tell"
         return fields
+
+
+def visible(devices: tuple[Device, ...], variable: str | None) -> tuple[Device, ...]:
+    """Those that ASCEND_RT_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES leave, in their order.
+
+    Args:
+        devices: all that the driver's tool lists.
+        variable: the variable's value, None where it is not set. Numbers end at the first that no device has, as the
+            runtimes do it; names (CUDA's GPU-…) are left to the runtime: then all devices are listed.
+    """
+    if variable is None:
+        return devices
+    wanted = [part.strip() for part in variable.split(",") if part.strip()]
+    if not all(part.lstrip("-").isdigit() for part in wanted):
+        return devices
+    known = {device.index: device for device in devices}
+    chosen = []
+    for part in wanted:
+        if int(part) not in known:
+            break
+        chosen.append(known[int(part)])
+    return tuple(chosen)

@@ -93,13 +93,20 @@ def environment(backend: str, also: Iterable[str] = (), env: Mapping[str, str] |
 
 
 def cpu_model() -> str:
-    """The processor's name as the kernel gives it; the architecture where it gives none (some ARM hosts)."""
-    found = re.search(r"^Model name:\s*(.+)$", output(("lscpu",)) or "", re.MULTILINE)
-    if found and found[1].strip() not in ("", "-"):
-        return found[1].strip()
+    """The processor's name: the kernel's, else the firmware's, else its maker (HiSilicon hosts have no model name)."""
+    found = output(("lscpu",)) or ""
+    for key in ("Model name", "BIOS Model name"):
+        if (match := re.search(rf"^\s*{key}:\s*(.+)$", found, re.MULTILINE)) and match[1].strip() not in ("", "-"):
+            return match[1].strip()
     info = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*:\s*(.+)$", info.read_text() if info.is_file() else "", re.MULTILINE)
-    return names[0].strip() if names else platform.processor() or platform.machine()
+    if names and not re.search(r"^Vendor ID:", found, re.MULTILINE):
+        return str(names[0]).strip()
+    maker = re.search(r"^Vendor ID:\s*(.+)$", found, re.MULTILINE)
+    kernel = platform.processor() or platform.machine()
+    if maker and maker[1].strip() not in ("", "-"):
+        return f"{maker[1].strip()} ({platform.machine()})"
+    return str(names[0]).strip() if names else kernel
 
 
 def cpu_features() -> list[str]:

@@ -1,0 +1,135 @@
+"""The verb parse-log: recorded and constructed logs of starts, as issue reports and release notes show them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from evalpress import cli
+from evalpress.engine import start_log
+
+LOGS = Path(__file__).resolve().parents[1] / "data" / "ascend" / "startup"
+EXPECTED = {
+    "v0.11.0_tp2_capture.tsv": {"graph_capture_s": 22.0, "graph_capture_gib": 0.26, "captured_graphs": 11},
+    "v0.18.0rc1_compiled.tsv": {
+        "load_weights_s": 0.41,
+        "compile_s": 14.03,
+        "dynamo_s": 2.65,
+        "backend_compile_s": 8.1,
+        "graph_capture_s": 3.0,
+        "model_weights_gib": 0.9277,
+        "kv_cache_gib": 50.79,
+        "kv_cache_tokens": 4437760,
+        "max_concurrency": 1083.44,
+        "graph_capture_gib": 0.15,
+        "captured_graphs": 35,
+        "total_s": 24.9,
+    },
+    "v0.18.0rc1_compiled_second_start.tsv": {
+        "compile_cache": "not reused: this start compiled again",
+        "compile_s": 13.9,
+        "load_weights_s": 1.9,
+        "cold": True,
+    },
+    "v0.23_npugraph_ex_warm.tsv": {
+        "compile_s": 2.4,
+        "activation_peak_gib": 0.22,
+        "kv_cache_gib": 53.62,
+        "load_weights_s": 0.7,
+        "compile_cache": "used",
+        "cold": False,
+    },
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_recorded_logs_give_their_figures(name, capsys):
+    assert cli.main(["parse-log", str(LOGS / name), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {key: found[key] for key in EXPECTED[name]} == EXPECTED[name]
+    for key in EXPECTED[name]:
+        groups = [found[group] for group in ("startup", "memory", "compilation") if key in found[group]]
+        assert [group[key] for group in groups] == [EXPECTED[name][key]]
+
+
+def test_a_figure_that_holds_the_profiling_run_says_so(capsys):
+    path = str(LOGS / "v0.18.0rc1_compiled.tsv")
+    assert cli.main(["parse-log", path]) == 0
+    assert "14.03 (includes the initial profiling run" in capsys.readouterr().out
+
+
+def test_no_phase_is_negative_and_every_null_has_a_reason():
+    for path in LOGS.glob("*.tsv"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for cut in range(1, len(lines) + 1):
+            log = start_log.parse("\n".join(lines[:cut]))
+            for block in (log.startup, log.memory, log.compilation):
+                for key, value in block.items():
+                    if isinstance(value, (int, float)):
+                        assert value >= 0, (path.name, cut, key)
+                    if value is None:
+                        assert block[f"{key}_why"], (path.name, cut, key)
+
+
+def test_a_capture_that_freed_memory_is_no_negative_figure():
+    log = start_log.parse("INFO 04-10 08:00:26 [x.py:1] Graph capturing finished in 3 secs, took -0.02 GiB")
+    assert log.memory["graph_capture_gib"] is None
+    assert "less than zero" in log.memory["graph_capture_gib_why"]
+
+
+SERVER = """\
+\x1b[1;36m(EngineCore_DP0 pid=7)\x1b[0;0m INFO 12-31 23:59:50 [core.py:103] Initializing a V1 LLM engine (v0.18.0) with
+(EngineCore_DP0 pid=7) INFO 12-31 23:59:56 [model_runner_v1.py:2562] Starting to load model /m...
+(EngineCore_DP0 pid=7) INFO 12-31 23:59:58 [model_runner_v1.py:2589] Loading model weights took 0.9277 GB
+(EngineCore_DP0 pid=7) INFO 01-01 00:00:01 [worker.py:357] Available KV cache memory: 50.79 GiB
+Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  50%|5    | 1/2 [00:00]\rCapturing CUDA graphs \
+(mixed prefill-decode, PIECEWISE): 100%|##| 2/2 [00:01]
+Capturing CUDA graphs (decode, FULL): 100%|##| 3/3 [00:01]
+(EngineCore_DP0 pid=7) INFO 01-01 00:00:04 [x.py:1] Graph capturing finished in 2 secs, took 0.15 GiB
+(EngineCore_DP0 pid=7) INFO 01-01 00:00:05 [core.py:281] init engine (profile, create kv cache, warmup model) took 9 s
+"""
+"""Dummy weights (no line has the seconds of loading), vLLM's own clock, colours, two graph modes, New Year."""
+
+
+def test_times_come_from_vllms_clock_where_a_log_has_no_other():
+    found = start_log.parse(SERVER).startup
+    assert (found["load_weights_s"], found["engine_init_s"], found["total_s"]) == (2.0, 6.0, 15.0)
+    assert (found["kv_cache_s"], found["captured_graphs"]) == (2.0, 5)
+
+
+def test_the_last_of_several_starts_counts():
+    second = SERVER.replace("0.9277", "1.5").replace("pid=7", "pid=8")
+    log = start_log.parse(SERVER + second)
+    assert (log.starts, log.memory["model_weights_gib"]) == (2, 1.5)
+
+
+def test_ranks_that_work_together_count_once_and_models_of_one_rank_add_up():
+    text = (
+        "(Worker_TP0 pid=1) INFO 04-10 08:00:09 [l.py:1] Loading weights took 2.00 seconds\n"
+        "(Worker_TP1 pid=2) INFO 04-10 08:00:09 [l.py:1] Loading weights took 2.50 seconds\n"
+        "(Worker_TP0 pid=1) INFO 04-10 08:00:12 [l.py:1] Loading weights took 1.00 seconds\n"
+        "(Worker_TP0 pid=1) INFO 04-10 08:00:19 [w.py:1] Available KV cache memory: 50.79 GiB\n"
+        "(Worker_TP1 pid=2) INFO 04-10 08:00:19 [w.py:1] Available KV cache memory: 50.81 GiB\n"
+    )
+    log = start_log.parse(text)
+    assert (log.startup["load_weights_s"], log.memory["kv_cache_gib"]) == (3.0, 50.79)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "file not found"),
+        (b"", "found no line of a vLLM start"),
+        (b"hello\n" * 5, "found no line of a vLLM start"),
+        (b"\x7fELF\0\0", "found a binary file"),
+    ],
+)
+def test_an_unusable_file_is_one_line_and_2(content, told, tmp_path, capsys):
+    path = tmp_path / "x.log"
+    if content is not None:
+        path.write_bytes(content)
+    assert cli.main(["parse-log", str(path), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert told in err

@@ -1,0 +1,58 @@
+"""npu-smi's tables as public issue reports show them (sources: each case)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from evalpress import cli
+from evalpress.platforms import npu_smi
+
+TABLES = Path(__file__).resolve().parents[1] / "data" / "ascend" / "npu-smi"
+EXPECTED = {  # index, name, total MiB, free MiB
+    "310p3_duo_25.2.0.txt": ("25.2.0", [(0, "310P3", 44280, 42751), (1, "310P3", 43693, 42281)]),  # nvtop 421
+    "910b2_23.0.3_container_npu2.txt": ("23.0.3", [(2, "910B2", 65536, 62201)]),  # vllm-ascend 1363
+    "910b2c_24.1.rc2.2_full.txt": ("24.1.rc2.2", [(0, "910B2C", 65536, 47)]),  # vllm-ascend 4505
+    "910b4-1_25.2.0_host.txt": ("25.2.0", [(0, "910B4-1", 65536, 62142), (1, "910B4-1", 65536, 37989)]),  # 3657
+    "910b4_24.1.1_32gb.txt": ("24.1.1", [(0, "910B4", 32768, 5930), (1, "910B4", 32768, 3412)]),  # 1Panel 9472
+    "a3_25.5.0_two_chips.txt": (  # vllm-omni 3597, vllm-ascend 2082
+        "25.5.0",
+        [(i, "Ascend910", 65536, free) for i, free in enumerate((9384, 9766, 62122, 62343))],
+    ),
+    "a3_26.0.rc2_wide.txt": ("26.0.rc2", [(0, "Ascend910", 65536, 62117), (1, "Ascend910", 65536, 62662)]),  # 12980
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_recorded_table_gives_its_devices(name, capsys):
+    version, devices = EXPECTED[name]
+    assert cli.main(["npu-smi", str(TABLES / name), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == version
+    rows = [(d["index"], d["name"], d["total_mib"], d["total_mib"] - d["used_mib"]) for d in found["devices"]]
+    assert rows == devices
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("container_8005_not_mapped.txt", "-8005"), ("container_8020_device_used.txt", "-8020")]
+)
+def test_a_refusal_is_quoted_with_its_remedy(name, code, capsys):
+    assert cli.main(["npu-smi", str(TABLES / name), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["version"], found["devices"]) == (None, [])
+    assert found["refusal"].endswith(f"ret is {code}")
+    assert "container" in found["remedy"]
+
+
+def test_power_temperature_and_utilisation_are_read_where_the_table_has_them():
+    first, second = npu_smi.parse((TABLES / "a3_25.5.0_two_chips.txt").read_text()).devices[:2]
+    assert (first.power_w, first.temperature_c, first.utilisation_percent, first.health) == (172.1, 36.0, 0.0, "OK")
+    assert (second.power_w, second.temperature_c) == (None, 36.0)
+
+
+def test_something_else_is_refused(tmp_path, capsys):
+    path = tmp_path / "x.txt"
+    path.write_text("NVIDIA-SMI 550.54\n")
+    assert cli.main(["npu-smi", str(path)]) == 2
+    assert "found no table of npu-smi" in capsys.readouterr().err
