@@ -8,15 +8,15 @@ from typing import Any
 
 from evalpress.core.hashing import digest, file_digest
 from evalpress.core.units import MIB
-from evalpress.model import config, weights
+from evalpress.model import config, counting, layers, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
-from evalpress.model.facts import BYTES, Facts, architecture_sizes, read
+from evalpress.model.facts import BYTES, ArchitectureFacts, read
 from evalpress.model.source import resolve, where
 from evalpress.params.schema import Params
 
 __all__ = [
     "BYTES",
-    "Facts",
+    "ArchitectureFacts",
     "adaptation",
     "base_model",
     "chat_template",
@@ -24,6 +24,7 @@ __all__ = [
     "folder_digest",
     "facts",
     "plugins",
+    "read",
     "remote_code",
     "resolve",
     "where",
@@ -37,9 +38,15 @@ _ROWS = (
 _DIGESTED = (".json", ".safetensors", ".txt", ".model", ".jinja", ".bin", ".py")
 
 
-def facts(params: Params) -> Facts:
-    """Parameters, bytes, KV bytes and FLOPs of the set's model in the engine's dtype."""
-    return read(resolve(params), params.engine.dtype, params.model.trust_remote_code)
+def facts(params: Params) -> ArchitectureFacts:
+    """Parameters, bytes, KV bytes and FLOPs of the set's model in the dtypes that its engine uses.
+
+    Raises:
+        UserError: the model is nowhere, or its files are broken.
+    """
+    kv_dtype = params.engine.extra.get("kv_cache_dtype")
+    trust = params.model.trust_remote_code
+    return read(resolve(params), params.engine.dtype, trust, None if kv_dtype is None else str(kv_dtype))
 
 
 def chat_template(folder: Path) -> str | None:
@@ -75,52 +82,70 @@ def folder_digest(folder: Path) -> dict[str, Any]:
 
 
 def describe(params: Params) -> dict[str, Any]:
-    """The model table: every value of the configuration that a card prints, and the figures that follow."""
+    """The model table: every value of the configuration that a card prints, and the figures that follow.
+
+    Raises:
+        UserError: the model is nowhere, or its files are broken.
+    """
     folder, trust = resolve(params), params.model.trust_remote_code
-    values, found = config.values(folder, trust), facts(params)
-    tied = bool(values.get("tie_word_embeddings"))
-    stored, by_architecture = weights.stored(folder, tied), architecture_sizes(folder, trust)
+    found, figures = config.read(folder, trust), facts(params)
+    stored, (counted, not_counted) = weights.stored(folder, figures.tied), counting.architecture(folder, trust)
     base, base_why = base_model(params)
     rows: dict[str, Any] = {
         "name": params.model.shown,
         "source": params.model.path,
         "revision": params.model.revision,
-        **{key: values.get(key) for key in _ROWS},
-        "tie_word_embeddings": tied,
-        "num_key_value_heads": values.get("num_key_value_heads") or values["num_attention_heads"],
-        "head_dim": config.head_dim(values),
-        "rope_theta": config.rope_theta(values),
-        "config_dtype": values.get("dtype") or values.get("torch_dtype"),
+        **{key: found.get(key) for key in _ROWS},
+        "architectures": found.stated.get("architectures"),
+        "tie_word_embeddings": figures.tied,
+        **_dimensions(found),
+        "config_dtype": config.dtype(found),
         "engine_dtype": params.engine.dtype,
-        "experts": config.experts(values),
-        "parameters": found.parameters,
-        "parameters_from": found.parameters_from,
-        "parameters_by_weights": stored.parameters if stored else None,
-        "parameters_by_architecture": sum(by_architecture.values()) if by_architecture else None,
-        "embedding_parameters": found.embedding_parameters,
-        "weight_bytes": found.weight_bytes,
-        "weight_mib": found.weight_bytes / MIB,
+        "kv_cache_dtype": figures.kv_dtype,
+        "experts": figures.experts,
+        "parameters": figures.parameters,
+        "parameters_from": figures.parameters_from,
+        "inactive_parameters": figures.inactive_parameters,
+        "parameters_by_weights": stored.numbers if stored else None,
+        "parameters_by_architecture": counted.parameters if counted else None,
+        "embedding_parameters": figures.embedding_parameters,
+        "weight_bytes": figures.weight_bytes,
+        "weight_mib": None if figures.weight_bytes is None else figures.weight_bytes / MIB,
         "stored_bytes": stored.bytes if stored else None,
         "stored_dtypes": stored.dtypes if stored else {},
-        "kv_bytes_per_token": found.kv_bytes_per_token,
-        "flops_per_token": found.decode_flops(1),
+        "kv_bytes_per_token": figures.kv_bytes_per_token,
+        "flops_per_token": figures.decode_flops(1),
         "weights": params.model.weights,
         "base_model": base,
         "base_model_how": base_why,
         "instruct_model": params.model.instruct_model,
         "digest": folder_digest(folder),
     }
-    return rows | _reasons(rows)
+    return rows | _reasons(rows, figures, not_counted)
 
 
-def _reasons(rows: dict[str, Any]) -> dict[str, str]:
+def _dimensions(found: config.Configuration) -> dict[str, Any]:
+    """Heads and rotary base, where the configuration tells them."""
+    try:
+        size: int | None = layers.head_dim(found)
+    except layers.UnknownLayersError:
+        size = None
+    heads = found.get("num_attention_heads")
+    return {
+        "num_key_value_heads": found.get("num_key_value_heads") or found.get("num_kv_heads") or heads,
+        "head_dim": size,
+        "rope_theta": config.rope_theta(found),
+    }
+
+
+def _reasons(rows: dict[str, Any], figures: ArchitectureFacts, not_counted: str | None) -> dict[str, str]:
     """A `_why` for every value that is null."""
-    known = {
+    known = figures.reasons() | {
         "revision": "not pinned by the set",
         "instruct_model": "the set names none",
         "parameters_by_weights": "the folder holds no safetensors files",
         "stored_bytes": "the folder holds no safetensors files",
-        "parameters_by_architecture": "transformers does not know the architecture",
+        "parameters_by_architecture": not_counted or "transformers does not know the architecture",
     }
     absent = "config.json does not state it"
     return {f"{key}_why": known.get(key, absent) for key, value in rows.items() if value is None}

@@ -1,92 +1,199 @@
-"""A model's architecture as its config.json states it, with the defaults that transformers gives the rest."""
+"""A model's configuration: what config.json states, under one name per quantity, with transformers' defaults.
+
+Model families name the same quantity differently (`n_embd`, `d_model`, `hidden_size`). transformers translates
+the names of the architectures that it knows (`attribute_map`) and nests the text part of multimodal models
+(`get_text_config()`); for an architecture that it does not know, `_ALIASES` translates. Experts have several
+names in either case (`_EXPERTS`).
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
 
-REQUIRED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+_TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
+_ALIASES = {
+    "hidden_size": ("n_embd", "d_model", "dim", "model_dim"),
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers", "num_transformer_layers"),
+    "num_attention_heads": ("n_head", "n_heads", "num_heads", "num_query_heads"),
+    "intermediate_size": ("n_inner", "ffn_hidden_size", "ffn_dim", "d_ff"),
+    "max_position_embeddings": ("n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "seq_len"),
+    "vocab_size": ("padded_vocab_size", "n_vocab"),
+}
+_EXPERTS = {
+    "num_experts": ("moe_num_experts", "n_routed_experts", "num_local_experts", "num_moe_experts"),
+    "num_experts_per_tok": (
+        *("num_experts_per_token", "moe_k", "top_k_experts", "moe_topk", "moe_top_k", "num_selected_experts"),
+        *("experts_per_token", "router_top_k"),
+    ),
+}
+_NESTED_PARTS = ("attn_config", "ffn_config")
+"""DBRX and MPT state their attention and their feed-forward part in mappings of their own."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """config.json beside transformers' reading of it (`known`; None for an architecture it does not know)."""
+
+    stated: dict[str, Any] = field(repr=False)
+    known: Any = field(default=None, repr=False)
+    unknown_why: str | None = None
+    """Why `known` is None, in a few words."""
+
+    @property
+    def architecture(self) -> str | None:
+        """The class that config.json names first."""
+        named = self.stated.get("architectures")
+        return str(named[0]) if isinstance(named, list) and named else None
+
+    @property
+    def model_type(self) -> str:
+        """`model_type` of the text part."""
+        return str(self.get("model_type") or self.stated.get("model_type") or "")
+
+    @property
+    def text(self) -> Any:
+        """transformers' configuration of the text part, None where transformers does not know it."""
+        return None if self.known is None else self.known.get_text_config()
+
+    @property
+    def stated_text(self) -> dict[str, Any]:
+        """The text part of config.json as it stands: config.json itself where nothing is nested."""
+        found = self.stated
+        for part in (*_TEXT_PARTS, "text_config"):
+            found = found[part] if isinstance(found.get(part), dict) else found
+        return found
+
+    def get(self, key: str, *, layer: int | None = None) -> Any:
+        """The value of `key` under whatever name the model gives it; None where nothing states it.
+
+        Args:
+            key: transformers' usual name.
+            layer: for configurations that differ by layer (transformers' `per_layer_config`): the layer.
+        """
+        others = _EXPERTS.get(key, ()) if self.known is not None else _EXPERTS.get(key, ()) + _ALIASES.get(key, ())
+        for name in (key, *others):
+            found = self._of_transformers(name, layer)
+            if found is None:
+                found = next((part[name] for part in self._mappings() if part.get(name) is not None), None)
+            if found is not None:
+                return found
+        return None
+
+    def whole(self, key: str, *, layer: int | None = None) -> int | None:
+        """`get`, where the value is a whole number (of a list: its entry for `layer`); else None."""
+        found = self.get(key, layer=layer)
+        if isinstance(found, list | tuple) and layer is not None and layer < len(found):
+            found = found[layer]
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+    def _of_transformers(self, name: str, layer: int | None) -> Any:
+        config = self.text
+        if config is None:
+            return None
+        per_layer = getattr(config, "per_layer_config", None) if getattr(config, "is_heterogeneous", False) else None
+        if per_layer is not None:
+            config = per_layer[layer or 0]
+        try:
+            return getattr(config, name, None)
+        except Exception:  # a property of the configuration may raise whatever its arithmetic raises
+            return None
+
+    def _mappings(self) -> list[dict[str, Any]]:
+        parts = [self.stated_text, self.stated]
+        nested = [part[name] for part in parts for name in _NESTED_PARTS if isinstance(part.get(name), dict)]
+        return parts + nested
 
 
 def raw(folder: Path) -> dict[str, Any]:
-    """config.json as it stands. Raises UserError where it is missing or no JSON object."""
+    """config.json as it stands.
+
+    Raises:
+        UserError: it is missing or no JSON object.
+    """
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{shown(path)}: not found: this is no model folder") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{shown(path)}: not readable: {error}") from None
     if not isinstance(found, dict):
         raise UserError(f"{shown(path)}: found {type(found).__name__}, allowed a JSON object")
     return found
 
 
-def load(folder: Path, trust_remote_code: bool = False) -> Any:
-    """transformers' configuration object, or None for an architecture that transformers does not know.
+def read(folder: Path, trust_remote_code: bool = False) -> Configuration:
+    """The configuration in `folder`. The model's own code is run only where `trust_remote_code` is set.
 
-    Unknown are model types that only the model's own code defines; it is run only where the set trusts it.
+    Raises:
+        UserError: as `raw`.
     """
+    stated = raw(folder)
+    known, why = _by_transformers(folder, trust_remote_code, (folder / "config.json").stat().st_mtime_ns)
+    return Configuration(stated, known, why)
+
+
+def load(folder: Path, trust_remote_code: bool = False) -> Any:
+    """transformers' configuration object, or None for an architecture that transformers does not know."""
+    return read(folder, trust_remote_code).known
+
+
+@lru_cache(maxsize=16)
+def _by_transformers(folder: Path, trust_remote_code: bool, changed: int) -> tuple[Any, str | None]:
+    """transformers' configuration, or None and why; `changed` renews the cache after an edit."""
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
-    except (ValueError, KeyError, OSError, ImportError):
-        return None
+        found = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
+    except Exception as error:  # an odd configuration raises whatever the class's own checks raise
+        text = " ".join(str(error).split())
+        if "does not recognize this architecture" in text or "Unrecognized model" in text:
+            return None, "transformers does not know the architecture"
+        return None, f"transformers refuses config.json: {text[:200]}"
+    return found, None
 
 
-def values(folder: Path, trust_remote_code: bool = False) -> dict[str, Any]:
-    """Every value of the configuration: transformers' defaults under what config.json says.
-
-    Raises:
-        UserError: config.json is missing or unreadable, or lacks one of REQUIRED.
-    """
-    stated = raw(folder)
-    known = load(folder, trust_remote_code)
-    merged = {**(known.to_dict() if known is not None else {}), **stated}
-    missing = [key for key in REQUIRED if not isinstance(merged.get(key), int)]
-    if missing:
-        raise UserError(f"{shown(folder / 'config.json')}: {missing[0]}: a whole number is expected, found none")
-    return merged
-
-
-def rope_theta(config: dict[str, Any]) -> float | None:
+def rope_theta(config: Configuration) -> float | None:
     """The base of the rotary embedding: a key of its own, or inside rope_parameters (transformers 5)."""
     parameters = config.get("rope_parameters")
-    nested = parameters.get("rope_theta") if isinstance(parameters, dict) else None
-    theta = config.get("rope_theta", nested)
-    return None if theta is None else float(theta)
+    nested = parameters if isinstance(parameters, dict) else {}
+    if nested and "rope_theta" not in nested:
+        nested = next((part for part in nested.values() if isinstance(part, dict)), {})
+    theta = config.stated_text.get("rope_theta") or nested.get("rope_theta") or config.get("rope_theta")
+    return float(theta) if isinstance(theta, int | float) else None
 
 
-def head_dim(config: dict[str, Any]) -> int:
-    """Size of one attention head; hidden_size / heads where the config does not set it apart."""
-    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+def dtype(config: Configuration) -> str | None:
+    """The dtype that config.json states, under its name in torch."""
+    stated = (config.stated_text.get(key) or config.stated.get(key) for key in ("dtype", "torch_dtype"))
+    found = next((value for value in stated if value), None) or config.get("dtype")
+    return None if found is None else str(found).removeprefix("torch.")
 
 
-def attention_layers(config: dict[str, Any]) -> int:
-    """Layers that keep a KV cache growing with the context: all but linear-attention and state-space ones."""
-    kinds = config.get("layer_types") or []
-    if len(kinds) != config["num_hidden_layers"]:
-        return int(config["num_hidden_layers"])
-    return sum("attention" in kind and "linear" not in kind for kind in kinds)
+def positions(config: Configuration) -> int | None:
+    """Tokens that a sequence may hold: vLLM's derivation (`_get_and_verify_max_len`, 0.32), without its overrides.
 
-
-def kv_values_per_token(config: dict[str, Any]) -> int:
-    """Numbers that the KV cache holds per token: keys and values of every KV head in every attention layer.
-
-    Multi-head latent attention (DeepSeek) caches the compressed latent and the rotary part instead.
+    The smallest of the keys that state a maximum, times the factor of a rotary scaling whose configuration
+    does not include it already (linear, dynamic). None where the model states no maximum.
     """
-    if config.get("kv_lora_rank"):
-        return attention_layers(config) * (int(config["kv_lora_rank"]) + int(config["qk_rope_head_dim"]))
-    heads = int(config.get("num_key_value_heads") or config["num_attention_heads"])
-    return 2 * attention_layers(config) * heads * head_dim(config)
-
-
-def experts(config: dict[str, Any]) -> int:
-    """Number of routed experts; 0 for a dense model."""
-    keys = ("num_experts", "num_local_experts", "n_routed_experts")
-    return next((int(config[key]) for key in keys if config.get(key)), 0)
+    keys = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_target_positions")
+    stated = [value for key in keys if (value := config.whole(key)) is not None]
+    longest = config.whole("model_max_length") or (min(stated) if stated else None)
+    if longest is None:
+        return None
+    rope = config.get("rope_parameters") or config.stated_text.get("rope_scaling")
+    parts = [rope] if isinstance(rope, dict) and not any(isinstance(p, dict) for p in rope.values()) else []
+    parts += [p for p in rope.values() if isinstance(p, dict)] if isinstance(rope, dict) else []
+    factor = 1.0
+    for part in parts:
+        kind = part.get("rope_type") or part.get("type")
+        if kind in ("linear", "dynamic") and isinstance(part.get("factor"), int | float):
+            factor = float(part["factor"])
+    return round(longest * (1.0 if "gemma3" in config.model_type else factor))

@@ -1,91 +1,150 @@
-"""What the weight files hold, read from their headers: no tensor is loaded.
-
-A safetensors file begins with the length N of its header (8 bytes, little endian), then N bytes of JSON that
-give each tensor's dtype, shape and place (https://github.com/huggingface/safetensors#format).
-"""
+"""What the weight files hold, read from the headers of the safetensors files: no tensor is loaded."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
+from evalpress.model.config import Configuration
+from evalpress.model.counting import Counted, routed
 
 _INDEX = "model.safetensors.index.json"
-_LONGEST_HEADER = 100 * 10**6
-"""The format's own limit, which keeps a damaged file from asking for all memory."""
+_BITS = {"BOOL": 8, "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8}
+_NO_PARAMETERS = re.compile(
+    r"(inv_freq|masked_bias|rotary_emb\..*|qzeros|scales|g_idx|_scale|_scale_inv|_scale_2|zero_point|weight_shape)$"
+)
+"""Buffers that checkpoints carry along and what quantised weights need beside their numbers."""
+_PACKED = re.compile(r"\.(qweight|weight_packed|blocks)$|_blocks$")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One stored tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def numbers(self) -> int:
+        """Stored numbers, whatever each of them packs."""
+        return math.prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """Bits of one stored number."""
+        known = _BITS.get(self.dtype)
+        return known if known else next((int(size) for size in re.findall(r"\d+", self.dtype)[:1]), 8)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What lies in the files: numbers per parameter (a tied tensor once), bytes, parameters by stored dtype."""
+    """What lies in the files: the tensors that hold parameters (a tied copy left out), and the bytes of all."""
 
-    sizes: dict[str, int]
+    tensors: dict[str, Tensor]
     bytes: int
-    dtypes: dict[str, int]
 
     @property
-    def parameters(self) -> int:
-        """All numbers together."""
-        return sum(self.sizes.values())
+    def numbers(self) -> int:
+        """Stored numbers of `tensors`; a packed tensor's numbers each hold several parameters."""
+        return sum(tensor.numbers for tensor in self.tensors.values())
+
+    @property
+    def dtypes(self) -> dict[str, int]:
+        """Stored numbers by dtype."""
+        found: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            found[tensor.dtype] += tensor.numbers
+        return dict(found)
 
 
 def files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the model: those of its index, else model.safetensors, else all."""
+    """The safetensors files that make up the model: those of its index, else model.safetensors, else all.
+
+    Raises:
+        UserError: the index is no safetensors index.
+    """
     index = folder / _INDEX
     if index.is_file():
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            return [folder / name for name in sorted(names)]
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise UserError(f"{shown(index)}: not a safetensors index: {error!r}") from None
-        return [folder / name for name in sorted(names)]
     single = folder / "model.safetensors"
     return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
 
 
-def header(path: Path) -> dict[str, Any]:
-    """Tensor name -> {dtype, shape, data_offsets} of one file.
+def header(path: Path) -> dict[str, Tensor]:
+    """Tensor name -> dtype and shape of one file.
 
     Raises:
         UserError: the file is missing, is no safetensors file, or ends before its header says.
     """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UserError(f"{shown(path)}: not found, although the index names it")
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= _LONGEST_HEADER:
-                raise ValueError(f"a header of {length} bytes")
-            tensors = json.loads(file.read(length))
-        tensors.pop("__metadata__", None)
-        expected = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
-    except FileNotFoundError:
-        raise UserError(f"{shown(path)}: not found, although the index names it") from None
-    except (ValueError, KeyError, AttributeError, TypeError, OSError) as error:
-        raise UserError(f"{shown(path)}: not a safetensors file: {error}") from None
-    if (size := path.stat().st_size) < expected:
-        raise UserError(f"{shown(path)}: incomplete: {size} of {expected} bytes; fetch it again")
-    return tensors
+        with safe_open(path, framework="np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return {name: Tensor(part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        text = " ".join(str(error).split())
+        hint = "; incomplete: fetch it again" if "incomplete" in text.lower() or "not fully covered" in text else ""
+        raise UserError(f"{shown(path)}: not a safetensors file: {text}{hint}") from None
 
 
 def stored(folder: Path, tied: bool) -> Stored | None:
-    """Parameters and bytes of the folder's weights, None where it has no safetensors files.
+    """The folder's weights, None where it has no safetensors files.
 
-    Where the embedding is tied, a copy stored as `lm_head.weight` is not counted again; buffers that old
-    checkpoints carry along (`inv_freq`) are no parameters.
+    Where the embedding is tied, a copy stored as `lm_head.weight` is left out; so are buffers (rotary
+    frequencies, attention masks) and the scales of quantised weights.
     """
     paths = files(folder)
     if not paths:
         return None
     tensors = {name: tensor for path in paths for name, tensor in header(path).items()}
-    copy = "lm_head.weight" if tied and any(name.endswith("embed_tokens.weight") for name in tensors) else ""
-    counted = {n: t for n, t in tensors.items() if n != copy and not n.endswith("inv_freq")}
-    sizes = {name: math.prod(tensor["shape"]) for name, tensor in counted.items()}
-    dtypes: Counter[str] = Counter()
-    for name, tensor in counted.items():
-        dtypes[tensor["dtype"]] += sizes[name]
-    total = sum(tensor["data_offsets"][1] - tensor["data_offsets"][0] for tensor in tensors.values())
-    return Stored(sizes, total, dict(dtypes))
+    table = any(re.search(r"(embed_tokens|wte|word_embeddings|embed_in|embeddings)\.weight$", name) for name in tensors)
+    held = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not _NO_PARAMETERS.search(name)
+        and not (tied and table and name == "lm_head.weight")
+        and not (name.endswith((".attn.bias", ".attention.bias")) and len(tensor.shape) == 4)
+    }
+    return Stored(held, sum(tensor.numbers * tensor.bits // 8 for tensor in tensors.values()))
+
+
+def counted(found: Stored, configuration: Configuration) -> Counted:
+    """Parameters by the stored tensors, for an architecture that transformers cannot build."""
+    bits = _packed_bits(configuration)
+    sizes = {
+        name: tensor.numbers * tensor.bits // bits if _PACKED.search(name) else tensor.numbers
+        for name, tensor in found.tensors.items()
+    }
+    shapes = {name: tensor.shape for name, tensor in found.tensors.items()}
+    width = configuration.whole("word_embed_proj_dim") or configuration.whole("hidden_size") or 0
+    table = (configuration.whole("vocab_size") or 0) * width
+    tied = bool(configuration.get("tie_word_embeddings"))
+    return Counted(
+        parameters=sum(sizes.values()),
+        embedding=table,
+        head=0 if tied else table,
+        tied=tied,
+        tables=0,
+        experts=routed(shapes, sizes),
+        reused=False,
+    )
+
+
+def _packed_bits(configuration: Configuration) -> int:
+    """Bits of one packed parameter; 4 where the configuration does not tell."""
+    stated = configuration.stated.get("quantization_config")
+    bits = stated.get("bits") or stated.get("w_bit") if isinstance(stated, dict) else None
+    return bits if isinstance(bits, int) and bits > 0 else 4

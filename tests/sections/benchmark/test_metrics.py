@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import samples_facts
 from blocks import block, request
-from evalpress.model import Facts
 from evalpress.params.schema import Workload
 from evalpress.sections.benchmark import ceilings, metrics, random_prompts
 from hypothesis import given
@@ -108,7 +108,9 @@ def test_regime_in_words():
 
 
 def test_a_short_prompt_of_a_large_model_is_limited_by_the_weights_it_reads():
-    large = Facts(7_000_000_000, "weights", 500_000_000, True, "bfloat16", 131_072, 131_072)
+    large = samples_facts.dense(
+        parameters=7_000_000_000, embedding=500_000_000, dtype="bfloat16", kv_values=131_072, width=131_072
+    )
     ceiling = {"memory_bandwidth_gb_s": 3350.0, "matmul_tflop_s": 800.0}
     shape = {"num_prompts": 1, "input_len": 32, "output_len": 16, "concurrent": True}
     step_s = 14e9 / 3350e9 / 0.6  # 60 % of the bandwidth

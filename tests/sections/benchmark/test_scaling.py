@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import samples_facts
 from blocks import block, request
 from evalpress import params
-from evalpress.model import Facts
 from evalpress.params.schema import ScalingParams, Workload
 from evalpress.sections.benchmark import metrics, scaling
 from evalpress.sections.benchmark.section import _mode_phases, _own_start, _run
 from scipy.stats import linregress
 
-FACTS = Facts(1_000, "weights", 100, True, "bfloat16", 8, 16)
+FACTS = samples_facts.dense(parameters=1_000, embedding=100, dtype="bfloat16", kv_values=8, width=16)
 CEILING = {"memory_bandwidth_gb_s": 2.0, "matmul_tflop_s": 0.5}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from evalpress.core.errors import UserError
-from evalpress.model import Facts
+from evalpress.model import ArchitectureFacts
 from evalpress.model.forward import Pass
 from evalpress.platforms import rates
 
@@ -14,12 +14,13 @@ MATRIX_SIZE = 1536
 _FIELDS = ("gflop", "gflop_s", "matmul_gflop_s", "share_of_matrix_rate")
 
 
-def flops(facts: Facts, length: int) -> int:
+def flops(facts: ArchitectureFacts, length: int) -> int | None:
     """Floating-point operations of one text whose logits are computed at every position; padding not counted."""
-    return facts.prefill_flops(length) + 2 * facts.embedding_parameters * (length - 1)
+    one = facts.prefill_flops(length)
+    return None if one is None else one + 2 * (facts.embedding_parameters or 0) * (length - 1)
 
 
-def of_passes(run: Pass, facts: Facts | UserError, lengths: Iterable[int]) -> dict[str, Any]:
+def of_passes(run: Pass, facts: ArchitectureFacts | UserError, lengths: Iterable[int]) -> dict[str, Any]:
     """Time and tokens of the passes so far, and their rate as a share of the best of several matrix products.
 
     Args:
@@ -37,9 +38,10 @@ def of_passes(run: Pass, facts: Facts | UserError, lengths: Iterable[int]) -> di
         "padded_tokens": run.padded_tokens,
         "batches": run.batches,
     }
-    if isinstance(facts, UserError):
-        return spent | dict.fromkeys(_FIELDS) | {f"{key}_why": str(facts) for key in _FIELDS}
-    done = sum(flops(facts, length) for length in lengths) / 1e9
+    unknown = str(facts) if isinstance(facts, UserError) else facts.flops_unknown
+    if unknown or isinstance(facts, UserError):
+        return spent | dict.fromkeys(_FIELDS) | {f"{key}_why": unknown for key in _FIELDS}
+    done = sum(flops(facts, length) or 0 for length in lengths) / 1e9
     best = max(rates.matrix_products(run.device, run.described["dtype"], MATRIX_SIZE)) / 1e9
     rate = done / run.seconds
     return spent | dict(zip(_FIELDS, (done, rate, best, rate / best), strict=True))

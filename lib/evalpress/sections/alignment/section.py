@@ -115,7 +115,7 @@ class Legs:
             self._look_inside(run)
         return path
 
-    def _facts(self) -> model.Facts | UserError:
+    def _facts(self) -> model.ArchitectureFacts | UserError:
         try:
             return model.facts(self.params)
         except UserError as error:

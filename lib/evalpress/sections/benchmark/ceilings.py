@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evalpress.model import Facts
+from evalpress.model import ArchitectureFacts
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
 
@@ -43,8 +43,11 @@ def measure(params: Params) -> dict[str, Any]:
     }
 
 
+_SHARES = ("bandwidth_bound_tok_s", "arithmetic_bound_tok_s", "mbu", "mfu", "decode_limited_by", "prefill_limited_by")
+
+
 def utilisation(
-    workload: dict[str, Any], shape: dict[str, Any], facts: Facts, ceiling: dict[str, Any]
+    workload: dict[str, Any], shape: dict[str, Any], facts: ArchitectureFacts, ceiling: dict[str, Any]
 ) -> dict[str, Any]:
     """Model bandwidth utilisation of decoding and model FLOPs utilisation of prefill, against the measured ceilings.
 
@@ -61,7 +64,12 @@ def utilisation(
     batch = shape["num_prompts"] if shape["concurrent"] else 1
     context = shape["input_len"] + shape["output_len"] / 2
     bandwidth_bound = decode_bound(facts, batch, context, ceiling)
-    arithmetic_bound = ceiling["matmul_tflop_s"] * 1e12 / facts.flops_per_token(shape["input_len"])
+    per_token = facts.flops_per_token(shape["input_len"])
+    per_generated = facts.flops_per_token(max(1, round(context)))
+    if bandwidth_bound is None or per_token is None or per_generated is None or facts.read_bytes is None:
+        why = facts.flops_unknown or facts.reasons()["kv_bytes_per_token"]
+        return dict.fromkeys(_SHARES) | {f"{key}_why": why for key in _SHARES}
+    arithmetic_bound = ceiling["matmul_tflop_s"] * 1e12 / per_token
     out: dict[str, Any] = {
         "bandwidth_bound_tok_s": bandwidth_bound,
         "arithmetic_bound_tok_s": arithmetic_bound,
@@ -74,8 +82,8 @@ def utilisation(
         if rate is None:
             out[f"{key}_why"] = "the rate was not observed"
     flops, bandwidth = ceiling["matmul_tflop_s"] * 1e12, ceiling["memory_bandwidth_gb_s"] * 1e9
-    decode_arithmetic = flops / facts.flops_per_token(max(1, round(context)))
-    prefill_bandwidth = bandwidth / facts.weight_bytes * batch * shape["input_len"]
+    decode_arithmetic = flops / per_generated
+    prefill_bandwidth = bandwidth / facts.read_bytes * batch * shape["input_len"]
     out |= _limit("decode", workload["decode_throughput"], bandwidth_bound, decode_arithmetic)
     return out | _limit("prefill", workload["prefill_throughput"], prefill_bandwidth, arithmetic_bound)
 
@@ -87,13 +95,18 @@ def _limit(phase: str, rate: float | None, bandwidth_bound: float, arithmetic_bo
     return {key: regime({"memory bandwidth": rate / bandwidth_bound, "arithmetic": rate / arithmetic_bound})}
 
 
-def decode_bound(facts: Facts, batch: int, context: float, ceiling: dict[str, Any]) -> float:
+def decode_bound(facts: ArchitectureFacts, batch: int, context: float, ceiling: dict[str, Any]) -> float | None:
     """Tokens/s that memory bandwidth allows: one step reads the weights once and each request's KV cache.
+
+    None where the model's facts do not tell the bytes.
 
     Args:
         context: cached tokens per request, at mid-generation.
     """
-    step_bytes = facts.weight_bytes + batch * context * facts.kv_bytes_per_token
+    kept = facts.kv_bytes_read(context)
+    if facts.read_bytes is None or kept is None:
+        return None
+    step_bytes = facts.read_bytes + batch * kept
     return float(batch * ceiling["memory_bandwidth_gb_s"] * 1e9 / step_bytes)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.units import GIB
-from evalpress.model import Facts
+from evalpress.model import ArchitectureFacts
 from evalpress.params.schema import Params
 
 
-def check(data: dict[str, Any], blocks: dict[str, Any], facts: Facts, params: Params) -> list[dict[str, Any]]:
+def check(
+    data: dict[str, Any], blocks: dict[str, Any], facts: ArchitectureFacts, params: Params
+) -> list[dict[str, Any]]:
     """Every identity with what was found.
 
     Raises:
@@ -76,11 +78,11 @@ def _startup(data: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _memory(data: dict[str, Any], facts: Facts) -> list[dict[str, Any]]:
+def _memory(data: dict[str, Any], facts: ArchitectureFacts) -> list[dict[str, Any]]:
     out = []
     for name, mode in data["modes"].items():
         weights = mode["memory"]["model_weights_gib"]
-        if weights is not None:
+        if weights is not None and facts.weight_bytes:
             gap = weights * GIB / facts.weight_bytes - 1
             out.append(
                 _item(
@@ -92,7 +94,7 @@ def _memory(data: dict[str, Any], facts: Facts) -> list[dict[str, Any]]:
                 )
             )
         tokens, gib = mode["memory"]["kv_cache_tokens"], mode["memory"]["kv_cache_gib"]
-        if tokens is not None and gib is not None:
+        if tokens is not None and gib is not None and facts.kv_bytes_per_token and facts.kv_is_uniform:
             need = tokens * facts.kv_bytes_per_token / GIB
             out.append(
                 _item(

@@ -8,7 +8,7 @@ from typing import Any
 from evalpress import engine
 from evalpress.core import stats
 from evalpress.core.progress import step
-from evalpress.model import Facts
+from evalpress.model import ArchitectureFacts
 from evalpress.params.schema import Mode, Params, ScalingParams, Workload
 from evalpress.sections.benchmark import ceilings, metrics
 from evalpress.sections.benchmark.block import prompts, run_block
@@ -60,7 +60,7 @@ def run(params: Params, group: Sequence[Mode], observed: Observed) -> None:
 
 
 def report(
-    params: Params, facts: Facts, observed: Observed, blocks: Observed, ceiling: dict[str, Any] | None
+    params: Params, facts: ArchitectureFacts, observed: Observed, blocks: Observed, ceiling: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The curves from raw observations.
 
@@ -92,18 +92,26 @@ def _taken(found: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key.removesuffix("_why") in keys}
 
 
-def _bandwidth_bound(params: Params, facts: Facts, batch: int, ceiling: dict[str, Any] | None) -> dict[str, Any]:
+def _bandwidth_bound(
+    params: Params, facts: ArchitectureFacts, batch: int, ceiling: dict[str, Any] | None
+) -> dict[str, Any]:
     wanted = params.benchmark.scaling
     if ceiling is None or wanted is None:
         return {"bandwidth_bound_tok_s": None, "bandwidth_bound_tok_s_why": "benchmark.ceilings is off"}
     context = wanted.batch_input_len + wanted.batch_output_len / 2
-    return {"bandwidth_bound_tok_s": ceilings.decode_bound(facts, batch, context, ceiling)}
+    bound = ceilings.decode_bound(facts, batch, context, ceiling)
+    if bound is None:
+        return {"bandwidth_bound_tok_s": None, "bandwidth_bound_tok_s_why": facts.reasons()["kv_bytes_per_token"]}
+    return {"bandwidth_bound_tok_s": bound}
 
 
-def _arithmetic_bound(facts: Facts, tokens: int, ceiling: dict[str, Any] | None) -> dict[str, Any]:
+def _arithmetic_bound(facts: ArchitectureFacts, tokens: int, ceiling: dict[str, Any] | None) -> dict[str, Any]:
     if ceiling is None:
         return {"arithmetic_bound_ms": None, "arithmetic_bound_ms_why": "benchmark.ceilings is off"}
-    return {"arithmetic_bound_ms": 1e3 * facts.prefill_flops(tokens) / (ceiling["matmul_tflop_s"] * 1e12)}
+    flops = facts.prefill_flops(tokens)
+    if flops is None:
+        return {"arithmetic_bound_ms": None, "arithmetic_bound_ms_why": facts.flops_unknown}
+    return {"arithmetic_bound_ms": 1e3 * flops / (ceiling["matmul_tflop_s"] * 1e12)}
 
 
 def _output(params: Params, blocks: Observed) -> dict[str, Any]:

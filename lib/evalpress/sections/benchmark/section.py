@@ -55,7 +55,7 @@ def _activations(params: Params, mode: Mode) -> dict[str, Any]:
 
 def report(
     params: Params,
-    facts: model.Facts,
+    facts: model.ArchitectureFacts,
     modes: dict[str, dict[str, Any]],
     blocks: Blocks,
     ceiling: dict[str, Any] | None,
@@ -184,7 +184,7 @@ def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:
 
 
 def _utilisation(
-    load: Workload, blocks: list[dict[str, Any]], facts: model.Facts, ceiling: dict[str, Any] | None
+    load: Workload, blocks: list[dict[str, Any]], facts: model.ArchitectureFacts, ceiling: dict[str, Any] | None
 ) -> dict[str, Any]:
     if ceiling is None:
         why = "benchmark.ceilings is off"

@@ -119,7 +119,7 @@ def _beside(params: Params) -> bool:
         return False
     kv = (params.engine.kv_cache_gib or 0) * GIB
     # CPU kernels keep repacked copies of the weights beside the loaded ones.
-    need = len(params.serving.modes) * (2 * model.facts(params).weight_bytes + kv + _PROCESS_BYTES)
+    need = len(params.serving.modes) * (2 * (model.facts(params).weight_bytes or 0) + kv + _PROCESS_BYTES)
     return psutil.virtual_memory().available > need
 
 
