@@ -7,11 +7,13 @@ import json
 import pytest
 from evalpress import params
 from evalpress.core import results
+from evalpress.core.paths import ROOT
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SUMMARY
-from evalpress.sections.summary import gates
+from evalpress.sections.summary import conclusion, gates
 from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables as show
+from evalpress.sections.summary.results import Summary, SummarySection
 
 CANDIDATE = {"cosine_similarity": 0.9999, "kl_divergence": 1e-4, "noise_ratio": 1.1, "flips": {"unexplained": 0}}
 
@@ -36,6 +38,17 @@ def evidence(first=7, identical=2, eager=7):
 
 def status(data, name, demo):
     return {g["id"]: g["status"] for g in gates.evaluate(demo, data)}[name]
+
+
+def summary_of(headline, row) -> Summary:
+    """A summary of nothing but a headline of one row."""
+    return Summary.model_validate(
+        {
+            "schema": "evalpress/summary/1", "created": "2026-11-25T10:00:00Z", "set": "s", "title": "t",
+            "description": "", "model": "m", "platform": "cpu", "device": "d", "verdict": "pass", "gates": [],
+            "headline": headline | {"rows": [row]}, "sections": {}, "command": "make report",
+        }
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +118,14 @@ def test_the_headline_table_is_marked_as_not_valid_in_html_and_markdown(section,
     row = {"label": "output throughput", "unit": "tok/s", "workload": "w", "eager": 1.0, "compiled": 2.0}
     row |= {"ratio": 2.0, "ci_low": 1.9, "ci_high": 2.1}
     found = summary.headline({}, [gates.gate(section, gate, "fail", 0, "")])
-    table = show.headline({"headline": found | {"rows": [row]}})
-    tiles = show.tiles({"headline": found | {"rows": [row]}})._repr_mimebundle_()[0]
+    table = show.headline(summary_of(found, row))
+    tiles = show.tiles(summary_of(found, row))._repr_mimebundle_()[0]
     for text in (table.html(), table.markdown().replace("\\", "")):
         assert "not valid" in text
         assert f"{section}.{gate}" in text
     assert "not valid" in tiles["text/html"]
     assert "not valid" in tiles["text/markdown"]
-    valid = show.headline({"headline": summary.headline({}, []) | {"rows": [row]}})
+    valid = show.headline(summary_of(summary.headline({}, []), row))
     assert "not valid" not in valid.html() + valid.markdown()
 
 
@@ -135,18 +148,20 @@ def test_sections_without_results_or_marked_failed_fail_the_report(demo, tmp_pat
         tmp_path / "results" / "status.json", {"sections": {"serving": {"status": "failed", "why": "port in use"}}}
     )
     built = summary.build(job)
-    assert built["verdict"] == "fail"
-    assert built["sections"]["serving"] == {"status": "failed", "why": "port in use"}
-    assert built["sections"]["benchmark"]["status"] == "failed"
-    assert json.loads((tmp_path / "summary.json").read_text()) == built
+    assert built.verdict == "fail"
+    assert built.sections["serving"].why == "port in use"
+    assert built.sections["benchmark"].status == "failed"
+    done = next(one for one in built.gates if (one.section, one.id) == ("serving", "section_done"))
+    assert (done.status, done.found, done.allowed) == ("fail", "not finished: port in use", "finished with results")
+    assert json.loads((tmp_path / "summary.json").read_text()) == built.model_dump(mode="json", by_alias=True)
 
 
 def test_skipped_sections_carry_their_reason(tmp_path):
     shape = params.load("qwen2-0.5b-shape")
     built = summary.build(Job(SUMMARY, shape, tmp_path, "auto"))
-    assert built["sections"]["alignment"]["status"] == "skipped"
-    assert "random" in built["sections"]["alignment"]["why"]
-    assert "tokenizer" in built["sections"]["serving"]["why"]
+    assert built.sections["alignment"].status == "skipped"
+    assert "random" in built.sections["alignment"].why
+    assert "tokenizer" in built.sections["serving"].why
 
 
 def test_a_layer_beyond_the_noise_fails(demo):
@@ -161,3 +176,126 @@ def test_an_answer_to_a_templated_prompt_is_not_held_against_the_plain_ones_logi
     found["cases"][0]["rendered_prompt"] = "<user>p"
     ids = [g["id"] for g in gates.evaluate(demo, {"alignment": alignment(), "evidence": found})]
     assert "first_token_is_argmax" not in ids
+
+
+# The run as a whole
+
+PUBLISHED = ROOT / "reports" / "published" / "demo" / "results"
+
+
+def origin(**facts):
+    return {"engine": {"vllm": "0.32.0", "torch": "2.13.0", "device": "A CPU"} | facts}
+
+
+def run_gates(sections, origins):
+    return {(g.section, g.id): g for g in gates.of_the_run(sections, origins)}
+
+
+def test_sections_measured_with_other_versions_fail_the_report():
+    same = run_gates({}, {"setup": origin(), "quality": origin()})["summary", "one_environment"]
+    assert (same.status, same.found) == ("pass", "the same in all sections")
+    mixed = run_gates({}, {"setup": origin(), "quality": origin(vllm="0.31.0")})["summary", "one_environment"]
+    assert (mixed.status, mixed.found) == ("fail", "vllm: 0.32.0 (setup) and 0.31.0 (quality)")
+    moved = run_gates({}, {"setup": origin(), "quality": origin(driver="1.0")})["summary", "one_environment"]
+    assert (moved.status, moved.found) == ("fail", "driver: none (setup) and 1.0 (quality)")
+
+
+def test_results_that_do_not_say_their_versions_are_a_warning():
+    found = run_gates({}, {"setup": origin(), "quality": {}})["summary", "one_environment"]
+    assert (found.status, found.found) == ("warn", "not recorded in quality")
+
+
+def test_a_table_that_could_not_be_drawn_is_a_warning():
+    state = SummarySection(status="done", not_shown="ValueError: no ink")
+    found = run_gates({"quality": state}, {})["quality", "presentation"]
+    assert (found.status, found.found) == ("warn", "ValueError: no ink")
+    assert run_gates({"quality": SummarySection(status="done")}, {}) == {}
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{", '{"sections": []}', '{"sections": {"setup": "done"}}', ""])
+def test_a_status_file_of_another_shape_counts_as_none(demo, tmp_path, text):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "status.json").write_text(text)
+    built = summary.build(Job(SUMMARY, demo, tmp_path, "auto"))
+    assert built.sections["setup"].why == "there are no results of this section"
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "{", '{"schema": "evalpress/quality/1"}', '{"schema": "evalpress/quality/99"}']
+)
+def test_results_that_cannot_be_used_make_their_section_failed(demo, tmp_path, text):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "quality.json").write_text(text)
+    built = summary.build(Job(SUMMARY, demo, tmp_path, "auto"))
+    assert built.sections["quality"].status == "failed" and "quality.json" in built.sections["quality"].why
+    assert built.verdict == "fail"
+
+
+# The conclusion
+
+
+def published(*names):
+    return {name: json.loads((PUBLISHED / f"{name}.json").read_text())["data"] for name in names}
+
+
+def said(data, sections=None):
+    return [one.text for one in conclusion.clauses(data, sections or {})]
+
+
+BENCH = {
+    "workloads": {"batch": {"kind": "throughput"}},
+    "comparison": {"batch": {"output_throughput": {"ratio": 1.25, "ci_low": 1.13, "ci_high": 1.38}}},
+    "modes": {"eager": {"workloads": {"batch": {"output_throughput": 8927.2}}}},
+}
+
+
+def test_the_conclusion_of_a_good_report_word_for_word():
+    found = {
+        "benchmark": BENCH,
+        "alignment": {"candidates": {"vllm_compiled": {"noise_ratio": 0.68, "cosine_similarity": 0.999985}}},
+        "evidence": {"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
+        "quality": {"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
+        "serving": {
+            "levels": [{"mode": "compiled", "request_throughput": 132.4, "slo_attainment": 0.7}],
+            "rates": [{"mode": "compiled", "request_throughput": 100.0, "slo_attainment": 0.99}],
+        },
+    }
+    assert said(found) == [
+        "Compiled mode generates 25 % more tokens per second than eager (95 % interval +13 % to +38 %).",
+        "The logits of compiled mode agree with the float32 reference within the noise of the data type "
+        "(cosine similarity 0.999985).",
+        "Asked again, the engine gives the same answer to 10 of 10 prompts.",
+        "It passes 59 of 62 decided quality cases (1 cut at their token limit).",
+        "Up to 100.0 requests per second 95 % of requests to the compiled server keep the SLO; at 132.4 they no longer "
+        "do.",
+    ]
+
+
+def test_the_conclusion_says_when_nothing_is_certain():
+    unsure = {"ratio": 1.02, "ci_low": 0.97, "ci_high": 1.08}
+    found = BENCH | {"comparison": {"batch": {"output_throughput": unsure}}}
+    assert said({"benchmark": found}) == [
+        "Compiled and eager mode show no certain difference in tokens per second (95 % interval −3 % to +8 %)."
+    ]
+    assert said({"benchmark": BENCH | {"comparison": {}}}) == [
+        "In eager mode the model generates 8,927 tokens per second."
+    ]
+
+
+def test_the_conclusion_names_a_failed_section_and_a_failed_gate():
+    found = {"alignment": {"candidates": {"vllm_eager": {"noise_ratio": 5.0, "cosine_similarity": None}}}}
+    assert said(found, {"serving": SummarySection(status="failed", why="port in use")}) == [
+        "The logits of eager mode differ from the float32 reference by 5.0 times the noise.",
+        "The section serving failed and has no results.",
+    ]
+
+
+def test_the_published_report_has_a_conclusion_of_every_section():
+    names = ("benchmark", "alignment", "evidence", "quality", "serving")
+    assert {one.section for one in conclusion.clauses(published(*names), {})} == set(names)
+
+
+def test_no_two_rows_of_the_headline_have_the_same_ratio():
+    rows = summary.headline(published("benchmark"), [])["rows"]
+    ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    assert len(set(ratios)) == len(ratios) == 2

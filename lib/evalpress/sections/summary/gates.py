@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from evalpress.params.schema import Params
 from evalpress.sections.alignment.gates import gates as alignment
 from evalpress.sections.benchmark.gates import gates as benchmark
 from evalpress.sections.evidence.gates import gates as evidence
-from evalpress.sections.gate import Gate, gate
+from evalpress.sections.gate import Gate, Status, gate
 from evalpress.sections.quality.gates import gates as quality
 from evalpress.sections.serving.gates import gates as serving
 from evalpress.sections.setup.gates import gates as setup
+from evalpress.sections.summary.results import SummarySection
 
 Data = dict[str, Any]
 """Section name -> its results' `data`."""
@@ -32,6 +33,47 @@ def evaluate(params: Params, data: Data) -> list[Gate]:
     return [*found, *_same_numbers(data)]
 
 
+def of_the_run(sections: Mapping[str, SummarySection], origins: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
+    """What must hold of the run as a whole: every section finished, is shown, and was measured in one environment.
+
+    Args:
+        sections: state by section.
+        origins: `provenance` of each section that has results.
+    """
+    for name, state in sections.items():
+        if state.status == "failed":
+            yield gate(name, "section_done", "fail", f"not finished: {state.why}", "finished with results")
+        if state.not_shown:
+            yield gate(name, "presentation", "warn", state.not_shown, "every table and figure of the section is shown")
+    yield from _one_environment(origins)
+
+
+def _one_environment(origins: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
+    """Sections measured with other versions or on another device must not stand in one report as one measurement."""
+    if len(origins) < 2:
+        return
+    allowed = "one set of versions and one device in all sections"
+    silent = [name for name, origin in origins.items() if not isinstance(origin.get("engine"), dict)]
+    if silent:
+        told = f"not recorded in {', '.join(silent)}"
+        yield gate("summary", "one_environment", "warn", told, allowed)
+        return
+    keys = {key for origin in origins.values() for key in origin["engine"]}
+    seen = {key: _values(origins, key) for key in sorted(keys)}
+    odd = [f"{key}: {' and '.join(told)}" for key, told in seen.items() if len(told) > 1]
+    yield gate(
+        "summary", "one_environment", "fail" if odd else "pass", "; ".join(odd) or "the same in all sections", allowed
+    )
+
+
+def _values(origins: Mapping[str, Mapping[str, Any]], key: str) -> list[str]:
+    """Each value of an engine fact with the sections that recorded it."""
+    names: dict[str, list[str]] = {}
+    for name, origin in origins.items():
+        names.setdefault(str(origin["engine"].get(key, "none")), []).append(name)
+    return [f"{value} ({', '.join(who)})" for value, who in names.items()]
+
+
 def _same_numbers(data: Data) -> Iterator[Gate]:
     """The arg max at the last prompt position must be the first greedy token of the same prompt, engine by engine."""
     if "alignment" not in data or "evidence" not in data:
@@ -47,5 +89,6 @@ def _same_numbers(data: Data) -> Iterator[Gate]:
     if pairs:
         agreed = f"{len(pairs)} of {len(pairs)} prompts and engines agree"
         found = f"contradiction in {', '.join(wrong)}" if wrong else agreed
-        status, allowed = "fail" if wrong else "pass", "first greedy token = arg max of the logits"
+        status: Status = "fail" if wrong else "pass"
+        allowed = "first greedy token = arg max of the logits"
         yield gate("evidence", "first_token_is_argmax", status, found, allowed)

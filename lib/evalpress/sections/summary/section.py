@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from evalpress.core import results
 from evalpress.core.errors import UserError
-from evalpress.sections.gate import Gate, gate
+from evalpress.sections import states
+from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, skip_reason
-from evalpress.sections.summary import gates
+from evalpress.sections.summary import conclusion, gates
+from evalpress.sections.summary.results import HeadlineRow, Summary, SummarySection
 
-Summary = dict[str, Any]
+Documents = dict[str, results.Document[Any]]
+"""Section name -> its results file."""
+
+ADVERSE = ("evidence", "alignment", "quality")
+"""Sections whose failed gates make speed not valid."""
 
 
 def build(job: Job) -> Summary:
-    """Judge what the report's results folder holds and write `summary.json`."""
-    sections = _sections(job)
-    data = {name: _data(job, name) for name, state in sections.items() if state["status"] == "done"}
-    found = gates.evaluate(job.params, data)
-    found += [
-        gate(name, "section_done", "fail", state["why"], "the section finished")
-        for name, state in sections.items()
-        if state["status"] == "failed"
+    """Judge what the report's results folder holds and write `summary.json`.
+
+    A results file that cannot be used (edited, cut off, of an older version) makes its section failed, with the reason.
+    """
+    sections, documents = _sections(job)
+    data = {name: document.data for name, document in documents.items()}
+    found = [
+        *gates.evaluate(job.params, data),
+        *gates.of_the_run(sections, {name: one.provenance for name, one in documents.items()}),
     ]
-    summary: Summary = {
-        "schema": f"evalpress/summary/{results.VERSION}",
-        "created": results.now(),
-        "set": job.params.set,
-        "title": job.params.title,
-        "description": job.params.description,
-        "model": job.params.model.shown,
-        "platform": job.params.platform.backend,
-        "device": _device(job, data),
-        "verdict": verdict(found),
-        "gates": [one.model_dump(mode="json") for one in found],
-        "headline": headline(data, found),
-        "sections": sections,
-        "command": f"make report SET={job.params.set} BACKEND={job.params.platform.backend}",
-    }
-    results.check_values(summary, "summary")
-    results.write_json(job.folder / "summary.json", summary)
+    plain_data = {name: one.model_dump(mode="json", by_alias=True)["data"] for name, one in documents.items()}
+    ends = [str(one.provenance["end"]) for one in documents.values() if one.provenance.get("end")]
+    summary = Summary.model_validate(
+        {
+            "schema": f"evalpress/summary/{results.VERSION}",
+            "created": results.now(),
+            "measured": max(ends, default=None),
+            "set": job.params.set,
+            "title": job.params.title,
+            "description": job.params.description,
+            "model": job.params.model.shown,
+            "platform": job.params.platform.backend,
+            "device": _device(documents),
+            "verdict": verdict(found),
+            "gates": found,
+            "headline": headline(plain_data, found),
+            "conclusion": conclusion.clauses(plain_data, sections),
+            "sections": sections,
+            "command": f"make report SET={job.params.set} BACKEND={job.params.platform.backend}",
+        }
+    )
+    plain = summary.model_dump(mode="json", by_alias=True)
+    results.check_values(plain, "summary")
+    results.write_json(job.folder / "summary.json", plain)
     return summary
 
 
@@ -51,42 +65,46 @@ def verdict(found: list[Gate]) -> str:
     return next((status for status in ("fail", "warn") if status in statuses), "pass")
 
 
-def _sections(job: Job) -> dict[str, dict[str, str]]:
-    """State of each section: as the run recorded it, else by whether its results are there."""
-    path = job.folder / "results" / "status.json"
-    recorded = json.loads(path.read_text(encoding="utf-8"))["sections"] if path.is_file() else {}
-    states: dict[str, dict[str, str]] = {}
+def _sections(job: Job) -> tuple[dict[str, SummarySection], Documents]:
+    """State of each section, as the run recorded it or by whether its results are there; and the usable results."""
+    recorded = states.read(job.folder)
+    found: dict[str, SummarySection] = {}
+    documents: Documents = {}
     for section in SECTIONS:
-        skipped = skip_reason(section, job.params)
-        there = (job.folder / "results" / f"{section.name}.json").is_file()
-        state = dict(recorded.get(section.name, {}))
-        if skipped:
-            state = {"status": "skipped", "why": skipped}
-        elif state.get("status") != "failed":
-            state = {"status": "done"} if there else {"status": "failed", "why": "there are no results of this section"}
-        states[section.name] = state
-    return states
+        state = recorded.get(section.name)
+        if reason := skip_reason(section, job.params):
+            found[section.name] = SummarySection(status="skipped", why=reason)
+        elif state is not None and state.status == "failed":
+            found[section.name] = SummarySection(status="failed", why=state.why or "no reason was recorded")
+        else:
+            try:
+                documents[section.name] = _required(job, section.name)
+                found[section.name] = SummarySection(status="done", not_shown=state.not_shown if state else None)
+            except UserError as error:
+                found[section.name] = SummarySection(status="failed", why=str(error))
+    return found, documents
 
 
-def _data(job: Job, section: str) -> dict[str, Any]:
+def _required(job: Job, section: str) -> results.Document[Any]:
     document = job.result(section)
     if document is None:
-        raise UserError(f"results/{section}.json: file not found")
-    data: dict[str, Any] = document["data"]
-    return data
+        raise UserError("there are no results of this section")
+    return document
 
 
-def _device(job: Job, data: gates.Data) -> Any:
-    document = job.result("setup") if "setup" in data else None
-    return document["provenance"]["device"] if document else "unknown: the setup section has no results"
+def _device(documents: Documents) -> Any:
+    document = documents.get("setup")
+    return document.provenance.get("device") if document else "unknown: the setup section has no results"
 
 
-def headline(data: gates.Data, found: list[Gate]) -> dict[str, Any]:
-    """The card's first benchmark table: four rows, eager, compiled and the change, with its interval.
+def headline(data: conclusion.Data, found: list[Gate]) -> dict[str, Any]:
+    """The card's first benchmark table: eager, compiled and the change, with its interval.
+
+    One throughput: every request of a workload has the same length, so requests and tokens per second have one ratio.
 
     Speed counts only with correctness: `valid` is false when a gate of evidence, alignment or quality fails.
     """
-    wrong = [g for g in found if g.status == "fail" and g.section in ("evidence", "alignment", "quality")]
+    wrong = [g for g in found if g.status == "fail" and g.section in ADVERSE]
     out: dict[str, Any] = {"valid": not wrong, "rows": []}
     if wrong:
         out["valid_why"] = "speed counts only with correctness; failed: " + ", ".join(
@@ -100,7 +118,6 @@ def headline(data: gates.Data, found: list[Gate]) -> dict[str, Any]:
     single = next((n for n, w in loads.items() if w["alone"]), None)
     rows = [
         ("output throughput", batch, "output_throughput", "tok/s"),
-        ("request throughput", batch, "request_throughput", "req/s"),
         ("TTFT, mean, one request at a time", single, "mean_ttft_ms", "ms"),
     ]
     out["rows"] = [_row(bench, label, name, metric, unit) for label, name, metric, unit in rows if name is not None]
@@ -128,11 +145,11 @@ def _either(values: dict[str, float]) -> dict[str, Any]:
     return out
 
 
-def _row(bench: dict[str, Any], label: str, workload: str, metric: str, unit: str) -> dict[str, Any]:
-    row = {"label": label, "unit": unit, "workload": workload, "metric": metric}
+def _row(bench: Mapping[str, Any], label: str, workload: str, metric: str, unit: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"label": label, "unit": unit, "workload": workload, "metric": metric}
     compared = bench["comparison"].get(workload, {}).get(metric)
     if compared:
-        return row | compared
+        return row | {key: value for key, value in compared.items() if key in HeadlineRow.model_fields}
     values = {mode: m["workloads"][workload][metric] for mode, m in bench["modes"].items()}
     why = bench.get("comparison_why", "not compared")
     nulls = dict.fromkeys(("ratio", "ci_low", "ci_high"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
+from evalpress.core.errors import UserError
 from evalpress.display.tables import (
     Badge,
     Cell,
@@ -19,13 +21,13 @@ from evalpress.display.tables import (
     Verdict,
     escape_markdown,
     moment,
-    pick,
     snippet,
 )
 from evalpress.sections.benchmark.tables import change
+from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
-from evalpress.sections.registry import by_name
-from evalpress.sections.summary.section import Summary
+from evalpress.sections.registry import SECTIONS, by_name
+from evalpress.sections.summary.results import HeadlineRow, Summary
 
 _WORDS = {
     "pass": "Every section ran and every gate holds.",
@@ -36,61 +38,63 @@ _WORDS = {
 
 def verdict(summary: Summary) -> Verdict:
     """The report's verdict with what led to it."""
-    counted = [g for g in summary["gates"] if g["status"] in ("fail", "warn")]
-    reasons: list[Cell] = [
-        (Badge(g["status"]), f" {_title(g['section'])}: {_gate(g['id'])}: {_found(g)}") for g in counted
-    ]
+    counted = [g for g in summary.gates if g.status in ("fail", "warn")]
+    reasons: list[Cell] = [(Badge(g.status), f" {_title(g.section)}: {_gate(g.id)}: {_found(g)}") for g in counted]
     reasons += [
-        (Badge("skipped"), f" {_title(name)} was not run: {state['why']}")
-        for name, state in summary["sections"].items()
-        if state["status"] == "skipped"
+        (Badge("skipped"), f" {_title(name)} was not run: {state.why}")
+        for name, state in summary.sections.items()
+        if state.status == "skipped"
     ]
-    headline = f"{summary['model']} on {_device(summary['device'])}. {_WORDS[summary['verdict']]}"
-    return Verdict(summary["verdict"], headline, reasons)
+    headline = f"{summary.model} on {_device(summary.device)}. {_WORDS[summary.verdict]}"
+    return Verdict(summary.verdict, headline, reasons)
+
+
+def conclusion(summary: Summary) -> Prose:
+    """What the report found, each sentence linked to its section."""
+    told = [f"{escape_markdown(one.text)} ([{_title(one.section)}](#{one.section}))" for one in summary.conclusion]
+    return Prose(" ".join(told))
 
 
 def about(summary: Summary) -> Prose:
     """What the set says of itself: which model this is and what the report is for."""
-    said = summary["description"].strip()
+    said = summary.description.strip()
     return Prose(f"**About this report.** {escape_markdown(said)}" if said else "")
 
 
 def tiles(summary: Summary) -> Tiles:
     """The figures that a reader looks for first."""
-    rows = summary["headline"]["rows"]
-    valid = summary["headline"]["valid"]
+    found = summary.headline
     shown = []
-    for row in rows:
-        mode = "compiled" if row["compiled"] is not None else "eager"
-        figure = Quantity(row[mode], row["unit"]) if row[mode] is not None else pick(row, mode)
-        detail = mode if row["ratio"] is None else f"{mode}, {_percent(row)} against eager"
-        shown.append(Tile(row["label"], figure, detail if valid else "not valid: see the gates"))
+    for row in found.rows:
+        value, mode = (row.compiled, "compiled") if row.compiled is not None else (row.eager, "eager")
+        figure: Cell = Missing(row.eager_why or "not measured") if value is None else Quantity(value, row.unit)
+        detail = mode if row.ratio is None else f"{mode}, {change(row.ratio, None, None)} against eager"
+        shown.append(Tile(row.label, figure, detail if found.valid else "not valid: see the gates"))
     return Tiles(shown)
 
 
 def headline(summary: Summary) -> Table:
-    """Eager against compiled in four rows, in the form in which model cards print it."""
-    found = summary["headline"]
+    """Eager against compiled in few rows, in the form in which model cards print it."""
+    found = summary.headline
     rows: list[list[Cell]] = [
-        [row["label"], _cell(row, "eager"), _cell(row, "compiled"), _change(row), row["workload"]]
-        for row in found["rows"]
+        [row.label, _value(row, "eager"), _value(row, "compiled"), _change(row), row.workload] for row in found.rows
     ]
     heads: list[Column | str] = ["metric", "eager", "compiled", "change", "workload"]
     note = "Change: geometric mean of paired ratios with its 95 % interval. Workloads are described in the benchmark."
-    return Table("Headline", heads, rows, note=note, warning=found.get("valid_why", ""))
+    return Table("Headline", heads, rows, note=note, warning=found.valid_why or "")
 
 
 def gates(summary: Summary) -> Table:
     """Every gate with its status, what was found and what is allowed."""
-    rows = [
+    rows: list[list[Cell]] = [
         [
-            _title(g["section"]),
-            _gate(g["id"]),
-            Badge("skipped", "off") if g["status"] == "off" else Badge(g["status"]),
+            _title(g.section),
+            _gate(g.id),
+            Badge("skipped", "off") if g.status == "off" else Badge(g.status),
             _found(g),
-            g["allowed"],
+            g.allowed,
         ]
-        for g in summary["gates"]
+        for g in summary.gates
     ]
     return Table(
         "Found, and allowed",
@@ -101,27 +105,24 @@ def gates(summary: Summary) -> Table:
 
 def sections(summary: Summary) -> Table:
     """What ran, what was skipped, what failed, and why."""
-    rows = [[_title(name), Badge(state["status"]), state.get("why", "")] for name, state in summary["sections"].items()]
+    rows: list[list[Cell]] = [
+        [_title(name), Badge(state.status), state.why or state.not_shown or ""]
+        for name, state in summary.sections.items()
+    ]
     return Table("State of each section", ["section", "state", Column("why", wide=True)], rows)
 
 
 def provenance(job: Job) -> Table:
     """When and from which state each section was measured."""
     rows: list[list[Cell]] = []
-    for name in (s for s in ("setup", "benchmark", "serving", "evidence", "alignment", "quality")):
-        document = job.result(name)
-        if document is None:
-            continue
-        p = document["provenance"]
-        commit = p["git"]["commit"]
-        state = (
-            Missing(p["git"]["commit_why"])
-            if commit is None
-            else f"{commit[:10]}{' + changes' if p['git']['dirty'] else ''}"
-        )
-        digests = " ".join(f"{key} {value[:8]}" for key, value in p["digests"].items())
-        took = (datetime.fromisoformat(p["end"]) - datetime.fromisoformat(p["start"])).total_seconds()
-        rows.append([_title(name), moment(p["start"]), moment(p["end"]), int(took), state, Code(digests)])
+    for name, origin in _origins(job).items():
+        git, start, end = origin.get("git") or {}, str(origin.get("start", "")), str(origin.get("end", ""))
+        commit = git.get("commit")
+        state: Cell = Missing(str(git.get("commit_why", "not recorded")))
+        if commit is not None:
+            state = f"{commit[:10]}{' + changes' if git.get('dirty') else ''}"
+        digests = " ".join(f"{key} {str(value)[:8]}" for key, value in origin.get("digests", {}).items())
+        rows.append([_title(name), moment(start), moment(end), _seconds(start, end), state, Code(digests)])
     heads: list[Column | str] = [
         "section",
         "start (UTC)",
@@ -130,13 +131,44 @@ def provenance(job: Job) -> Table:
         "commit of the suite",
         Column("digests", wide=True),
     ]
-    note = "Digests (SHA-256, shortened): parameters and the files they name, notebook code, library code, model files."
+    note = (
+        "Digests (SHA-256, shortened): parameters, the files they name, notebook code, library code, model files, and "
+        "the versions and device of the engine."
+    )
     return Table("Provenance", heads, rows, note=note)
+
+
+def environment(job: Job) -> Table:
+    """The versions and the device that each section was measured with."""
+    heads = {"vllm": "vLLM", "vllm_ascend": "vLLM-Ascend", "torch": "torch", "transformers": "transformers"}
+    heads |= {"cann": "CANN", "driver": "driver", "device": "device", "usable_cores": "usable cores"}
+    facts = {name: origin.get("engine") or {} for name, origin in _origins(job).items()}
+    shown = [key for key in heads if any(key in one for one in facts.values())]
+    rows: list[list[Cell]] = [[_title(name), *(one.get(key) for key in shown)] for name, one in facts.items()]
+    return Table("Measured with", ["section", *(heads[key] for key in shown)], rows)
+
+
+def _origins(job: Job) -> dict[str, dict[str, Any]]:
+    """`provenance` of every section whose results can be read."""
+    found: dict[str, dict[str, Any]] = {}
+    for section in SECTIONS:
+        with contextlib.suppress(UserError):
+            document = job.result(section.name)
+            if document is not None:
+                found[section.name] = document.provenance
+    return found
+
+
+def _seconds(start: str, end: str) -> Cell:
+    try:
+        return int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+    except ValueError:
+        return Missing("not recorded")
 
 
 def reproduce(summary: Summary) -> Prose:
     """The command that makes this report again."""
-    return snippet(summary["command"], "bash")
+    return snippet(summary.command, "bash")
 
 
 def _title(name: str) -> str:
@@ -147,12 +179,11 @@ def _gate(name: str) -> str:
     return name.replace("_", " ").replace(".", ": ")
 
 
-def _found(gate: dict[str, Any]) -> Any:
-    found = gate["found"]
-    if found is None:
-        return gate.get("found_why", "not measured")
-    shown = f"{found:.6g}" if isinstance(found, float) else str(found)
-    return f"{shown} (n = {gate['n']})" if "n" in gate else shown
+def _found(gate: Gate) -> str:
+    if gate.found is None:
+        return gate.found_why or "not measured"
+    shown = f"{gate.found:.6g}" if isinstance(gate.found, float) else str(gate.found)
+    return f"{shown} (n = {gate.n})" if gate.n is not None else shown
 
 
 def _device(device: Any) -> str:
@@ -162,14 +193,10 @@ def _device(device: Any) -> str:
     return f"{count} × {device.get('name')}" if count > 1 else str(device.get("name"))
 
 
-def _cell(row: dict[str, Any], key: str) -> Any:
-    value = pick(row, key)
-    return value if isinstance(value, Missing) else Quantity(value, row["unit"])
+def _value(row: HeadlineRow, mode: str) -> Cell:
+    value, why = (row.eager, row.eager_why) if mode == "eager" else (row.compiled, row.compiled_why)
+    return Missing(why or "not measured") if value is None else Quantity(value, row.unit)
 
 
-def _change(row: dict[str, Any]) -> Any:
-    return Missing(row["ratio_why"]) if row["ratio"] is None else change(row["ratio"], row["ci_low"], row["ci_high"])
-
-
-def _percent(row: dict[str, Any]) -> str:
-    return change(row["ratio"], None, None)
+def _change(row: HeadlineRow) -> Cell:
+    return Missing(row.ratio_why or "not compared") if row.ratio is None else change(row.ratio, row.ci_low, row.ci_high)

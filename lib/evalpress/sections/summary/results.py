@@ -1,0 +1,75 @@
+"""The typed summary: the schema of `summary.json`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from evalpress.core.results import Model
+from evalpress.sections.gate import Gate
+
+
+class HeadlineRow(Model):
+    """One figure of the headline in both modes, with the paired comparison."""
+
+    label: str
+    unit: str = Field(description="Unit of `eager` and `compiled`.")
+    workload: str = Field(description="The benchmark workload that the figure comes from.")
+    metric: str | None = Field(default=None, description="Key of the figure in results/benchmark.json.")
+    eager: float | None = None
+    eager_why: str | None = None
+    compiled: float | None = None
+    compiled_why: str | None = None
+    ratio: float | None = Field(default=None, description="compiled / eager, geometric mean of paired blocks.")
+    ratio_why: str | None = None
+    ci_low: float | None = Field(default=None, description="Lower bound of the 95 % interval of `ratio`.")
+    ci_low_why: str | None = None
+    ci_high: float | None = Field(default=None, description="Upper bound of the 95 % interval of `ratio`.")
+    ci_high_why: str | None = None
+    n_pairs: int | None = Field(default=None, description="Pairs of blocks behind `ratio`.")
+    better: Literal["higher", "lower"] | None = None
+
+
+class Headline(Model):
+    """Speed in few rows; not valid where a gate of evidence, alignment or quality fails."""
+
+    valid: bool
+    valid_why: str | None = None
+    rows: tuple[HeadlineRow, ...]
+    rows_why: str | None = None
+
+
+class Clause(Model):
+    """One statement of the conclusion and the section that supports it."""
+
+    text: str
+    section: str
+
+
+class SummarySection(Model):
+    """What became of a section."""
+
+    status: Literal["done", "skipped", "failed"]
+    why: str | None = Field(default=None, description="Why it was skipped or failed.")
+    not_shown: str | None = Field(default=None, description="Why a table or figure of measured results is missing.")
+
+
+class Summary(Model):
+    """The whole of `summary.json`."""
+
+    schema_: str = Field(alias="schema")
+    created: str = Field(description="When the summary was made, ISO-8601, UTC.")
+    measured: str | None = Field(default=None, description="When the last measurement ended, ISO-8601, UTC.")
+    set: str
+    title: str
+    description: str
+    model: str
+    platform: str
+    device: Any = Field(description="Name, count and memory of the device, from the setup section.")
+    verdict: Literal["pass", "warn", "fail"]
+    gates: tuple[Gate, ...]
+    headline: Headline
+    conclusion: tuple[Clause, ...] = ()
+    sections: dict[str, SummarySection]
+    command: str = Field(description="The command that makes this report again.")
