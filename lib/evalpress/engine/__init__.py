@@ -1,12 +1,14 @@
-"""The only room that imports vLLM: load in a mode, generate, read timings and start-up phases, serve."""
+"""The only package that imports vLLM: load in a mode, generate, read timings and start-up phases, serve."""
 
 from evalpress.engine.cold import kept as cold_start
 from evalpress.engine.core import Completion, Engine, Sampling
-from evalpress.engine.loader import fresh, get, import_vllm, release, reload, supported_architectures
+from evalpress.engine.loader import fresh, get, make_room, release, reload
 from evalpress.engine.memory import activation_peak
+from evalpress.engine.memory_plan import engines_together, pairing, servers_fit
+from evalpress.engine.start import import_vllm, supported_architectures
 from evalpress.engine.startup import EMPTY
 
 __all__ = [
-    "EMPTY", "Completion", "Engine", "Sampling", "activation_peak", "cold_start", "fresh", "get", "import_vllm",
-    "release", "reload", "supported_architectures",
+    "EMPTY", "Completion", "Engine", "Sampling", "activation_peak", "cold_start", "engines_together", "fresh", "get",
+    "import_vllm", "make_room", "pairing", "release", "reload", "servers_fit", "supported_architectures",
 ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ class Sampling:
     ignore_eos: bool = False
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    scores: bool = False
+    """Keep each output token's score and rank (`Completion.scores`, `Completion.ranks`)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Completion:
     timing: Timing
     cached_tokens: int = 0
     """Tokens of the prompt that were read from the prefix cache."""
+    scores: tuple[float, ...] = ()
+    """With `Sampling.scores`: the engine's value for each output token; a raw logit in the set's own engines."""
+    ranks: tuple[int, ...] = ()
+    """With `Sampling.scores`: the place of each output token among all by that value, 1 for the largest."""
 
 
 @dataclass
@@ -69,9 +76,12 @@ class Engine:
     memory: dict[str, Any]
     compilation: dict[str, Any]
     arguments: dict[str, Any]
-    slowdown_s: float = 0.0
     inter_token_latencies: list[float] = field(default_factory=list)
     """Seconds between consecutive tokens, of all requests since `generate` began."""
+    on_failure: Callable[[BaseException], str] | None = None
+    """Told of an exception of vLLM; frees the engine and returns the reason in one line."""
+    ended: str | None = None
+    """Why the engine no longer answers; None while it does."""
 
     def generate(
         self, prompts: Sequence[str | Sequence[int]], sampling: Sampling | Sequence[Sampling]
@@ -79,28 +89,64 @@ class Engine:
         """All prompts at once (the scheduler batches them); completions in the order of the prompts.
 
         Raises:
-            MeasurementError: a prompt does not fit the context, or vLLM gives no timings.
+            MeasurementError: a prompt does not fit the context, vLLM gives no timings, or the engine failed, which
+                frees it.
         """
-        from vllm import SamplingParams
-
         each = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
         requests = [self._request(index, prompt) for index, prompt in enumerate(prompts)]
         params = [
-            SamplingParams(
+            _sampling(
                 temperature=s.temperature,
                 max_tokens=s.max_tokens,
                 ignore_eos=s.ignore_eos,
                 stop=list(s.stop) or None,
                 seed=s.seed,
+                logprobs=0 if s.scores else None,  # 0: the chosen token's alone
             )
             for s in each
         ]
         self.inter_token_latencies.clear()
-        if self.slowdown_s:
-            import time
+        return [_completion(output) for output in self._run(requests, params)]
 
-            time.sleep(self.slowdown_s * len(prompts))
-        return [_completion(output) for output in self.llm.generate(requests, params, use_tqdm=False)]
+    def _run(self, requests: Sequence[Any], params: Any) -> list[Any]:
+        """vLLM's outputs; an exception of vLLM leaves requests queued in the engine, which is freed then.
+
+        Raises:
+            MeasurementError: the engine failed, now or earlier; the reason in one line, with the exception's type.
+        """
+        with self._answering() as llm:
+            return list(llm.generate(requests, params, use_tqdm=False))
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[Any]:
+        if self.llm is None:
+            raise MeasurementError(self.ended or f"the {self.mode} engine is not loaded")
+        try:
+            yield self.llm
+        except BaseException as error:
+            if self.on_failure is None:
+                raise
+            reason = self.on_failure(error)
+            if isinstance(error, Exception):
+                raise MeasurementError(reason) from None
+            raise
+
+    @property
+    def tokenizer(self) -> Any:
+        """vLLM's tokenizer of the model."""
+        with self._answering() as llm:
+            return llm.get_tokenizer()
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Entries of the output matrix."""
+        return int(self.config.model_config.get_vocab_size())
+
+    @property
+    def config(self) -> Any:
+        """vLLM's own configuration of this engine."""
+        with self._answering() as llm:
+            return llm.llm_engine.vllm_config
 
     def _request(self, index: int, prompt: str | Sequence[int]) -> dict[str, Any]:
         ids = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
@@ -114,11 +160,11 @@ class Engine:
     @property
     def block_size(self) -> int:
         """Tokens per block of the KV cache; the prefix cache holds whole blocks only."""
-        return int(self.llm.llm_engine.vllm_config.cache_config.block_size)
+        return int(self.config.cache_config.block_size)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens as the tokenizer adds them."""
-        return list(self.llm.get_tokenizer().encode(text))
+        return list(self.tokenizer.encode(text))
 
     def logits(self, token_ids: Sequence[int], positions: Sequence[int]) -> NDArray[np.float32]:
         """Raw full-vocabulary logits (before temperature, penalties and softmax), teacher-forced.
@@ -130,29 +176,31 @@ class Engine:
         Returns:
             float32 array of shape [len(positions), vocabulary].
         """
-        from vllm import SamplingParams
-
-        params = SamplingParams(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
+        params = _sampling(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
         requests = [{"prompt_token_ids": list(token_ids[: position + 1])} for position in positions]
-        outputs = self.llm.generate(requests, params, use_tqdm=False)
-        return np.stack([_row(output.outputs[0].logprobs[0]) for output in outputs])
+        return np.stack([_row(output.outputs[0].logprobs[0]) for output in self._run(requests, params)])
 
     def log_likelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Natural-log probability of each continuation after its context, both as token ids.
 
         The engine must have been loaded with `logprobs_mode="raw_logprobs"`; the set's own engines give logits.
         """
-        from vllm import SamplingParams
-
         if self.arguments.get("logprobs_mode") != "raw_logprobs":
             raise MeasurementError("log-likelihoods need an engine with logprobs_mode='raw_logprobs'")
-        params = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        params = _sampling(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         requests = [self._request(index, [*before, *after]) for index, (before, after) in enumerate(pairs)]
-        outputs = self.llm.generate(requests, params, use_tqdm=False)
+        outputs = self._run(requests, params)
         return [
             sum(output.prompt_logprobs[len(before) + i][token].logprob for i, token in enumerate(after))
             for output, (before, after) in zip(outputs, pairs, strict=True)
         ]
+
+
+def _sampling(**settings: Any) -> Any:
+    """vLLM's sampling parameters."""
+    from vllm import SamplingParams
+
+    return SamplingParams(**settings)
 
 
 def _row(entries: dict[int, Any]) -> NDArray[np.float32]:
@@ -161,6 +209,12 @@ def _row(entries: dict[int, Any]) -> NDArray[np.float32]:
     row = np.full(int(ids.max()) + 1, np.nan, dtype=np.float32)
     row[ids] = np.fromiter((entry.logprob for entry in entries.values()), dtype=np.float32, count=len(entries))
     return row
+
+
+def _scores(done: Any) -> dict[str, tuple[Any, ...]]:
+    """Score and rank of each output token, where they were asked for."""
+    chosen = [entries[token] for entries, token in zip(done.logprobs or (), done.token_ids, strict=False)]
+    return {"scores": tuple(float(e.logprob) for e in chosen), "ranks": tuple(int(e.rank or 0) for e in chosen)}
 
 
 def _completion(output: Any) -> Completion:
@@ -174,6 +228,7 @@ def _completion(output: Any) -> Completion:
         token_ids=tuple(done.token_ids),
         finish_reason=str(done.finish_reason),
         cached_tokens=output.num_cached_tokens or 0,
+        **_scores(done),
         timing=Timing(
             arrival=metrics.arrival_time,
             scheduled_ts=metrics.scheduled_ts,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
 from typing import Any
-from unittest import mock
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import CACHE, ROOT
+from evalpress.engine import vllm_compat
 from evalpress.engine.core import Engine
-from evalpress.engine.loader import one_line
+from evalpress.engine.start import one_line
 
 DISTRIBUTION = "lm_eval"
 INSTALL = "pip install 'lm_eval>=0.4.9' (or this project's extra: pip install -e '.[lm-eval]')"
@@ -43,15 +42,15 @@ def evaluate(
     """
     os.environ.setdefault("HF_DATASETS_CACHE", str(CACHE / "datasets"))
     try:
-        with contextlib.chdir(ROOT):  # data files of a task are named relative to the project
+        # Data files of a task are named relative to the project.
+        with contextlib.chdir(ROOT), vllm_compat.a_distribution_called_vllm():
             from lm_eval import simple_evaluate
             from lm_eval.tasks import TaskManager
 
             own = TaskManager(include_path=include_path, include_defaults=False) if include_path else None
             manager = own if own and set(tasks) <= set(own.all_tasks) else TaskManager(include_path=include_path)
             model = _model(loaded, folder)
-            # The harness would ask the host about itself, with commands that take seconds; provenance does that.
-            with mock.patch("lm_eval.evaluator.add_env_info", lambda results: None):
+            with vllm_compat.HARNESS_HOST.replaced(lambda results: None):
                 found = simple_evaluate(
                     model=model,
                     tasks=list(tasks),
@@ -69,33 +68,11 @@ def evaluate(
 
 def _model(loaded: Engine, folder: str) -> Any:
     """The harness's vLLM model around a loaded engine: requests, truncation and parsing are the harness's own."""
-    module = _vllm_module()
+    from lm_eval.models import vllm_causallms
+
     keys = ("dtype", "max_model_len", "tensor_parallel_size", "seed", "trust_remote_code")
     arguments = {key: loaded.arguments[key] for key in keys if key in loaded.arguments}
-    with mock.patch.object(module, "LLM", lambda **_: loaded.llm):
-        return module.VLLM(pretrained=folder, batch_size="auto", **arguments)
-
-
-def _vllm_module() -> ModuleType:
-    """The harness's vLLM model. It asks for the version of a distribution called `vllm`, which builds for CPU lack."""
-    with _a_version_of_vllm():
-        from lm_eval.models import vllm_causallms
-    return vllm_causallms
-
-
-@contextlib.contextmanager
-def _a_version_of_vllm() -> Iterator[None]:
-    import vllm
-
-    known = importlib.metadata.version
-
-    def version_of(name: str) -> str:
-        try:
-            return known(name)
-        except importlib.metadata.PackageNotFoundError:
-            if name != "vllm":
-                raise
-            return str(vllm.__version__)
-
-    with mock.patch.object(importlib.metadata, "version", version_of):
-        yield
+    with vllm_compat.HARNESS_ENGINE.replaced(lambda **_: loaded.llm) as replaced:
+        if not replaced:
+            raise MeasurementError("it cannot take an engine that is loaded, with this vLLM")
+        return vllm_causallms.VLLM(pretrained=folder, batch_size="auto", **arguments)

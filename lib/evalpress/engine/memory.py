@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from evalpress.core.units import GIB
@@ -15,34 +14,7 @@ from evalpress.params.schema import Params
 _NOT_PRINTED = "this vLLM printed no such figure on this platform"
 
 
-@contextlib.contextmanager
-def weighing(weighed: list[int]) -> Iterator[None]:
-    """Weigh the model between loading and repacking: CPU kernels then keep copies that no module shows.
-
-    Only an engine core in this process can be weighed; elsewhere the engine's log has the figure.
-    """
-    from vllm.model_executor.model_loader import base_loader
-
-    repack = base_loader.process_weights_after_loading
-
-    def weigh(loaded: Any, *args: Any, **kwargs: Any) -> Any:
-        weighed.append(_weight_bytes(loaded))
-        return repack(loaded, *args, **kwargs)
-
-    base_loader.process_weights_after_loading = weigh  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        base_loader.process_weights_after_loading = repack
-
-
-def _weight_bytes(loaded: Any) -> int:
-    """Bytes of a model's parameters, shared storage counted once; buffers (rotary tables) are no weights."""
-    storages = [parameter.untyped_storage() for parameter in loaded.parameters()]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-
-def figures(llm: Any, lines: Sequence[Line], weighed: Sequence[int], params: Params) -> dict[str, Any]:
+def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Params) -> dict[str, Any]:
     """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading.
 
     GiB of all ranks together: a rank says what it holds itself, and tensor and pipeline parallel ranks hold equal parts
@@ -51,8 +23,8 @@ def figures(llm: Any, lines: Sequence[Line], weighed: Sequence[int], params: Par
     found: dict[str, Any] = dict(memory_figures(lines))
     cache = llm.llm_engine.vllm_config.cache_config
     found["weights_source"] = "engine log"
-    if found["model_weights_gib"] is None and weighed:
-        found["model_weights_gib"] = sum(weighed) / GIB
+    if found["model_weights_gib"] is None and recorded:
+        found["model_weights_gib"] = sum(recorded) / GIB
         found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
     blocks = getattr(cache, "num_gpu_blocks", None)
     if blocks:

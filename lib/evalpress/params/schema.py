@@ -128,8 +128,6 @@ class BenchmarkParams(Block):
     """Measure memory bandwidth and matrix rate of the device."""
     scaling: ScalingParams | None = ScalingParams()
     """None: no scaling curves."""
-    test_slowdown_s: dict[Mode, NonNegative] = {}
-    """Test hook: sleep this long per request in one mode, to show that a planted slow-down is found."""
 
     @field_validator("workloads", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from evalpress.core.units import GIB
+from evalpress.platforms import control_group
 from evalpress.platforms.shell import output
 
 CPU_FEATURES = (
@@ -117,17 +118,28 @@ def cpu_features() -> list[str]:
 
 
 def memory_limit() -> int | None:
-    """The container's memory limit in bytes (control group v2, then v1), None where there is none."""
-    for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        if path.is_file() and (text := path.read_text().strip()).isdigit():
-            limit = int(text)
-            return limit if limit < psutil.virtual_memory().total else None
-    return None
+    """The memory limit of this process's control groups in bytes, None where there is none below the host's memory."""
+    limit = control_group.limits().memory_bytes
+    return limit if limit is not None and limit < total_memory() else None
+
+
+def total_memory() -> int:
+    """Bytes of memory that the host has."""
+    return int(psutil.virtual_memory().total)
+
+
+def available_memory() -> int:
+    """Bytes that this process can still take: what the host has free, or less where a control group has less left."""
+    free = int(psutil.virtual_memory().available)
+    left = control_group.limits().memory_available_bytes
+    return free if left is None else min(free, left)
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may keep busy: its affinity mask, or fewer where a control group's quota is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = control_group.limits().cpus
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 def operating_system() -> str:
@@ -178,7 +190,7 @@ def describe() -> dict[str, Any]:
         "cpu_cores_usable": usable_cores(),
         "cpu_features": cpu_features(),
         "ram_total_gib": round(memory.total / GIB, 3),
-        "ram_available_gib": round(memory.available / GIB, 3),
+        "ram_available_gib": round(available_memory() / GIB, 3),
         "ram_limit_gib": None if limit is None else round(limit / GIB, 3),
         "os": operating_system(),
         "kernel": platform.release(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from commands import evalpress
 from evalpress import params
+from evalpress.engine import Engine
 from evalpress.params import Params, Workload
 from evalpress.sections.benchmark import section
 from evalpress.sections.job import Job, read_results
@@ -13,22 +16,29 @@ from evalpress.sections.registry import by_name
 pytestmark = pytest.mark.slow
 
 
-def planted(mode: str, seconds: float) -> Params:
-    """The demo set with one short workload, and a sleep before every request of one mode."""
+def plant(monkeypatch: pytest.MonkeyPatch, mode: str, seconds: float) -> Params:
+    """The demo set with one short workload, and a sleep before every request of one mode's engine."""
+    honest = Engine.generate
+
+    def slow(loaded, prompts, sampling):
+        if loaded.mode == mode:
+            time.sleep(seconds * len(prompts))
+        return honest(loaded, prompts, sampling)
+
+    monkeypatch.setattr(Engine, "generate", slow)
     demo = params.load("demo")
     changes = {
         "blocks": 5,
         "workloads": {"short": Workload(num_prompts=2, input_len=8, output_len=2)},
         "scaling": None,
         "ceilings": False,
-        "test_slowdown_s": {mode: seconds},
     }
     return demo.model_copy(update={"benchmark": demo.benchmark.model_copy(update=changes)})
 
 
 @pytest.mark.parametrize(("mode", "slower"), [("compiled", True), ("eager", False)])
-def test_a_planted_slow_down_is_found_with_the_right_sign(tmp_path, mode, slower):
-    found = section.measure(Job(by_name("benchmark"), planted(mode, 1.0), tmp_path, "always"))
+def test_a_planted_slow_down_is_found_with_the_right_sign(tmp_path, monkeypatch, mode, slower):
+    found = section.measure(Job(by_name("benchmark"), plant(monkeypatch, mode, 1.0), tmp_path, "always"))
     ratio = found["comparison"]["short"]["output_throughput"]
     assert ratio["n_pairs"] == 5
     assert ratio["ci_high"] < 1 if slower else ratio["ci_low"] > 1

@@ -71,9 +71,7 @@ def report(
     data: dict[str, Any] = {
         "modes": modes,
         "workloads": {name: load.model_dump(mode="json") | {"alone": load.alone} for name, load in loads.items()},
-        "pairing": "alternating blocks, both engines resident"
-        if params.engine.resident == "both"
-        else "one engine after the other: the pairing is weaker, drift of the machine is not cancelled",
+        "pairing": engine.pairing(params),
         "model": {"weight_bytes": facts.weight_bytes, "kv_bytes_per_token": facts.kv_bytes_per_token},
         "ceilings": ceiling,
         "scaling": scaling.report(params, facts, curves, blocks, ceiling),
@@ -160,7 +158,7 @@ def _mode_phases(starts: dict[str, dict[str, Any]]) -> dict[str, dict[str, float
 
 def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:
     """Modes that are measured in turn with each other."""
-    return [params.engine.modes] if params.engine.resident == "both" else [(mode,) for mode in params.engine.modes]
+    return [params.engine.modes] if engine.engines_together(params) else [(mode,) for mode in params.engine.modes]
 
 
 def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks) -> None:

@@ -8,15 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from evalpress import launch as runbook
-from evalpress import model
 from evalpress.core.errors import MeasurementError
 from evalpress.core.hashing import digest
 from evalpress.core.progress import step
-from evalpress.core.units import GIB
-from evalpress.engine import forked, import_vllm, release, server
+from evalpress.engine import engines_together, forked, import_vllm, release, server, servers_fit
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.job import Job, open_job
@@ -24,8 +20,6 @@ from evalpress.sections.serving.requests import served_model
 
 RUNNING = "running"
 """Stands for the mode of a server that this suite did not start."""
-_PROCESS_BYTES = 3 * GIB
-"""A server's processes on CPU without weights and KV cache: 2.4 GiB with vLLM 0.32."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ def start_ahead(set_name: str, reports_dir: str) -> None:
 def groups(params: Params) -> list[tuple[Mode, ...]]:
     """Modes whose servers live side by side and are loaded in turn."""
     modes = params.serving.modes
-    return [modes] if params.engine.resident == "both" else [(mode,) for mode in modes]
+    return [modes] if engines_together(params) else [(mode,) for mode in modes]
 
 
 @contextlib.contextmanager
@@ -108,7 +102,7 @@ def _may_be_beside(params: Params) -> bool:
     return (
         params.platform.backend == "cpu"
         and not params.serving.base_url
-        and engines.resident == "both"
+        and engines_together(params)
         and engines.kv_cache_gib is not None
     )
 
@@ -117,10 +111,7 @@ def _beside(params: Params) -> bool:
     """Whether the servers fit beside the engines of this process."""
     if not _may_be_beside(params):
         return False
-    kv = (params.engine.kv_cache_gib or 0) * GIB
-    # CPU kernels keep repacked copies of the weights beside the loaded ones.
-    need = len(params.serving.modes) * (2 * (model.facts(params).weight_bytes or 0) + kv + _PROCESS_BYTES)
-    return psutil.virtual_memory().available > need
+    return servers_fit(params, len(params.serving.modes))
 
 
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:

@@ -1,0 +1,140 @@
+"""One start of an engine: vLLM imported, configured and constructed, with what was printed and measured on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalpress.engine import cold, forked, inspection, memory, startup, vllm_compat
+from evalpress.engine.capture import OutputCapture
+from evalpress.engine.core import Engine
+from evalpress.engine.log_lines import Line
+from evalpress.launch import environment
+from evalpress.launch.arguments import arguments
+from evalpress.params.schema import Mode, Params
+
+_one_off: dict[str, float] = {}
+_log = logging.getLogger(__name__)
+_HIDING = {"VLLM_CONFIGURE_LOGGING": ("0",), "VLLM_LOGGING_LEVEL": ("WARNING", "ERROR", "CRITICAL")}
+
+
+def supported_architectures(params: Params) -> Sequence[str]:
+    """The architectures registered in the installed vLLM (its plugins included)."""
+    _import(params)
+    from vllm import ModelRegistry
+
+    return sorted(ModelRegistry.get_supported_archs())
+
+
+def import_vllm(params: Params) -> None:
+    """Import vLLM with the set's environment, timed. Called before anything else that is slow to import.
+
+    Measuring code calls it first, so that the import is timed in a process that has imported neither torch
+    nor transformers, as a user's process would.
+    """
+    _import(params)
+    forked.settle()
+
+
+def _import(params: Params) -> None:
+    os.environ.update(environment.engine_env(params))  # what the set says is what runs, also for a second set
+    if "import_s" in _one_off:
+        return
+    start = time.monotonic()
+    import vllm
+    from vllm import LLM  # noqa: F401  vLLM imports its engine on first use of the name
+
+    _one_off["import_s"] = time.monotonic() - start
+    _log.info("vLLM %s imported in %.1f s", vllm.__version__, _one_off["import_s"])
+
+
+def _configure_once(params: Params, mode: Mode) -> None:
+    """The first configuration in a process inspects the model's class; neither mode's figure shall hold that."""
+    if "config_s" in _one_off:
+        return
+    from vllm.engine.arg_utils import EngineArgs
+
+    start = time.monotonic()
+    known = {k: v for k, v in arguments(params, mode).items() if k in EngineArgs.__dataclass_fields__}
+    EngineArgs(**known).create_engine_config()
+    _one_off["config_s"] = time.monotonic() - start
+
+
+def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
+    """A new engine; whatever vLLM raises comes through as it is.
+
+    Args:
+        changed: keywords of vLLM's `LLM(...)` that differ from the set's.
+    """
+    keywords = arguments(params, mode) | dict(changed)
+    recorded: list[int] = []
+    with OutputCapture() as capture:
+        import_vllm(params)
+        _configure_once(params, mode)
+        vllm_compat.forget_printed_lines()
+        vllm_compat.let_llvmlite_be_searched()
+        import vllm
+
+        before = inspection.compile_artefacts()
+        began = time.monotonic()
+        with vllm_compat.log_kept() as hidden, vllm_compat.record_weight_bytes(recorded):
+            llm = vllm.LLM(**keywords)
+        wall = time.monotonic() - began
+    lines = sorted([*capture.lines, *hidden])
+    new = bool(inspection.compile_artefacts() - before)
+    engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, new_artefacts=new)
+    if engine.startup["compile_cache"] == startup.EMPTY:
+        cold.keep(params, mode, engine.startup)
+    vllm_compat.report_inter_token_latencies(llm, engine.inter_token_latencies.extend)
+    return engine
+
+
+def _described(
+    params: Params,
+    mode: Mode,
+    llm: Any,
+    keywords: dict[str, Any],
+    lines: Sequence[Line],
+    recorded: Sequence[int],
+    *,
+    wall: float,
+    began: float,
+    new_artefacts: bool,
+) -> Engine:
+    compiled = mode == "compiled"
+    times = startup.phases(lines, **_one_off, wall_s=wall, compiled=compiled, began=began)
+    return Engine(
+        llm=llm,
+        mode=mode,
+        max_model_len=params.engine.max_model_len,
+        startup=hidden_lines_named(times) | inspection.graph_facts(llm, compiled, lines, new_artefacts=new_artefacts),
+        memory=hidden_lines_named(memory.figures(llm, lines, recorded, params)),
+        compilation=inspection.compilation(llm, compiled)
+        | hidden_lines_named(startup.compile_figures(lines, compiled=compiled)),
+        arguments=keywords,
+    )
+
+
+def hidden_lines_named(figures: dict[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The figures; where the caller's log level keeps an engine's own process from printing, each reason names it."""
+    values = os.environ if env is None else env
+    hiding = [f"{name}={values[name]}" for name, hide in _HIDING.items() if values.get(name, "").upper() in hide]
+    if not hiding:
+        return figures
+    return {
+        key: f"{value} ({', '.join(hiding)} hides lines of the engine's own processes)"
+        if key.endswith("_why") and str(value).startswith("this vLLM printed no such figure")
+        else value
+        for key, value in figures.items()
+    }
+
+
+def one_line(error: BaseException) -> str:
+    """The telling line of an exception, without pydantic's frame or a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    value = [line for line in lines if line.startswith("Value error, ")]
+    told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ")
+    return told.split(" [type=")[0]

@@ -1,0 +1,82 @@
+"""What is planned side by side: from weights, KV cache and what host and control groups leave."""
+
+from __future__ import annotations
+
+import pytest
+from evalpress import params
+from evalpress.core.errors import MeasurementError
+from evalpress.core.units import GIB
+from evalpress.engine import loader, memory_plan
+from evalpress.platforms import host
+
+DEMO = params.load("demo")
+
+
+@pytest.fixture(autouse=True)
+def nothing_decided(monkeypatch):
+    monkeypatch.setattr(memory_plan, "_decided", {})
+
+
+def shape(monkeypatch, free_gib: float, weights_gib: float = 1.0, **engine) -> params.Params:
+    """The demo set with a model of that many GiB in bfloat16, on a host with that much left for this process."""
+    sized = memory_plan.Sizes(int(weights_gib * GIB), int((engine.get("kv_cache_gib") or 0.125) * GIB))
+    monkeypatch.setattr(memory_plan, "sizes", lambda p: sized if p.platform.backend == "cpu" else None)
+    monkeypatch.setattr(memory_plan, "budget_bytes", lambda: int(free_gib * GIB))
+    monkeypatch.setattr(memory_plan, "available_bytes", lambda: int(free_gib * GIB))
+    return DEMO.model_copy(update={"engine": DEMO.engine.model_copy(update=engine)})
+
+
+def test_engines_live_together_only_where_both_fit(monkeypatch):
+    # Two engines: 2 × (2 × 1.0 + 2.0) + 3.0 = 11.0 GiB
+    assert memory_plan.engines_together(shape(monkeypatch, 11.1, kv_cache_gib=2.0))
+    memory_plan._decided.clear()
+    p = shape(monkeypatch, 10.9, kv_cache_gib=2.0)
+    assert not memory_plan.engines_together(p)
+    assert memory_plan.pairing(p).startswith("one engine after the other (2 engines need about 11.0 GiB, 10.9 GiB are")
+    memory_plan._decided.clear()
+    assert memory_plan.engines_together(shape(monkeypatch, 10.9, kv_cache_gib=2.0, modes=("eager",)))
+
+
+def test_a_decision_stays_for_the_process(monkeypatch):
+    p = shape(monkeypatch, 4.0)
+    assert not memory_plan.engines_together(shape(monkeypatch, 4.0))
+    shape(monkeypatch, 400.0)
+    assert not memory_plan.engines_together(p)
+
+
+def test_the_sets_own_word_and_devices_are_not_planned(monkeypatch):
+    assert memory_plan.pairing(shape(monkeypatch, 100.0, resident="one")).startswith("one engine after the other: ")
+    memory_plan._decided.clear()
+    p = shape(monkeypatch, 0.1)
+    device = p.model_copy(update={"platform": p.platform.model_copy(update={"backend": "ascend"})})
+    assert memory_plan.engines_together(device)
+    memory_plan.require_one(device)
+
+
+def test_an_engine_that_does_not_fit_is_refused_in_one_line_before_anything_loads(monkeypatch):
+    p = shape(monkeypatch, 3.0, kv_cache_gib=2.0)
+    monkeypatch.setattr(loader.start, "load", lambda *_: pytest.fail("nothing may be loaded"))
+    with pytest.raises(MeasurementError, match=r"needs about 5\.5 GiB .*3\.0 GiB are there.*engine\.kv_cache_gib") as e:
+        loader.get(p, "eager")
+    assert "\n" not in str(e.value)
+
+
+def test_servers_count_their_processes(monkeypatch):
+    # The demo's two servers: 2 × (0 + 0.125 + 3) = 6.25 GiB
+    assert not memory_plan.servers_fit(shape(monkeypatch, 6.2, weights_gib=0.0), 2)
+    assert memory_plan.servers_fit(shape(monkeypatch, 6.3, weights_gib=0.0), 2)
+
+
+def test_a_fresh_engine_needs_room_beside_the_kept_ones(monkeypatch):
+    p = shape(monkeypatch, 100.0)
+    assert memory_plan.one_more(p, 2)
+    shape(monkeypatch, 2.0)
+    assert not memory_plan.one_more(p, 2)
+
+
+def test_sizes_come_from_the_model_and_the_set():
+    found = memory_plan.sizes(DEMO)
+    assert found is not None
+    assert found.weights == 2 * 1_050_752
+    assert found.kv_cache == GIB // 8
+    assert memory_plan.available_bytes() <= host.total_memory()

@@ -1,0 +1,125 @@
+"""Every change of vLLM: bounded by version, undone after its block, left out where its place is gone."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import logging
+
+import pytest
+from evalpress.engine import vllm_compat
+from evalpress.engine.vllm_compat import PATCHES, Patch
+
+FAKE = Patch("fake", "json", "dumps", since="0.18.0rc0", below="0.33", why="a test")
+
+
+@pytest.mark.parametrize(
+    ("version", "applies"),
+    [("0.17.9", False), ("0.18.0rc1", True), ("0.32.0", True), ("0.33.0", False), ("dev", False), ("0", False)],
+)
+def test_a_patch_holds_for_versions_that_were_read(version, applies):
+    assert FAKE.applies(version) is applies
+
+
+def test_a_place_is_replaced_and_put_back(monkeypatch):
+    import json
+
+    monkeypatch.setattr(vllm_compat, "installed_version", lambda: "0.32.0")
+    before = json.dumps
+    with pytest.raises(RuntimeError), FAKE.replaced("other") as done:
+        assert done
+        assert json.dumps == "other"
+        raise RuntimeError
+    assert json.dumps is before
+    monkeypatch.setattr(vllm_compat, "installed_version", lambda: "0.99.0")
+    with FAKE.replaced("other") as done:
+        assert not done
+        assert json.dumps is before
+
+
+def test_a_place_that_is_gone_is_left_out(monkeypatch):
+    monkeypatch.setattr(vllm_compat, "installed_version", lambda: "0.32.0")
+    for module, attribute in (("json", "no_such_name"), ("no_such_module_here", "x")):
+        with Patch("gone", module, attribute, "0.18", "0.33", "a test").replaced(1) as done:
+            assert not done
+
+
+def test_every_patch_says_why_and_has_a_name_of_its_own_place():
+    assert len({(patch.module, patch.attribute) for patch in PATCHES}) == len(PATCHES)
+    assert all(len(patch.why) > 20 for patch in PATCHES)
+
+
+@pytest.mark.slow
+def test_the_installed_vllm_has_every_place_that_its_version_should_have():
+    with vllm_compat.a_distribution_called_vllm():
+        missing = [patch.name for patch in PATCHES if patch.applies() and patch.find() is None]
+    assert missing == []
+
+
+@pytest.fixture
+def quiet():
+    """vLLM's logger as VLLM_LOGGING_LEVEL=ERROR leaves it, with a handler that notes what is shown."""
+    logger = logging.getLogger("vllm")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    shown: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: shown.append(record.getMessage())
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    yield shown
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers[:] = before[1], before[2]
+
+
+def test_log_lines_that_the_caller_hides_are_kept_and_stay_hidden(quiet):
+    log = logging.getLogger("vllm.v1.engine")
+    with vllm_compat.log_kept() as kept:
+        log.info("Loading weights took %.1f seconds", 1.5)
+        log.error("seen")
+    log.info("after")
+    assert [text for _, text in kept] == ["Loading weights took 1.5 seconds", "seen"]
+    assert kept[0][0] <= kept[1][0]
+    assert quiet == ["seen"]
+
+
+def test_without_vllms_own_configuration_the_callers_handlers_see_what_they_saw(quiet, caplog):
+    logger = logging.getLogger("vllm")  # VLLM_CONFIGURE_LOGGING=0: no handler, records go up
+    logger.handlers[:] = []
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    with caplog.at_level(logging.WARNING), vllm_compat.log_kept() as kept:
+        logger.info("a figure")
+        logger.warning("a warning")
+    assert [text for _, text in kept] == ["a figure", "a warning"]
+    assert caplog.messages == ["a warning"]
+    assert logger.propagate
+
+
+def test_nothing_is_kept_twice_where_lines_are_printed_anyway(quiet):
+    logging.getLogger("vllm").setLevel(logging.INFO)
+    with vllm_compat.log_kept() as kept:
+        logging.getLogger("vllm").info("printed")
+    assert kept == []
+    assert quiet == ["printed"]
+
+
+def test_a_distribution_called_vllm_is_there_for_the_length_of_a_block(monkeypatch):
+    monkeypatch.setattr(vllm_compat, "installed_version", lambda: "0.32.0")
+    with vllm_compat.a_distribution_called_vllm():
+        assert importlib.metadata.version("vllm")
+        with pytest.raises(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version("no-such-distribution-here")
+
+
+@pytest.mark.slow
+def test_ending_one_engine_keeps_what_others_share(monkeypatch):
+    import vllm.v1.engine.core as vllm_core
+
+    with vllm_compat.other_engines_kept():
+        before = gc.get_freeze_count()
+        gc.freeze()
+        vllm_core.gc.unfreeze()
+        assert gc.get_freeze_count() >= before > -1
+        assert vllm_core.gc.collect is gc.collect
+    assert vllm_core.gc is gc
