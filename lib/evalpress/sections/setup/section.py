@@ -40,7 +40,7 @@ def measure(job: Job) -> dict[str, Any]:
             **{key: host[key] for key in ("backend", "device", "host")},
             "variables": host["environment"],
         },
-        "version_check": versions.check(found, params.platform.backend),
+        "version_check": [v.model_dump(mode="json") for v in versions.check(found, params.platform.backend)],
         "preloaded": host["preloaded"],
         "runbook": book,
         "claims": [_claims(name) for name in params.claims],
