@@ -199,6 +199,8 @@ def _classes(column: Column) -> str:
 def _value(cell: Cell) -> Any:
     if isinstance(cell, Quantity):
         return cell.value
+    if isinstance(cell, Badge):
+        return cell.status
     if cell is None or isinstance(cell, Missing):
         return None
     return as_plain(cell) if isinstance(cell, str | tuple | Inline) else cell
