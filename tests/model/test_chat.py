@@ -16,6 +16,7 @@ from evalpress.sections.evidence.remarks import base_note, remarks
 from evalpress.sections.job import Job
 from evalpress.sections.quality import tables as show_quality
 from evalpress.sections.registry import by_name
+from quality_samples import document
 
 TEMPLATE = (
     "{% for m in messages %}<|endoftext|>{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
@@ -121,4 +122,4 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
     shown = show.note({"data": found}).source
     assert digest in shown
     assert "assistant" in shown
-    assert digest[:12] in show_quality.cases({"data": judged}).html()
+    assert digest[:12] in show_quality.cases(document(judged)).html()

@@ -209,9 +209,9 @@ def alignment() -> nbformat.NotebookNode:
 def quality() -> nbformat.NotebookNode:
     document = samples.quality()
     rows = [
-        (case["id"], case["category"], output(samples.HOSTILE[i % len(samples.HOSTILE)]), Badge(case["verdict"]),
+        (case.id, case.category, output(samples.HOSTILE[i % len(samples.HOSTILE)]), Badge(case.state),
          "contains any of: Paris")
-        for i, case in enumerate(document["data"]["cases"])
+        for i, case in enumerate(document.data.cases)
     ]  # fmt: skip
     heads = ("Case", "Category", Column("Output", wide=True), "Verdict", "Reason")
     return samples.notebook(

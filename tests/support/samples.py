@@ -10,6 +10,9 @@ import random
 from typing import Any
 
 import nbformat
+from evalpress.core.results import Document
+from evalpress.sections.quality.results import Results
+from quality_samples import document, judged, results_of
 
 WORKLOADS = ("throughput", "prefill", "decode", "e2e_16", "e2e_64")
 HOSTILE = (
@@ -189,16 +192,16 @@ def serving() -> dict[str, Any]:
     return {"data": {"levels": levels, "rates": rates, "slo_ms": {"ttft": 100.0}}}
 
 
-def quality() -> dict[str, Any]:
+def quality() -> Document[Results]:
     """Four categories with every verdict."""
-    verdicts = {"general": "pppnf", "code": "pn", "summarisation": "p", "creative": "nnf"}
-    spelt = {"p": "pass", "n": "needs_review", "f": "fail"}
+    verdicts = {"knowledge": "pppnfc", "code": "pn", "summarisation": "p", "creative": "nnf"}
+    spelt = {"p": "pass", "n": "needs_review", "f": "fail", "c": "cut"}
     cases = [
-        {"id": f"{category}_{index}", "category": category, "verdict": spelt[letter], "prompt": "?", "output": "!"}
+        judged(f"{category}_{index}", spelt[letter], category=category)
         for category, letters in verdicts.items()
         for index, letter in enumerate(letters)
     ]
-    return {"data": {"cases": cases}}
+    return document(results_of(cases))
 
 
 def display(value: Any) -> nbformat.NotebookNode:

@@ -8,7 +8,7 @@ import errno
 import sys
 import traceback
 
-from evalpress.cli import audit, check_versions, clean, facts, npu_smi, parse_log, report, review, sets, status
+from evalpress.cli import audit, check_versions, clean, facts, judge, npu_smi, parse_log, report, review, sets, status
 from evalpress.core import secrets
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import CACHE, shown
@@ -25,7 +25,7 @@ exit status: 0; 1 when a notebook failed or a gate is `fail`; 2 for unusable par
 """
 _EXPECTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """A full disk or a missing permission is the host's matter: one line, no traceback."""
-VERBS = (report, status, review, audit, parse_log, npu_smi, check_versions, clean, sets, facts)
+VERBS = (report, status, review, judge, audit, parse_log, npu_smi, check_versions, clean, sets, facts)
 """The modules of the verbs: each has `add(verbs)`."""
 
 

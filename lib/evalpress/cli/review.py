@@ -24,10 +24,10 @@ def _review(args: argparse.Namespace) -> int:
 
     if args.case is None:
         path = resolve(args.reports_dir) / set_name(args.set) / "results" / "quality.json"
-        waiting = reviews.pending(read_results(path, "quality").data["cases"])
+        waiting = reviews.pending(read_results(path, "quality").data.cases)
         for case in waiting:
-            print(f"{case['id']}\n  asked:   {case['prompt']!r}\n  output:  {case['output']!r}")
-            print(f"  look at: {case['reason']}")
+            print(f"{case.id}\n  asked:   {case.prompt!r}\n  output:  {case.output!r}")
+            print(f"  look at: {case.reason}")
         print(f"{len(waiting)} waiting; decide one: evalpress review --case ID --verdict pass|fail --reviewer NAME")
         return 0
     if args.verdict is None or args.reviewer is None:

@@ -20,10 +20,19 @@ SYMBOLS = {
     "pass": "✓", "ok": "✓", "done": "✓", "steady": "✓",
     "warn": "▲", "fair": "▲",
     "fail": "✗", "failed": "✗", "unsteady": "✗",
-    "needs_review": "?",
+    "needs_review": "?", "cut": "…", "error": "✗",
     "skipped": "–", "info": "•",
 }  # fmt: skip
-TONES = {"ok": "pass", "done": "pass", "steady": "pass", "fair": "warn", "failed": "fail", "unsteady": "warn"}
+TONES = {
+    "ok": "pass",
+    "done": "pass",
+    "steady": "pass",
+    "fair": "warn",
+    "failed": "fail",
+    "unsteady": "warn",
+    "cut": "warn",
+    "error": "fail",
+}
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
+from evalpress.sections.quality import judging
 from evalpress.sections.quality.cases import CATEGORIES, load_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,9 +51,9 @@ def test_good_file(write):
     assert one.sampling.model_dump() == {"max_tokens": 8, "temperature": 0.0, "stop": ["\n"]}
     assert (one.source, two.source) == ("cases.yaml:3", "cases.yaml:10")
     assert two.sampling.max_tokens == 64
-    assert one.rule.check("Paris").verdict == "pass"
-    assert two.rule.check("北京").verdict == "pass"
-    assert two.rule.check("北京" * 20).verdict == "fail"
+    assert one.rule("base").check("Paris").verdict == "pass"
+    assert two.rule("base").check("北京").verdict == "pass"
+    assert two.rule("base").check("北京" * 20).verdict == "fail"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,11 @@ def test_good_file(write):
         ("language: zh", "language: fr", ":12: case 'two': language: found 'fr', allowed 'en' or 'zh'"),
         ("    prompt: 中国的首都是\n", "", ":10: case 'two': prompt: 'prompt' is missing"),
         ("prompt: 中国的首都是", "prompt: 12", ":13: case 'two': prompt: found 12, allowed text"),
-        ("prompt: 中国的首都是", "promt: x", ":13: case 'two': promt: unknown key 'promt', allowed category, checker"),
+        (
+            "prompt: 中国的首都是",
+            "promt: x",
+            ":13: case 'two': promt: unknown key 'promt', allowed category, chat, checker",
+        ),
         (
             "max_tokens: 8",
             "max_tokens: 0",
@@ -154,7 +159,7 @@ def test_any_checker_specification_is_accepted_or_refused_in_one_line(tmp_path_f
     head = GOOD[: GOOD.index("      contains")].rstrip().removesuffix("checker:")
     path.write_text(f"{head}checker: {json.dumps(spec)}\n", encoding="utf-8")
     try:
-        assert load_cases([str(path)])[0].rule.judge("x").reason
+        assert load_cases([str(path)])[0].rule("chat").judge("x").reason
     except UserError as error:
         assert str(error).startswith("cases.yaml:8: case 'one': ")
         assert "\n" not in str(error)
@@ -187,4 +192,5 @@ def test_shipped_cases_cover_the_card_and_every_category():
 def test_shipped_rules_refuse_nonsense(case):
     """No rule passes an empty answer, the prompt said back, or an answer to something else."""
     for output in ("", " the the the", "I do not know what to say about this question.", case.prompt[:10]):
-        assert case.rule.judge(output).verdict == "fail", output
+        for kind in ("chat", "base"):
+            assert judging.verdict(case, output, "stop", kind).verdict == "fail", (output, kind)

@@ -182,7 +182,7 @@ def test_review_always_asks_a_person():
         ({"contains": None}, ("contains",), "found nothing (null)"),
         ({"number": {"value": "4"}}, ("number", "value"), "found '4', allowed a number"),
         ({"number": {}}, ("number", "value"), "'value' is missing"),
-        ({"number": {"value": 1, "which": "second"}}, ("number", "which"), "allowed 'first', 'last' or 'any'"),
+        ({"number": {"value": 1, "which": "second"}}, ("number", "which"), "allowed 'first', 'last', 'any' or 'final'"),
         ({"regex": {"pattern": "("}}, ("regex", "pattern"), "not a regular expression"),
         ({"json_schema": {"schema": {"type": "thing"}}}, ("json_schema", "schema"), "not a JSON schema"),
         ({"json_schema": {"schema": {"patternProperties": {}}}}, ("json_schema", "schema"), "patternProperties"),

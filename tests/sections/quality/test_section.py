@@ -14,9 +14,12 @@ from evalpress.sections.job import Job, read_results
 from evalpress.sections.quality import judging, reviews
 from evalpress.sections.quality import section as run
 from evalpress.sections.quality import tables as show
+from evalpress.sections.quality.checkers.text import Contains
+from evalpress.sections.quality.gates import gates
 from evalpress.sections.registry import by_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quality_samples import document, judged, results_of
 from scipy.stats import binomtest
 
 CASES = """\
@@ -28,7 +31,7 @@ cases:
 """
 OUTPUTS = {
     "fact": {"output": " Paris", "finish_reason": "stop", "latency_s": 0.5},
-    "sum": {"output": " 5", "finish_reason": "length"},
+    "sum": {"output": " 5", "finish_reason": "stop"},
     "poem": {"output": "Roses are red"},
     "song": {"output": "La la"},
 }
@@ -45,36 +48,36 @@ def cases(tmp_path):
 def report(tmp_path, monkeypatch, cases):
     """A report of the set `mine` with the cases judged, and a folder of parameters of its own."""
     monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
-    data = judging.section_data(cases, OUTPUTS, {})
+    data = results_of(judging.judge(cases, OUTPUTS, {}, "base"))
     results.write(tmp_path / "reports" / "mine" / "results" / "quality.json", "quality", data, {}, {})
     return tmp_path / "reports"
 
 
 def by_id(judged):
-    return {case["id"]: case for case in judged}
+    return {case.id: case for case in judged}
 
 
 def test_judged_cases_have_the_keys_of_the_contract(cases):
-    fact, sum_, poem, _ = judging.judge(cases, OUTPUTS, {})
-    assert {"id", "category", "prompt", "output", "checker", "verdict", "reason"} <= fact.keys()
-    assert (fact["verdict"], fact["decided_by"], fact["checker"]) == ("pass", "rule", "contains")
-    assert fact["checker_args"] == {"all": ["Paris"]}
-    assert fact["rule"] == "{contains: {all: [Paris]}}"
-    assert (fact["finish_reason"], fact["latency_s"]) == ("stop", 0.5)
-    assert fact["sha256"] == hashlib.sha256(b" Paris").hexdigest()
-    assert (sum_["verdict"], sum_["reason"]) == ("fail", "first number: 5; expected 4")
-    assert (poem["verdict"], poem["decided_by"]) == ("needs_review", "nobody yet")
+    fact, sum_, poem, _ = judging.judge(cases, OUTPUTS, {}, "base")
+    assert {"id", "category", "prompt", "output", "checker", "verdict", "reason"} <= fact.model_dump().keys()
+    assert (fact.verdict, fact.decided_by, fact.checker) == ("pass", "rule", "contains")
+    assert fact.checker_args == {"all": ["Paris"]}
+    assert fact.rule == "{contains: {all: [Paris]}}"
+    assert (fact.finish_reason, fact.latency_s) == ("stop", 0.5)
+    assert fact.sha256 == hashlib.sha256(b" Paris").hexdigest()
+    assert (sum_.verdict, sum_.reason) == ("fail", "first number: 5; expected 4")
+    assert (poem.verdict, poem.decided_by) == ("needs_review", "nobody yet")
 
 
 def test_section_data_can_be_stored(report):
     document = read_results(report / "mine" / "results" / "quality.json", "quality")
-    assert document["data"]["sandbox"].keys() >= {"kind"}
-    assert document["data"]["overall"]["n"] == 4
+    assert document.data.sandbox.kind
+    assert document.data.overall.n == 4
 
 
 def test_a_case_without_output_is_an_error(cases):
     with pytest.raises(MeasurementError, match="case 'sum' has no output"):
-        judging.judge(cases, {"fact": OUTPUTS["fact"]}, {})
+        judging.judge(cases, {"fact": OUTPUTS["fact"]}, {}, "base")
 
 
 def test_a_changed_checker_judges_stored_outputs_again(cases, tmp_path):
@@ -82,30 +85,30 @@ def test_a_changed_checker_judges_stored_outputs_again(cases, tmp_path):
     changed = tmp_path / "changed.yaml"
     changed.write_text(CASES.replace("{value: 4}", "{value: 5}"))
     again = judging.load_cases([str(changed)])
-    assert judging.requests(again) == judging.requests(cases)
-    assert by_id(judging.judge(again, OUTPUTS, {}))["sum"]["verdict"] == "pass"
+    assert judging.requests(again, "base") == judging.requests(cases, "base")
+    assert by_id(judging.judge(again, OUTPUTS, {}, "base"))["sum"].verdict == "pass"
     changed.write_text(CASES.replace("2+2=", "2+3="))
-    assert judging.requests(judging.load_cases([str(changed)])) != judging.requests(cases)
+    assert judging.requests(judging.load_cases([str(changed)]), "base") != judging.requests(cases, "base")
 
 
 def test_a_person_decides_and_a_changed_output_voids_it(cases, report):
     reviews.record("mine", "poem", "pass", "Ada", 'it rhymes: "red" # yes', report, date(2026, 11, 22))
     stored = reviews.load_reviews(reviews.path_of("mine"))
-    poem = by_id(judging.judge(cases, OUTPUTS, stored))["poem"]
-    assert (poem["verdict"], poem["decided_by"], poem["rule_verdict"]) == ("pass", "Ada", "needs_review")
-    assert poem["review"] == {
+    poem = by_id(judging.judge(cases, OUTPUTS, stored, "base"))["poem"]
+    assert (poem.verdict, poem.decided_by, poem.rule_verdict) == ("pass", "Ada", "needs_review")
+    assert poem.review.model_dump() == {
         "reviewer": "Ada",
         "date": "2026-11-22",
         "verdict": "pass",
         "comment": 'it rhymes: "red" # yes',
     }
-    assert "Ada (2026-11-22): pass" in poem["reason"]
+    assert "Ada (2026-11-22): pass" in poem.reason
 
     changed = OUTPUTS | {"poem": {"output": "Roses are red."}}
-    poem = by_id(judging.judge(cases, changed, stored))["poem"]
-    assert (poem["verdict"], poem["decided_by"]) == ("needs_review", "nobody yet")
-    assert poem["reason"].endswith("the verdict of Ada (2026-11-22) is void, because the output has changed")
-    assert "review" not in poem
+    poem = by_id(judging.judge(cases, changed, stored, "base"))["poem"]
+    assert (poem.verdict, poem.decided_by) == ("needs_review", "nobody yet")
+    assert poem.reason.endswith("the verdict of Ada (2026-11-22) is void, because the output has changed")
+    assert poem.review is None
 
 
 def test_a_person_does_not_overrule_a_rule(cases, report):
@@ -116,7 +119,7 @@ def test_a_person_does_not_overrule_a_rule(cases, report):
             case="sum", sha256=reviews.output_digest(" 5"), verdict="pass", reviewer="Ada", date="2026-11-22"
         )
     }
-    assert by_id(judging.judge(cases, OUTPUTS, forced))["sum"]["verdict"] == "fail"
+    assert by_id(judging.judge(cases, OUTPUTS, forced, "base"))["sum"].verdict == "fail"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +151,9 @@ def test_recording_keeps_the_others_and_replaces_the_same(report):
 
 
 def test_pending_lists_what_waits(cases):
-    rows = reviews.pending(judging.judge(cases, OUTPUTS, {}))
-    assert [row["id"] for row in rows] == ["poem", "song"]
-    assert rows[0]["reason"] == "for a person to judge: is it a poem?"
+    rows = reviews.pending(judging.judge(cases, OUTPUTS, {}, "base"))
+    assert [row.id for row in rows] == ["poem", "song"]
+    assert rows[0].reason == "for a person to judge: is it a poem?"
     assert rows[0]["sha256"] == reviews.output_digest("Roses are red")
 
 
@@ -194,7 +197,8 @@ def test_two_verdicts_on_one_case_are_refused(report):
 
 
 def test_rates_are_those_of_decided_cases(cases):
-    table = judging.summarise(judging.judge(cases, OUTPUTS, {}))
+    tallies = judging.summarise(judging.judge(cases, OUTPUTS, {}, "base"))
+    table = {name: row.model_dump(by_alias=True) for name, row in tallies.items()}
     assert list(table) == ["knowledge", "reasoning", "creative"]
     row = table["knowledge"]
     assert (row["n"], row["pass"], row["fail"], row["needs_review"], row["pass_rate"]) == (1, 1, 0, 0, 1.0)
@@ -209,7 +213,7 @@ def test_rates_are_those_of_decided_cases(cases):
 @given(passed=st.integers(0, 40), failed=st.integers(0, 40), waiting=st.integers(0, 5))
 def test_tally_against_scipy(passed, failed, waiting):
     verdicts = ["pass"] * passed + ["fail"] * failed + ["needs_review"] * waiting
-    row = judging.tally([{"verdict": verdict} for verdict in verdicts])
+    row = judging.tally([judged(str(at), verdict) for at, verdict in enumerate(verdicts)]).model_dump(by_alias=True)
     assert (row["n"], row["decided"]) == (len(verdicts), passed + failed)
     if passed + failed:
         interval = binomtest(passed, passed + failed).proportion_ci(0.95, method="wilson")
@@ -236,24 +240,107 @@ def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, mon
     finally:
         engine.release()
     monkeypatch.setattr(engine, "get", lambda *_: pytest.fail("the model was asked again"))
-    output = by_id(first["cases"])["fact"]["output"].strip()
+    output = by_id(first.cases)["fact"].output.strip()
     path.write_text(asked.replace("contains: {all: [Paris]}", "exact: {values: [nothing of the kind]}"))
     again = run.measure(job)
-    assert (first["asked_now"], again["asked_now"]) == (4, 0)
-    assert by_id(again["cases"])["fact"]["output"].strip() == output
-    assert by_id(first["cases"])["fact"]["verdict"] == "pass"
-    assert by_id(again["cases"])["fact"]["verdict"] == "fail"
+    assert (first.asked_now, again.asked_now) == (4, 0)
+    assert by_id(again.cases)["fact"].output.strip() == output
+    assert by_id(first.cases)["fact"].verdict == "pass"
+    assert by_id(again.cases)["fact"].verdict == "fail"
 
 
 def test_a_notebook_records_a_verdict_with_one_call(report, cases):
     job = Job(by_name("quality"), params.load("demo").model_copy(update={"set": "mine"}), report / "mine", "auto")
     run.decide(job, "poem", "pass", "Ada", "it rhymes")
     stored = reviews.load_reviews(reviews.path_of("mine"))
-    assert by_id(judging.judge(cases, OUTPUTS, stored))["poem"]["decided_by"] == "Ada"
+    assert by_id(judging.judge(cases, OUTPUTS, stored, "base"))["poem"].decided_by == "Ada"
 
 
 def test_the_sandbox_is_named_or_why_there_is_none():
     named = {"kind": "bubblewrap"}
-    assert show.sandbox({"data": {"sandbox": named}}).source.endswith("`bubblewrap`.")
+    assert show.sandbox(document(results_of([], sandbox=named))).source.endswith("`bubblewrap`.")
     none = {"kind": None, "kind_why": "no sandbox holds on this host"}
-    assert show.sandbox({"data": {"sandbox": none}}).source.endswith("no sandbox holds on this host.")
+    assert show.sandbox(document(results_of([], sandbox=none))).source.endswith("no sandbox holds on this host.")
+
+
+CUT = """\
+cases:
+  - {id: fact, category: knowledge, language: en, prompt: "France?", checker: {answer: {contains: {all: [Paris]}}}}
+  - id: short
+    category: knowledge
+    language: en
+    prompt: "In a word:"
+    kind: base
+    chat: {max_tokens: 32}
+    sampling: {max_tokens: 4, stop: ["\\n"]}
+    checker: {length: {max: 10}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "reason", "kind", "verdict"),
+    [
+        ("fact", "The capital is", "length", "chat", "cut"),
+        ("fact", "The capital is", "stop", "chat", "fail"),
+        ("fact", "The capital is Paris, and", "length", "chat", "pass"),
+        ("fact", "<think>Paris? It is", "length", "chat", "cut"),
+        ("fact", "<think>Paris or Rome?</think>Rome.", "stop", "chat", "fail"),
+        ("fact", "Rome.\nQuestion: what", "length", "base", "fail"),
+        ("fact", "Rome", "length", "base", "cut"),
+        ("short", "Paris", "length", "chat", "cut"),
+        ("short", "Paris or Lyon", "length", "chat", "fail"),
+    ],
+)
+def test_an_output_that_reached_its_limit_is_cut_unless_its_rule_is_decided(
+    tmp_path, name, output, reason, kind, verdict
+):
+    path = tmp_path / "cases.yaml"
+    path.write_text(CUT)
+    case = by_id(judging.load_cases([str(path)]))[name]
+    assert judging.verdict(case, output, reason, kind).verdict == verdict
+
+
+def test_a_chat_model_is_asked_with_generous_limits_and_without_stop_strings(tmp_path):
+    path = tmp_path / "cases.yaml"
+    path.write_text(CUT)
+    fact, short = judging.load_cases([str(path)])
+    assert fact.sampling_for("chat").model_dump() == {"max_tokens": 512, "temperature": 0.0, "stop": []}
+    assert short.sampling_for("chat").model_dump() == {"max_tokens": 32, "temperature": 0.0, "stop": []}
+    assert short.sampling_for("base").model_dump() == {"max_tokens": 4, "temperature": 0.0, "stop": ["\n"]}
+
+
+def test_cut_cases_are_counted_gated_and_named():
+    cases = [judged(str(at), "pass") for at in range(18)] + [judged("long", "cut"), judged("long2", "cut")]
+    data = results_of(cases)
+    assert (data.overall.n, data.overall.cut, data.overall.decided) == (20, 2, 18)
+    assert data.overall.in_words.endswith("2 cut at the limit of their length")
+    found = {gate.id: gate for gate in gates(params.load("demo"), data)}
+    assert (found["answers_cut"].status, found["answers_cut"].found) == ("warn", 2)
+    one = results_of([*cases[:19], judged("other", "pass")])
+    assert {gate.id: gate.status for gate in gates(params.load("demo"), one)}["answers_cut"] == "pass"
+    assert show.cases(document(data)).rows[0][1] == "long"
+
+
+def test_a_rule_that_raises_is_an_error_and_no_matter_for_a_reviewer(cases, monkeypatch, caplog):
+    def broken(self, output):
+        raise KeyError("inside the rule")
+
+    monkeypatch.setattr(Contains, "check", broken)
+    found = by_id(judging.judge(cases, OUTPUTS, {}, "base"))["fact"]
+    assert (found.verdict, found.rule_verdict) == (None, None)
+    assert "raised KeyError" in found.verdict_why
+    assert "Traceback" in caplog.text
+    assert reviews.pending([found]) == []
+    data = results_of([found])
+    assert (data.overall.errors, data.overall.decided) == (1, 0)
+    assert {gate.id: gate.status for gate in gates(params.load("demo"), data)}["rules_failed"] == "fail"
+    assert "error" in show.cases(document(data)).markdown()
+
+
+def test_published_results_are_read_with_the_types():
+    document = read_results(paths.ROOT / "reports/published/demo/results/quality.json", "quality")
+    assert document.data.overall.n == len(document.data.cases) == 65
+    written = json.loads((paths.ROOT / "reports/published/demo/results/quality.json").read_text())["data"]
+    again = document.data.model_dump(mode="json", by_alias=True)
+    assert set(written) <= set(again)
+    assert set(written["cases"][0]) <= set(again["cases"][0])

@@ -16,6 +16,7 @@ from evalpress.sections.quality import paired, standard
 from evalpress.sections.quality import tables as show
 from evalpress.sections.quality.references import load_references
 from evalpress.sections.registry import by_name
+from quality_samples import document, judged, results_of
 from scipy.stats import binomtest
 
 
@@ -56,7 +57,7 @@ def test_the_harness_accuracy_is_ours_for_the_same_items(demo, tmp_path):
     assert again == found
     kept = json.loads((tmp_path / "results" / "raw" / "quality-lm_eval.json").read_text())
     assert list(paired.outcomes(kept)["evalpress_facts"].values()) == right
-    page = show.standard_tasks({"data": {"standard_tasks": found}}).markdown()
+    page = show.standard_tasks(document(results_of([], standard_tasks=found))).markdown()
     assert "evalpress_facts" in page
     assert "✓" in page
 
@@ -92,7 +93,7 @@ def test_without_the_harness_the_report_says_so_and_how_to_install_it(demo, tmp_
     monkeypatch.setattr(harness, "version", lambda: None)
     found = standard.measure(job_of(tmp_path, demo), "digest")
     assert found["standard_tasks"] is None
-    shown = show.standard_tasks({"data": found}).source
+    shown = show.standard_tasks(document(results_of([], **found))).source
     assert "not installed" in shown
     assert "pip install" in shown
 
@@ -120,7 +121,7 @@ def test_published_scores_are_shown_as_claims_with_their_source(demo):
     assert (row["value"], row["stderr"]) == (0.44, 0.004)
     assert [one["score"] for one in row["published"]] == [0.454]
     results.check_values(found, "standard_tasks")
-    page = show.standard_tasks({"data": {"standard_tasks": found}}).markdown()
+    page = show.standard_tasks(document(results_of([], standard_tasks=found))).markdown()
     assert "45.4 % (5-shot; Qwen2 Technical Report" in page
     assert "claims" in page
 
@@ -141,16 +142,12 @@ def test_mistakes_in_published_scores_are_named_with_their_line(tmp_path, text, 
     assert message in str(caught.value)
 
 
-def case(name, verdict, rule="{contains: {all: [x]}}"):
-    return {"id": name, "prompt": f"{name}?", "rule": rule, "verdict": verdict}
-
-
 def test_two_runs_are_paired_case_by_case(tmp_path):
-    ours = [case(f"c{i}", "pass") for i in range(8)] + [case("both-wrong", "fail"), case("waits", "needs_review")]
-    theirs = [case(f"c{i}", "fail" if i < 6 else "pass") for i in range(8)]
-    theirs += [case("both-wrong", "fail"), case("waits", "pass"), case("other-rule", "pass")]
+    ours = [judged(f"c{i}", "pass") for i in range(8)] + [judged("both-wrong", "fail"), judged("waits", "needs_review")]
+    theirs = [judged(f"c{i}", "fail" if i < 6 else "pass") for i in range(8)]
+    theirs += [judged("both-wrong", "fail"), judged("waits", "pass"), judged("other-rule", "pass")]
     path = tmp_path / "other" / "results" / "quality.json"
-    results.write(path, "quality", {"cases": theirs, "by_category": {}}, {"model": {"path": "m"}}, {})
+    results.write(path, "quality", results_of(theirs), {"model": {"path": "m"}}, {})
     raw = {
         "result": {
             "samples": {"t": [{"doc_id": 0, "doc_hash": "a", "acc": 1.0}, {"doc_id": 1, "doc_hash": "b", "acc": 0.0}]}
@@ -164,16 +161,16 @@ def test_two_runs_are_paired_case_by_case(tmp_path):
     assert cases["p_value"] == pytest.approx(binomtest(0, 6).pvalue)
     assert cases["changed"]["only_this"] == [f"c{i}" for i in range(6)]
     assert (task["what"], task["n"], task["left_out"], task["only_other"]) == ("task t", 2, 1, 1)
-    page = show.comparison({"data": found}).markdown()
+    page = show.comparison(document(results_of([], **found))).markdown()
     assert "0.03125" in page
     assert "McNemar" in page
 
 
 def test_cases_asked_or_judged_otherwise_are_not_paired(tmp_path):
     path = tmp_path / "other" / "results" / "quality.json"
-    theirs = {"cases": [case("a", "pass", rule="{exact: {values: [y]}}")], "by_category": {}}
+    theirs = results_of([judged("a", "pass", rule="{exact: {values: [y]}}")])
     results.write(path, "quality", theirs, {}, {})
-    (row,) = paired.compare([case("a", "fail")], None, str(path))["comparison"]["rows"]
+    (row,) = paired.compare([judged("a", "fail")], None, str(path))["comparison"]["rows"]
     assert row["n"] == 0
     assert row["p_value"] is None
 

@@ -14,6 +14,7 @@ from evalpress.sections.summary import conclusion, gates
 from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables as show
 from evalpress.sections.summary.results import Summary, SummarySection
+from quality_samples import judged, results_of
 
 CANDIDATE = {"cosine_similarity": 0.9999, "kl_divergence": 1e-4, "noise_ratio": 1.1, "flips": {"unexplained": 0}}
 
@@ -130,10 +131,11 @@ def test_the_headline_table_is_marked_as_not_valid_in_html_and_markdown(section,
 
 
 def test_a_pass_rate_below_the_sets_limit_fails(demo):
-    cases = [{"verdict": "pass"}] * 7 + [{"verdict": "fail"}] * 3 + [{"verdict": "needs_review"}]
+    verdicts = ["pass"] * 7 + ["fail"] * 3 + ["needs_review"]
+    cases = [judged(str(at), verdict) for at, verdict in enumerate(verdicts)]
     assert demo.gates.quality_pass_rate_min == 0.8
-    assert status({"quality": {"cases": cases}}, "pass_rate", demo) == "fail"
-    assert status({"quality": {"cases": cases[:8]}}, "pass_rate", demo) == "pass"
+    assert status({"quality": results_of(cases)}, "pass_rate", demo) == "fail"
+    assert status({"quality": results_of(cases[:8])}, "pass_rate", demo) == "pass"
 
 
 def test_a_rung_that_was_not_measured_is_no_gate(demo):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evalpress.core import paths
 from evalpress.core.errors import UserError
 from evalpress.core.yaml12 import KeyPath, load_yaml
-from evalpress.sections.quality.checkers import Checker, SpecError, build
+from evalpress.sections.quality.checkers import Asked, Checker, Kind, SpecError, build
 from evalpress.sections.quality.wording import explain, shown
 
 Category = Literal["knowledge", "reasoning", "code", "summarisation", "translation", "creative", "chinese"]
@@ -24,17 +24,27 @@ CATEGORIES: tuple[Category, ...] = (
     "chinese",
 )
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+CHAT_MAX_TOKENS = 512
+"""Limit of a chat model's answer, unless the case gives another."""
 
 
 class Sampling(BaseModel):
-    """How the answer is drawn; the names are those of vLLM's SamplingParams."""
+    """How a base model's answer is drawn; the names are those of vLLM's SamplingParams."""
 
     model_config = _STRICT
 
     max_tokens: Annotated[int, Field(ge=1)] = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     stop: list[Annotated[str, Field(min_length=1)]] = []
+
+
+class ChatSampling(Sampling):
+    """How a chat model's answer is drawn: it explains before it answers and stops by itself."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = CHAT_MAX_TOKENS
 
 
 class _Entry(BaseModel):
@@ -46,16 +56,28 @@ class _Entry(BaseModel):
     category: Category
     group: str | None = None
     language: Literal["en", "zh"]
+    kind: Kind = "chat"
+    """The kind of model that the prompt is written for: a request (chat), or a text to be continued (base)."""
     prompt: Annotated[str, Field(min_length=1)]
     sampling: Sampling = Sampling()
+    """For a base model."""
+    chat: ChatSampling = ChatSampling()
+    """For a chat model."""
     checker: dict[str, Any]
 
 
 class Case(_Entry):
-    """One case, with its rule ready to judge and the place where it is written (`file:line`)."""
+    """One case, and the place where it is written (`file:line`)."""
 
-    rule: Checker
     source: str
+
+    def rule(self, kind: Kind) -> Checker:
+        """The rule that judges an answer of a model of this kind."""
+        return build(self.checker, asked=Asked(kind, self.prompt))
+
+    def sampling_for(self, kind: Kind) -> Sampling:
+        """How the answer of a model of this kind is drawn."""
+        return self.chat if kind == "chat" else self.sampling
 
 
 class _File(BaseModel):
@@ -103,7 +125,8 @@ def _case(file: str, marks: dict[KeyPath, int], index: int, entry: dict[str, Any
     try:
         fields = dict(_Entry.model_validate(entry))
         _refuse_nulls(entry["checker"], ())
-        return Case(**fields, rule=build(entry["checker"]), source=f"{file}:{_line(marks, at)}")
+        build(entry["checker"])
+        return Case(**fields, source=f"{file}:{_line(marks, at)}")
     except ValidationError as problem:
         raise _error(file, marks, problem, at, name, _Entry) from None
     except SpecError as problem:
@@ -131,7 +154,7 @@ def _error(
     # A misspelt key is named before the key that is therefore missing.
     error = min(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")
     place = (*at, *error["loc"])
-    model = Sampling if len(error["loc"]) > 1 and error["loc"][0] == "sampling" else model
+    model = Sampling if len(error["loc"]) > 1 and error["loc"][0] in ("sampling", "chat") else model
     case = "" if name is None else f"case {name!r}: "
     key = _dotted(error["loc"])
     return UserError(f"{file}:{_line(marks, place)}: {case}{key}: {explain(error, model.model_fields)}")

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure, canvas, finish
-from evalpress.display.wording import data_of, words
+from evalpress.display.wording import words
+from evalpress.sections.quality.results import Results
 
 _VERDICTS = {
     "pass": figure_style.solid(figure_style.GREEN),
     "needs_review": figure_style.hatched(figure_style.ORANGE, ""),
+    "cut": figure_style.hatched(figure_style.SKY, "...."),
     "fail": figure_style.hatched(figure_style.VERMILLION, "////"),
+    "error": figure_style.hatched(figure_style.VERMILLION, "xxxx"),
 }
 
 
-def category_bars(document: dict[str, Any]) -> Figure:
+def category_bars(document: Document[Results]) -> Figure:
     """Verdicts per category of the quality cases, counted.
 
     Args:
         document: the quality section's results; reads `cases[]`.
     """
-    cases: Sequence[Mapping[str, Any]] = data_of(document).get("cases") or []
     counts: dict[str, Counter[str]] = {}
-    for case in cases:
-        counts.setdefault(str(case.get("category", "other")), Counter())[str(case.get("verdict"))] += 1
+    for case in document.data.cases:
+        counts.setdefault(case.category, Counter())[case.state] += 1
     said = [f"{name} {counted['pass']} of {counted.total()} passed" for name, counted in counts.items()]
     with canvas(0.85 + 0.32 * max(len(counts), 2)) as (figure, (axes,)):
         before = [0] * len(counts)
-        for verdict, look in _VERDICTS.items():
+        seen = {verdict: look for verdict, look in _VERDICTS.items() if any(c[verdict] for c in counts.values())}
+        for verdict, look in seen.items():
             for row, counted in enumerate(counts.values()):
                 if counted[verdict]:
                     _count_bar(axes, row, before[row], counted[verdict], look)
@@ -41,9 +45,12 @@ def category_bars(document: dict[str, Any]) -> Figure:
         figure_style.name_rows(axes, list(counts))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("cases")
-        figure_style.legend_above(axes, {words(verdict): look for verdict, look in _VERDICTS.items()})
+        figure_style.legend_above(axes, {words(verdict): look for verdict, look in seen.items()})
         alt = f"Verdicts per category: {'; '.join(said) or 'no cases'}."
-        caption = "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review."
+        caption = (
+            "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review; cut ones "
+            "reached the limit of their length first."
+        )
         return finish(figure, alt, caption)
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from evalpress.params.schema import Params
 from evalpress.sections.gate import Gate, gate, limit
+from evalpress.sections.quality.results import Results
+
+MOST_CUT = 0.05
+"""Share of answers cut at their limit above which the pass rate says little."""
 
 
-def gates(params: Params, data: Any) -> Iterator[Gate]:
+def gates(params: Params, data: Results) -> Iterator[Gate]:
     """The gates of the quality section."""
-    judged = [c for c in data["cases"] if c["verdict"] in ("pass", "fail")]
-    rate = sum(c["verdict"] == "pass" for c in judged) / len(judged) if judged else None
-    found = limit("quality", "pass_rate", rate, params.gates.quality_pass_rate_min, at_least=True)
-    yield found.model_copy(update={"n": len(judged)})
-    waiting = sum(c["verdict"] == "needs_review" for c in data["cases"])
+    all_cases = data.overall
+    found = limit("quality", "pass_rate", all_cases.pass_rate, params.gates.quality_pass_rate_min, at_least=True)
+    yield found.model_copy(update={"n": all_cases.decided})
+    waiting = all_cases.needs_review
     yield gate("quality", "reviews_pending", "warn" if waiting else "pass", waiting, "0 cases waiting for a person")
+    many = all_cases.cut > MOST_CUT * all_cases.n
+    allowed = f"at most {MOST_CUT:.0%} of {all_cases.n} answers cut at their limit"
+    yield gate("quality", "answers_cut", "warn" if many else "pass", all_cases.cut, allowed)
+    if all_cases.errors:
+        yield gate("quality", "rules_failed", "fail", all_cases.errors, "0 rules that raise an exception")

@@ -6,6 +6,7 @@ again without the model.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,66 +16,89 @@ from evalpress.core import stats
 from evalpress.core.errors import MeasurementError
 from evalpress.sections.quality import sandbox
 from evalpress.sections.quality.cases import CATEGORIES, Case, load_cases
+from evalpress.sections.quality.checkers import Judgement, Kind
+from evalpress.sections.quality.checkers.answers import without_reasoning
+from evalpress.sections.quality.results import JudgedCase, SandboxFound, Tally
 from evalpress.sections.quality.reviews import Review, load_reviews, output_digest, path_of, pending, record
 
 __all__ = [
     "judge",
+    "judged_data",
     "load_cases",
     "load_reviews",
     "path_of",
     "pending",
     "record",
     "requests",
-    "section_data",
     "summarise",
+    "tally",
+    "verdict",
 ]
 
 
-def requests(cases: Iterable[Case]) -> list[dict[str, Any]]:
+def requests(cases: Iterable[Case], kind: Kind) -> list[dict[str, Any]]:
     """What the model is asked: `id`, `prompt`, `sampling`. An output made from an equal request may be judged again."""
-    return [{"id": case.id, "prompt": case.prompt, "sampling": case.sampling.model_dump()} for case in cases]
+    return [{"id": case.id, "prompt": case.prompt, "sampling": case.sampling_for(kind).model_dump()} for case in cases]
+
+
+def verdict(case: Case, output: str, finish_reason: str | None, kind: Kind) -> Judgement:
+    """The rule's verdict on one output.
+
+    An output that reached its limit (`finish_reason` is `length`) and whose verdict a continuation could change is
+    `cut`: its end is unknown, so that it is neither right nor wrong. A chat model's reasoning is not judged.
+    """
+    text = without_reasoning(output) if kind == "chat" else output
+    found = case.rule(kind).judge(text)
+    if finish_reason != "length" or found.settled or found.verdict == "error":
+        return found
+    return Judgement("cut", f"reached the limit of the answer's length before the rule was decided ({found.reason})")
 
 
 def judge(
-    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review]
-) -> list[dict[str, Any]]:
+    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review], kind: Kind
+) -> list[JudgedCase]:
     """Every case with its verdict, in order.
 
     Args:
-        outputs: by case id; `output` (text) is read, every other key (finish_reason, latency_s, …) is kept.
+        outputs: by case id; `output` (text) is read, the keys that `JudgedCase` knows are kept.
         reviews: by case id, as `load_reviews` returns them.
+        kind: whether the model was asked through a chat template (chat) or with the text as it stands (base).
 
     Raises:
         MeasurementError: a case has no output.
     """
-    return [_judged(case, outputs.get(case.id), reviews.get(case.id)) for case in cases]
+    return [_judged(case, outputs.get(case.id), reviews.get(case.id), kind) for case in cases]
 
 
-def _judged(case: Case, answer: Mapping[str, Any] | None, review: Review | None) -> dict[str, Any]:
+def _judged(case: Case, answer: Mapping[str, Any] | None, review: Review | None, kind: Kind) -> JudgedCase:
     if answer is None:
         raise MeasurementError(f"quality: case {case.id!r} has no output")
     output: str = answer["output"]
-    found = case.rule.judge(output)
+    found = verdict(case, output, answer.get("finish_reason"), kind)
     (name, arguments), *_ = case.checker.items()
+    failed = found.verdict == "error"
+    why = dict.fromkeys(("verdict_why", "rule_verdict_why"), found.reason) if failed else {}
     judged = {
         "id": case.id,
         "category": case.category,
         "group": case.group or "",
         "language": case.language,
         "prompt": case.prompt,
-        "sampling": case.sampling.model_dump(),
+        "prompt_kind": case.kind,
+        "sampling": case.sampling_for(kind).model_dump(),
         **answer,
         "sha256": output_digest(output),
         "checker": name,
         "checker_args": arguments,
         "rule": rule_text(case.checker),
         "source": case.source,
-        "rule_verdict": found.verdict,
-        "verdict": found.verdict,
+        "rule_verdict": None if failed else found.verdict,
+        "verdict": None if failed else found.verdict,
         "reason": found.reason,
-        "decided_by": "rule" if found.verdict != "needs_review" else "nobody yet",
+        "decided_by": "nobody yet" if found.verdict == "needs_review" or failed else "rule",
+        **why,
     }
-    return judged | _by_person(judged, review)
+    return JudgedCase.model_validate(judged | _by_person(judged, review))
 
 
 def _by_person(judged: Mapping[str, Any], review: Review | None) -> dict[str, Any]:
@@ -101,47 +125,60 @@ def rule_text(checker: Mapping[str, Any]) -> str:
     ).strip()
 
 
-def summarise(judged: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def summarise(judged: Iterable[JudgedCase]) -> dict[str, Tally]:
     """Counts and pass rate of each category that has cases, in the order of `CATEGORIES`."""
-    by_category: dict[str, list[Mapping[str, Any]]] = {name: [] for name in CATEGORIES}
+    by_category: dict[str, list[JudgedCase]] = {name: [] for name in CATEGORIES}
     for case in judged:
-        by_category[case["category"]].append(case)
+        by_category[case.category].append(case)
     return {name: tally(group) for name, group in by_category.items() if group}
 
 
-def tally(judged: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def tally(judged: Sequence[JudgedCase]) -> Tally:
     """Counts of verdicts and the pass rate among the decided cases with its 95 % Wilson interval.
 
-    A case that waits for a person is neither passed nor failed: it is left out of the rate and shown beside it.
+    A case that waits for a person, was cut or could not be judged is neither passed nor failed: it is left out of
+    the rate and shown beside it.
     """
-    verdicts = [case["verdict"] for case in judged]
-    counts = {name: verdicts.count(name) for name in ("pass", "fail", "needs_review")}
+    counts = Counter(case.state for case in judged)
     decided = counts["pass"] + counts["fail"]
-    row: dict[str, Any] = {"n": len(verdicts), **counts, "decided": decided}
+    row: dict[str, Any] = {
+        "n": len(judged),
+        "pass": counts["pass"],
+        "fail": counts["fail"],
+        "cut": counts["cut"],
+        "needs_review": counts["needs_review"],
+        "errors": counts["error"],
+        "decided": decided,
+    }
+    left = _left_out(counts)
     if not decided:
         why = "no case is decided yet"
         rates = dict.fromkeys(("pass_rate", "ci_low", "ci_high"))
-        return row | rates | {f"{key}_why": why for key in rates} | {"in_words": f"{why}: {len(verdicts)} wait"}
+        row |= rates | {f"{key}_why": why for key in rates}
+        return Tally.model_validate(row | {"in_words": f"{why}: {', '.join(left)}"})
     low, high = stats.wilson_interval(counts["pass"], decided)
     row |= {"pass_rate": counts["pass"] / decided, "ci_low": low, "ci_high": high}
-    return row | {"in_words": _in_words(counts["pass"], decided, len(verdicts) - decided)}
-
-
-def _in_words(passed: int, decided: int, waiting: int) -> str:
     sizes = ((10, "a handful of cases"), (30, "a small sample"), (100, "a moderate sample"))
     size = next((words for limit, words in sizes if decided < limit), "a large sample")
-    waits = f"; {waiting} more wait{'s' if waiting == 1 else ''} for a person" if waiting else ""
-    return f"{passed} of {decided} decided cases pass, {size}{waits}"
+    rest = "".join(f"; {text}" for text in left)
+    return Tally.model_validate(row | {"in_words": f"{counts['pass']} of {decided} decided cases pass, {size}{rest}"})
 
 
-def section_data(
-    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review]
+def _left_out(counts: Mapping[str, int]) -> list[str]:
+    waiting, cut, errors = counts["needs_review"], counts["cut"], counts["error"]
+    texts = [f"{waiting} more wait{'s' if waiting == 1 else ''} for a person"] if waiting else []
+    texts += [f"{cut} cut at the limit of their length"] if cut else []
+    return texts + ([f"{errors} not judged, because the rule failed"] if errors else [])
+
+
+def judged_data(
+    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review], kind: Kind
 ) -> dict[str, Any]:
-    """The section's `data`: judged cases, the table by category, the whole, and the sandbox that ran the code."""
-    judged = judge(cases, outputs, reviews)
+    """The part of the section's results that is judged: cases, tallies, and the sandbox that ran the code."""
+    judged = judge(cases, outputs, reviews, kind)
     return {
         "cases": judged,
         "by_category": summarise(judged),
         "overall": tally(judged),
-        "sandbox": sandbox.describe(),
+        "sandbox": SandboxFound.model_validate(sandbox.describe()),
     }

@@ -10,14 +10,13 @@ from evalpress.core import paths, stats
 from evalpress.core.errors import UserError
 from evalpress.sections import job
 from evalpress.sections.job import read_results
+from evalpress.sections.quality.results import JudgedCase
 
 Outcomes = Mapping[str, bool]
 """Case or item -> whether it was right."""
 
 
-def compare(
-    cases: Sequence[Mapping[str, Any]], standard: Mapping[str, Any] | None, other: str | None
-) -> dict[str, Any]:
+def compare(cases: Sequence[JudgedCase], standard: Mapping[str, Any] | None, other: str | None) -> dict[str, Any]:
     """`comparison` for the section's data: null with the reason where the set names no other report.
 
     Args:
@@ -32,7 +31,7 @@ def compare(
         return {"comparison": None, "comparison_why": "the set names no other report (quality.compare_with)"}
     path = paths.resolve(other)
     document = read_results(path, "quality")
-    theirs = document["data"]["cases"]
+    theirs = document.data.cases
     rows = [_row("quality cases", _decided(cases, theirs), _decided(theirs, cases))]
     for task, ours in (standard or {}).items():
         rows.append(_row(f"task {task}", ours, _items(path).get(task, {})))
@@ -40,8 +39,8 @@ def compare(
         "comparison": {
             "other": {
                 "path": paths.shown(path),
-                "created": document["created"],
-                "model": document["params"].get("model", {}).get("path", "unknown"),
+                "created": document.created,
+                "model": document.params.get("model", {}).get("path", "unknown"),
             },
             "rows": rows,
         }
@@ -69,13 +68,13 @@ def outcomes(kept: Mapping[str, Any]) -> dict[str, Outcomes]:
     return found
 
 
-def _decided(cases: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> Outcomes:
+def _decided(cases: Sequence[JudgedCase], others: Sequence[JudgedCase]) -> Outcomes:
     """Cases with a verdict that ask in the other run the same by the same rule."""
-    same = {(one["id"], one["prompt"], one["rule"]) for one in others}
+    same = {(one.id, one.prompt, one.rule) for one in others}
     return {
-        one["id"]: one["verdict"] == "pass"
+        one.id: one.verdict == "pass"
         for one in cases
-        if one["verdict"] != "needs_review" and (one["id"], one["prompt"], one["rule"]) in same
+        if one.verdict in ("pass", "fail") and (one.id, one.prompt, one.rule) in same
     }
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from evalpress.core import paths, results
 from evalpress.core.errors import UserError
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.job import read_results
+from evalpress.sections.quality.results import JudgedCase
 from evalpress.sections.quality.wording import explain
 
 _HEADER = """\
@@ -75,10 +76,9 @@ def load_reviews(path: Path) -> dict[str, Review]:
     return found
 
 
-def pending(cases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The judged cases that wait for a person, as rows to look at and to answer with `record`."""
-    keys = ("id", "category", "prompt", "output", "reason", "sha256")
-    return [{key: case[key] for key in keys} for case in cases if case["verdict"] == "needs_review"]
+def pending(cases: Iterable[JudgedCase]) -> list[JudgedCase]:
+    """The judged cases that wait for a person, to be answered with `record`."""
+    return [case for case in cases if case.verdict == "needs_review"]
 
 
 def record(
@@ -96,15 +96,15 @@ def record(
         UserError: no such report or case, a case that its rule decides, or a verdict other than pass and fail.
     """
     document = read_results(paths.resolve(reports_dir) / set_name / "results" / "quality.json", "quality")
-    judged = {item["id"]: item for item in document["data"]["cases"]}
+    judged = {item.id: item for item in document.data.cases}
     if case not in judged:
         raise UserError(f"case: found {case!r}, allowed {', '.join(judged)}")
-    if judged[case]["rule_verdict"] != "needs_review":
-        raise UserError(f"case {case!r}: its rule decides it ({judged[case]['rule_verdict']}), a person cannot")
+    if judged[case].rule_verdict != "needs_review":
+        raise UserError(f"case {case!r}: its rule decides it ({judged[case].rule_verdict}), a person cannot")
     try:
         review = Review(
             case=case,
-            sha256=judged[case]["sha256"],
+            sha256=judged[case].sha256,
             verdict=verdict,  # type: ignore[arg-type]
             reviewer=reviewer,
             date=(on or date.today()).isoformat(),

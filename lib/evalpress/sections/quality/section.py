@@ -15,13 +15,14 @@ from evalpress.sections import staleness
 from evalpress.sections.job import Job
 from evalpress.sections.quality import judging, paired, standard
 from evalpress.sections.quality.cases import Case
+from evalpress.sections.quality.results import Kind, Results
 
 Answers = dict[str, dict[str, Any]]
 _ANSWERING = ("evalpress.engine", "evalpress.model.chat")
 """The rooms whose code decides an answer."""
 
 
-def measure(job: Job) -> dict[str, Any]:
+def measure(job: Job) -> Results:
     """Judge every case's answer.
 
     Answers that the same model and settings gave to the same request are kept, so that a changed rule or a
@@ -31,26 +32,31 @@ def measure(job: Job) -> dict[str, Any]:
     cases = judging.load_cases(params.quality.cases)
     made_with = _made_with(job)
     kept = {} if job.measure == "always" else _kept(job, made_with)
-    asked = {request["id"]: request for request in judging.requests(cases)}
+    asking = chat.describe(params)
+    kind: Kind = "base" if asking["base_model"] else "chat"
+    asked = {request["id"]: request for request in judging.requests(cases, kind)}
     missing = [case for case in cases if kept.get(case.id, {}).get("request") != asked[case.id]]
     if missing:
-        kept |= _answers(job, missing, asked)
+        kept |= _answers(job, missing, asked, kind)
     job.raw("answers", {"made_with": made_with, "answers": {case.id: kept[case.id] for case in cases}})
     step("judging")
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = judging.load_reviews(judging.path_of(params.set))
-    data = judging.section_data(cases, outputs, reviews)
+    data = judging.judged_data(cases, outputs, reviews, kind)
     tasks = standard.measure(job, made_with)
     items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
-    return {
-        **data,
-        **chat.describe(params),
-        **tasks,
-        **paired.compare(data["cases"], items, params.quality.compare_with),
-        "mode": params.quality.mode,
-        "asked_now": len(missing),
-        "kept_answers": len(cases) - len(missing),
-    }
+    compared = paired.compare(data["cases"], items, params.quality.compare_with)
+    return Results.model_validate(
+        {
+            **data,
+            **asking,
+            **tasks,
+            **compared,
+            "mode": params.quality.mode,
+            "asked_now": len(missing),
+            "kept_answers": len(cases) - len(missing),
+        }
+    )
 
 
 def decide(job: Job, case: str, verdict: str, reviewer: str, comment: str = "") -> None:
@@ -80,13 +86,13 @@ def _kept(job: Job, made_with: str) -> Answers:
     return dict(stored["answers"]) if stored.get("made_with") == made_with else {}
 
 
-def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]]) -> Answers:
+def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]], kind: Kind) -> Answers:
     step(f"loading the {job.params.quality.mode} engine")
     loaded = engine.get(job.params, job.params.quality.mode)
     step(f"answering {len(cases)} cases")
     talk = chat.of(job.params, loaded.llm.get_tokenizer())
     prompts = [talk.ask(case.prompt) for case in cases]
-    found = loaded.generate([prompt.token_ids for prompt in prompts], [_sampling(job, case) for case in cases])
+    found = loaded.generate([prompt.token_ids for prompt in prompts], [_sampling(job, case, kind) for case in cases])
     return {
         case.id: {
             "request": asked[case.id],
@@ -100,6 +106,6 @@ def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]]) 
     }
 
 
-def _sampling(job: Job, case: Case) -> Sampling:
-    drawn = case.sampling
+def _sampling(job: Job, case: Case, kind: Kind) -> Sampling:
+    drawn = case.sampling_for(kind)
     return Sampling(drawn.max_tokens, drawn.temperature, stop=tuple(drawn.stop), seed=job.params.engine.seed)

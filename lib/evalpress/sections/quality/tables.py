@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from evalpress.core.results import Document
 from evalpress.display.tables import (
@@ -20,73 +21,84 @@ from evalpress.display.tables import (
     output,
     pick,
 )
+from evalpress.sections.quality.results import JudgedCase, PublishedScore, Results, TaskScore
+
+QualityResults: TypeAlias = Document[Results]
+
+_FIRST = ("error", "fail", "cut", "needs_review", "pass")
+"""The order of a table of cases: what a reader must look at comes first."""
 
 
-def categories(document: Document) -> Table:
+def categories(document: QualityResults) -> Table:
     """Pass rate of each category with its Wilson interval and the sample size in words."""
-    data = document["data"]
-    records = [{"category": name} | row for name, row in data["by_category"].items()]
-    records.append({"category": "all"} | data["overall"])
+    data = document.data
+    tallies = {**data.by_category, "all": data.overall}
+    records = [{"category": name} | row.model_dump(by_alias=True) for name, row in tallies.items()]
     columns: dict[str, Column | str] = {
         "category": "category",
         "n": "cases",
         "pass": "pass",
         "fail": "fail",
+        "cut": "cut",
         "needs_review": "waiting",
         "pass_rate": Column("pass rate", "share"),
         "ci_low": Column("95 % from", "share"),
         "ci_high": Column("to", "share"),
         "in_words": Column("in words", wide=True),
     }
-    note = "Pass rate among decided cases, with Wilson's interval. A case that waits for a person counts in neither."
+    note = (
+        "Pass rate among decided cases (pass and fail), with Wilson's interval. A case that waits for a person and one "
+        "whose answer was cut at the limit of its length count in neither."
+    )
     return Table.from_records("Pass rate by category", columns, records, note=note)
 
 
-def cases(document: Document) -> Table:
-    """Every case: prompt, output, rule, verdict and why."""
+def cases(document: QualityResults) -> Table:
+    """Every case with its verdict first: failed, cut and waiting cases before those that pass."""
+    data = document.data
+    ordered = sorted(data.cases, key=lambda case: _FIRST.index(case.state))
     rows: list[list[Cell]] = [
         [
-            c["id"],
-            c["category"],
-            _asked(c),
-            output(c["output"]),
-            Badge(c["verdict"]),
-            c["reason"],
-            output(c["rule"]),
-            c["decided_by"],
+            Badge(case.state),
+            case.id,
+            case.category,
+            _asked(case),
+            output(case.output),
+            case.reason,
+            output(case.rule),
+            case.decided_by,
         ]
-        for c in document["data"]["cases"]
+        for case in ordered
     ]
     heads: list[Column | str] = [
+        "verdict",
         "case",
         "category",
         Column("prompt", wide=True),
         Column("output", wide=True),
-        "verdict",
         Column("why", wide=True),
         Column("rule", wide=True),
         "decided by",
     ]
-    data = document["data"]
-    note = f"Answered by the {data['mode']} engine; ↵ stands for a newline."
-    if data["chat_template"]:
-        note += f" Prompts went through the chat template with SHA-256 {data['chat_template']['sha256'][:12]}…"
+    note = f"Answered by the {data.mode} engine, asked as a {data.kind} model; ↵ stands for a newline."
+    if data.chat_template:
+        note += f" Prompts went through the chat template with SHA-256 {data.chat_template.sha256[:12]}…"
     return Table("Quality cases", heads, rows, note=note)
 
 
-def _asked(case: dict[str, Any]) -> Cell:
+def _asked(case: JudgedCase) -> Cell:
     """The prompt, and where a chat template changed it, what was sent."""
-    if case["rendered_prompt"] == case["prompt"]:
-        return output(case["prompt"])
-    return (output(case["prompt"]), Details(" as sent", case["rendered_prompt"]))
+    if case.rendered_prompt in (None, case.prompt):
+        return output(case.prompt)
+    return (output(case.prompt), Details(" as sent", str(case.rendered_prompt)))
 
 
-def pending(document: Document) -> Table | Prose:
+def pending(document: QualityResults) -> Table | Prose:
     """The cases that wait for a person, with the hash that a verdict must name."""
-    waiting = [c for c in document["data"]["cases"] if c["verdict"] == "needs_review"]
+    waiting = [case for case in document.data.cases if case.verdict == "needs_review"]
     if not waiting:
         return Prose("No case waits for a person.")
-    rows: list[list[Cell]] = [[c["id"], output(c["output"]), c["reason"], Code(c["sha256"][:12])] for c in waiting]
+    rows: list[list[Cell]] = [[case.id, output(case.output), case.reason, Code(case.sha256[:12])] for case in waiting]
     heads: list[Column | str] = [
         "case",
         Column("output", wide=True),
@@ -103,24 +115,20 @@ def pending(document: Document) -> Table | Prose:
     return Table("Cases to decide", heads, rows, note=note)
 
 
-def standard_tasks(document: Document) -> Table | Prose:
+def standard_tasks(document: QualityResults) -> Table | Prose:
     """Scores of lm-evaluation-harness with standard errors, this suite's own count, and published scores."""
-    data = document["data"]
-    found = data["standard_tasks"]
+    found = document.data.standard_tasks
     if found is None:
-        return Prose(f"Not measured: {escape_markdown(data['standard_tasks_why'])}.")
+        return Prose(f"Not measured: {escape_markdown(str(document.data.standard_tasks_why))}.")
     rows: list[list[Cell]] = [
         [
-            row["task"],
-            row["metric"],
-            pick(row, "n"),
-            pick(row, "n_shot"),
-            pick(row, "value"),
-            pick(row, "stderr"),
+            row.task,
+            row.metric,
+            *(pick(row.model_dump(), key) for key in ("n", "n_shot", "value", "stderr")),
             _ours(row),
-            _published(row["published"]),
+            _published(row.published),
         ]
-        for row in found["rows"]
+        for row in found.rows
     ]
     heads: list[Column | str] = [
         "task",
@@ -133,32 +141,31 @@ def standard_tasks(document: Document) -> Table | Prose:
         Column("published elsewhere (claims)", wide=True),
     ]
     note = (
-        f"{found['harness']} through its vLLM model, on an engine of this set ({found['mode']}). Computed again here: "
+        f"{found.harness} through its vLLM model, on an engine of this set ({found.mode}). Computed again here: "
         "the share of the same items in which this suite finds the right choice the most probable. The harness's whole "
-        f"result, every item included: results/{found['raw']}."
+        f"result, every item included: results/{found.raw}."
     )
     return Table("Scores", heads, rows, note=note)
 
 
-def _ours(row: dict[str, Any]) -> Cell:
-    if row["ours"] is None:
-        return pick(row, "ours")
-    part = row["ours_n"] < row["n"]
-    equal = part or abs(row["ours"] - row["value"]) < 1e-9
-    return Badge("ok" if equal else "fail", fmt(row["ours"], "share") + (f" of {row['ours_n']} items" if part else ""))
+def _ours(row: TaskScore) -> Cell:
+    if row.ours is None or row.ours_n is None:
+        return pick(row.model_dump(), "ours")
+    part = row.n is not None and row.ours_n < row.n
+    equal = part or abs(row.ours - row.value) < 1e-9
+    return Badge("ok" if equal else "fail", fmt(row.ours, "share") + (f" of {row.ours_n} items" if part else ""))
 
 
-def _published(scores: list[dict[str, Any]]) -> Cell:
-    parts = [f"{fmt(one['score'], 'share')} ({one['n_shot']}-shot; {one['source']})" for one in scores]
+def _published(scores: Sequence[PublishedScore]) -> Cell:
+    parts = [f"{fmt(one.score, 'share')} ({one.n_shot}-shot; {one.source})" for one in scores]
     return "; ".join(parts) or "–"
 
 
-def comparison(document: Document) -> Table | Prose:
+def comparison(document: QualityResults) -> Table | Prose:
     """This run against another report's, paired case by case."""
-    data = document["data"]
-    found = data["comparison"]
+    found = document.data.comparison
     if found is None:
-        return Prose(f"Not compared: {escape_markdown(data['comparison_why'])}.")
+        return Prose(f"Not compared: {escape_markdown(str(document.data.comparison_why))}.")
     columns: dict[str, Column | str] = {
         "what": "what",
         "n": "pairs",
@@ -169,17 +176,17 @@ def comparison(document: Document) -> Table | Prose:
         "p_value": "p (McNemar, exact)",
         "left_out": "left out",
     }
-    other = found["other"]
+    other = found.other
     note = (
-        f"The other run: {other['path']}, model {other['model']}, {moment(other['created'])}. Only cases that both "
+        f"The other run: {other.path}, model {other.model}, {moment(other.created)}. Only cases that both "
         "runs decided, with the same prompt and rule, are paired. p: how probable so uneven a split of the "
         "disagreements would be if both runs were equally good."
     )
-    return Table.from_records("Paired with another run", columns, found["rows"], note=note)
+    return Table.from_records("Paired with another run", columns, [row.model_dump() for row in found.rows], note=note)
 
 
-def sandbox(document: Document) -> Prose:
+def sandbox(document: QualityResults) -> Prose:
     """What contained the code that the model wrote."""
-    found = document["data"]["sandbox"]
-    kind = code(found["kind"]) if found["kind"] else escape_markdown(found["kind_why"])
+    found = document.data.sandbox
+    kind = code(found.kind) if found.kind else escape_markdown(str(found.kind_why))
     return Prose(f"**Sandbox for model-written code**: {kind}.")

@@ -1,7 +1,7 @@
 """Checkers: small rules that turn an output into pass, fail or needs_review with a reason.
 
 A case names a checker as a mapping of one key, its name, to its arguments; `all_of` and `any_of` take a
-list of such mappings, `first_line` takes one.
+list of such mappings, `first_line` and `answer` take one.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalpress.core import jsonschema_import  # noqa: F401 - structure imports jsonschema
-from evalpress.sections.quality.checkers import code, structure, text  # noqa: F401 - each registers its checkers
-from evalpress.sections.quality.checkers.base import CHECKERS, Checker, Judgement, Verdict
-from evalpress.sections.quality.checkers.compose import Composite, FirstLine
+from evalpress.sections.quality.checkers import (  # noqa: F401 - importing them registers their checkers
+    answer,
+    code,
+    form,
+    items,
+    structure,
+    summary,
+    text,
+    translation,
+)
+from evalpress.sections.quality.checkers.base import CHECKERS, Asked, Checker, Judgement, Kind
+from evalpress.sections.quality.checkers.compose import Answer, Composite, FirstLine
 from evalpress.sections.quality.wording import explain, shown
 
-__all__ = ["CHECKERS", "Checker", "Judgement", "SpecError", "Verdict", "build", "check"]
+__all__ = ["CHECKERS", "Asked", "Checker", "Judgement", "Kind", "SpecError", "build", "check"]
 
 
 class SpecError(ValueError):
@@ -27,8 +36,13 @@ class SpecError(ValueError):
         self.at = at
 
 
-def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
-    """The checker that a specification describes.
+def build(spec: Any, at: tuple[str | int, ...] = (), asked: Asked | None = None) -> Checker:
+    """The checker that a specification describes, for one question.
+
+    Args:
+        spec: a mapping of one key, the checker's name, to its arguments.
+        at: the key path of `spec`, for messages.
+        asked: the question; without it that of a chat model with an empty prompt.
 
     Raises:
         SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
@@ -40,9 +54,9 @@ def build(spec: Any, at: tuple[str | int, ...] = ()) -> Checker:
     if kind is None:
         raise SpecError((*at, name), f"unknown checker {name!r}, allowed {_names()}")
     if issubclass(kind, Composite):
-        return kind(parts=_parts(kind, arguments, (*at, name)))
+        return kind(parts=_parts(kind, arguments, (*at, name), asked)).asked(asked or Asked())
     try:
-        return kind.model_validate(arguments)
+        return kind.model_validate(arguments).asked(asked or Asked())
     except ValidationError as problem:
         raise _first_error(problem, kind, (*at, name)) from None
 
@@ -52,12 +66,12 @@ def check(name: str, output: str, **arguments: Any) -> Judgement:
     return build({name: arguments}).judge(output)
 
 
-def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...]) -> list[Checker]:
-    if kind is FirstLine:
-        return [build(arguments, at)]
+def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...], asked: Asked | None) -> list[Checker]:
+    if kind in (FirstLine, Answer):
+        return [build(arguments, at, asked)]
     if not isinstance(arguments, list) or not arguments:
         raise SpecError(at, f"found {shown(arguments)}, allowed a list of checkers")
-    return [build(part, (*at, index)) for index, part in enumerate(arguments)]
+    return [build(part, (*at, index), asked) for index, part in enumerate(arguments)]
 
 
 def _first_error(problem: ValidationError, kind: type[Checker], at: tuple[str | int, ...]) -> SpecError:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-Verdict = Literal["pass", "fail", "needs_review"]
+Kind = Literal["chat", "base"]
+"""A chat model answers and stops; a base model continues the text of the prompt."""
+Found = Literal["pass", "fail", "needs_review", "error"]
+"""What a rule can find. `error`: the rule itself raised an exception, nothing is known about the output."""
+
+_LOG = logging.getLogger(__name__)
 
 MAX_OUTPUT = 200_000
 """Characters of an output that are judged; a longer one is left to people."""
@@ -20,8 +26,18 @@ MAX_OUTPUT = 200_000
 class Judgement:
     """A verdict and the one sentence that lets a reader check it."""
 
-    verdict: Verdict
+    verdict: Found
     reason: str
+    settled: bool = False
+    """Whether no continuation of the output could change the verdict: asked where the output reached its limit."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rule may need to know about the question: the model's kind and the prompt."""
+
+    kind: Kind = "chat"
+    prompt: str = ""
 
 
 class Checker(BaseModel):
@@ -30,19 +46,28 @@ class Checker(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
     name: ClassVar[str] = ""
+    _asked: Asked = PrivateAttr(default=Asked())
+
+    def asked(self, asked: Asked) -> Self:
+        """This rule for one question; `build` calls it."""
+        self._asked = asked
+        return self
 
     @abstractmethod
     def check(self, output: str) -> Judgement:
         """Judge one output. `judge` is the same and never raises."""
 
     def judge(self, output: str) -> Judgement:
-        """Judge any text whatever: a defect of the rule itself is no verdict on the model."""
+        """Judge any text. An exception of the rule is logged and becomes `error`, which is no verdict on the model."""
         if len(output) > MAX_OUTPUT:
             return Judgement("needs_review", f"{len(output)} characters, rules read at most {MAX_OUTPUT}")
         try:
             return self.check(output)
         except Exception as error:
-            return Judgement("needs_review", f"the rule {self.name!r} cannot be applied ({type(error).__name__})")
+            _LOG.exception("the rule %r raised an exception on an output of %d characters", self.name, len(output))
+            return Judgement(
+                "error", f"the rule {self.name!r} raised {type(error).__name__}: {quoted(str(error), 120)}"
+            )
 
 
 CHECKERS: dict[str, type[Checker]] = {}
@@ -60,9 +85,9 @@ def register(name: str) -> Callable[[type[Checker]], type[Checker]]:
     return add
 
 
-def decide(good: bool, reason: str) -> Judgement:
+def decide(good: bool, reason: str, settled: bool = False) -> Judgement:
     """`pass` or `fail`, with the reason."""
-    return Judgement("pass" if good else "fail", reason)
+    return Judgement("pass" if good else "fail", reason, settled)
 
 
 def quoted(text: str, limit: int = 60) -> str:

@@ -8,14 +8,16 @@ import math
 import os
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalpress.sections.quality import sandbox
-from evalpress.sections.quality.checkers.base import Checker, Judgement, code_blocks, decide, quoted, register
-from evalpress.sections.quality.checkers.text import Texts
+from evalpress.sections.quality.checkers.base import Checker, Judgement, code_blocks, quoted, register
+from evalpress.sections.quality.checkers.text import REGEX_SECONDS, Texts
 from evalpress.sections.quality.guest import functions
 
 NOT_EXECUTED = "not executed: no sandbox holds on this host; read the code and run it where one does"
@@ -29,12 +31,29 @@ class FunctionTest(BaseModel):
     args: list[Any]
     expect: Any = None
     expect_any: list[Any] = []
+    expect_match: str | None = None
+    """A pattern (Python `regex` syntax) that the whole returned text matches, in place of a value."""
+    edge: bool = False
+    """An unusual argument: a function that is wrong here only is a person's matter."""
 
     @model_validator(mode="after")
     def _expects_something(self) -> FunctionTest:
-        if ("expect" in self.model_fields_set) == bool(self.expect_any):
-            raise ValueError("give either 'expect' or a list 'expect_any'")
+        given = ("expect" in self.model_fields_set, bool(self.expect_any), self.expect_match is not None)
+        if sum(given) != 1:
+            raise ValueError("give either 'expect' or a list 'expect_any' or a pattern 'expect_match'")
         return self
+
+    def accepts(self, value: Any, tolerance: float) -> bool:
+        """Whether a returned value (JSON) is right."""
+        if self.expect_match is not None:
+            matched = isinstance(value, str) and regex.fullmatch(self.expect_match, value, timeout=REGEX_SECONDS)
+            return bool(matched)
+        return any(same(value, right, tolerance) for right in self.right)
+
+    @property
+    def wanted(self) -> str:
+        """What is expected, for a reason."""
+        return f"text like {self.expect_match}" if self.expect_match else " or ".join(map(_shown, self.right))
 
     @property
     def right(self) -> list[Any]:
@@ -46,9 +65,10 @@ class FunctionTest(BaseModel):
 class PythonFunction(Checker):
     """The Python in the output defines `function`, and every call of it returns what the test expects.
 
-    Without `function` the first one that the output defines is meant. `prefix` is put before the output where
-    the prompt already began the function. The values come out of the sandbox and are compared here, so the
-    program never sees what is expected of it.
+    Without `function` the first one that no other function calls is meant; then a program without a function, and a
+    function that answers in other values (“Even”) or prints its answer, are a person's matter. `prefix` is put
+    before the output where the prompt already began the function. The values come out of the sandbox and are
+    compared here, so the program never sees what is expected of it.
     """
 
     function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -75,24 +95,50 @@ class PythonFunction(Checker):
         report = read_report(outcome.stdout, nonce)
         if report is None:
             return Judgement("fail", f"the program ended before its tests (exit status {outcome.returncode})")
+        if report.get("program") and self.function is None:
+            return Judgement("needs_review", "Python without a function: read whether it does what was asked")
         if "problem" in report:
             return Judgement("fail", quoted(str(report["problem"]), 200))
-        return self._compare(report.get("results"))
+        found = self._compare(report.get("results"))
+        # In a closed block the function is finished.
+        closed = output.count("```") >= 2 and output.count("```") % 2 == 0
+        return replace(found, settled=found.settled or closed)
 
     def _compare(self, results: Any) -> Judgement:
         if not isinstance(results, list) or len(results) != len(self.tests):
             return Judgement("fail", "the program tampered with the report of its tests")
-        name = self.function or "the function"
-        wrong, right = "", 0
-        for test, result in zip(self.tests, results, strict=True):
-            returned = isinstance(result, dict) and "value" in result
-            if returned and any(same(result["value"], value, self.tolerance) for value in test.right):
-                right += 1
-            elif not wrong:
-                seen = f"returned {_shown(result['value'])}" if returned else f"raised {quoted(str(result), 120)}"
-                call = f"{name}({', '.join(map(_shown, test.args))})"
-                wrong = f"; {call} {seen}, expected {' or '.join(map(_shown, test.right))}"
-        return decide(right == len(self.tests), f"{right} of {len(self.tests)} calls of {name}() right{wrong}")
+        returned = [one["value"] if isinstance(one, dict) and "value" in one else None for one in results]
+        raised = not all(isinstance(one, dict) and "value" in one for one in results)
+        right = [test.accepts(value, self.tolerance) for test, value in zip(self.tests, returned, strict=True)]
+        if not all(right) and not raised and self.function is None and self._other_values(returned):
+            shown = ", ".join(map(_shown, returned[:4]))
+            return Judgement("needs_review", f"returns {shown}, …, not the kind of value that the tests expect")
+        reason = f"{sum(right)} of {len(right)} calls of {self.function or 'the function'}() right"
+        wrong = [at for at, good in enumerate(right) if not good]
+        if not wrong:
+            return Judgement("pass", reason, settled=True)
+        reason += f"; {self._described(wrong[0], results[wrong[0]])}"
+        return Judgement("needs_review" if all(self.tests[at].edge for at in wrong) else "fail", reason)
+
+    def _other_values(self, returned: list[Any]) -> bool:
+        """Whether the function prints (returns nothing each time) or names each class by a text of its own."""
+        if all(value is None for value in returned):
+            return True
+        wanted = [json.dumps(test.right[0]) for test in self.tests]
+        if not all(isinstance(value, str) for value in returned) or set(wanted) != {"true", "false"}:
+            return False
+        return not any("raise" in value.lower() or "error" in value.lower() for value in returned)
+
+    def _described(self, at: int, result: Any) -> str:
+        test = self.tests[at]
+        returned = isinstance(result, dict) and "value" in result
+        seen = f"returned {_shown(result['value'])}" if returned else f"raised {quoted(_message(result), 120)}"
+        call = f"{self.function or 'the function'}({', '.join(map(_shown, test.args))})"
+        return f"{call} {seen}, expected {test.wanted}"
+
+
+def _message(result: Any) -> str:
+    return str(result.get("error", result)) if isinstance(result, dict) else str(result)
 
 
 def read_report(stdout: bytes, nonce: str) -> dict[str, Any] | None:
@@ -128,23 +174,40 @@ def _shown(value: Any) -> str:
 
 @register("bash")
 class Bash(Checker):
-    """The output is Bash that parses (`bash -n`, nothing is run) and calls the commands asked for.
+    """The output gives Bash that parses (`bash -n`, nothing is run) and calls the commands asked for.
 
-    Of each entry of `uses` at least one command must be called. The script is the first fenced block, else
-    the first line that is not blank.
+    Of each entry of `uses` at least one command must be called; `matches` and `wrong` are patterns (Python `regex`
+    syntax) for its arguments. Scripts are the fenced blocks, pieces between single backticks, lines after a `$`
+    prompt, else the first line that is not blank. The first script that calls the commands is judged.
     """
 
     uses: Annotated[list[Texts], Field(min_length=1)]
+    matches: str | None = None
+    wrong: str | None = None
 
     def check(self, output: str) -> Judgement:
-        script = (code_blocks(output) or [next(filter(str.strip, output.splitlines()), "")])[0]
-        script = re.sub(r"^\s*\$ ", "", script)
-        if not script.strip():
+        scripts = [script for script in scripts_of(output) if script.strip()]
+        if not scripts:
             return Judgement("fail", "contains no command")
-        called = commands(script)
-        missing = [" or ".join(wanted) for wanted in self.uses if not set(wanted) & set(called)]
-        if missing:
-            return Judgement("fail", f"{quoted(script)} does not call {', '.join(missing)}")
+        calling = [script for script in scripts if not self._missing(script)]
+        if not calling:
+            return Judgement("fail", f"{quoted(scripts[0])} does not call {', '.join(self._missing(scripts[0]))}")
+        with_arguments = [script for script in calling if len(script.split()) > 1] or calling
+        judged = [self._judged(script) for script in with_arguments[:8]]
+        if judged[0].verdict != "pass" and any(one.verdict == "pass" for one in judged):
+            good = next(one for one in judged if one.verdict == "pass")
+            return Judgement("needs_review", f"first {judged[0].reason}; further on {good.reason}")
+        return judged[0]
+
+    def _missing(self, script: str) -> list[str]:
+        called = set(commands(script))
+        return [" or ".join(wanted) for wanted in self.uses if not set(wanted) & called]
+
+    def _judged(self, script: str) -> Judgement:
+        if self.wrong and regex.search(self.wrong, script, timeout=REGEX_SECONDS):
+            return Judgement("fail", f"{quoted(script)} has wrong arguments ({self.wrong})")
+        if self.matches and not regex.search(self.matches, script, timeout=REGEX_SECONDS):
+            return Judgement("fail", f"{quoted(script)} has no arguments that match {self.matches}")
         box = sandbox.find()
         bash = Path("/usr/bin/bash") if Path("/usr/bin/bash").exists() else Path("/bin/bash")
         if box is None or not bash.exists():
@@ -152,7 +215,17 @@ class Bash(Checker):
         outcome = box.run([str(bash), "--norc", "--noprofile", "-n"], script.encode(errors="replace"))
         if outcome.returncode != 0 or outcome.stopped:
             return Judgement("fail", f"not valid Bash: {quoted(outcome.stderr.decode(errors='replace'), 160)}")
-        return Judgement("pass", f"{quoted(script)} parses and calls {', '.join(called)}")
+        return Judgement("pass", f"{quoted(script)} parses and calls {', '.join(commands(script))}", settled=True)
+
+
+def scripts_of(output: str) -> list[str]:
+    """What may be a script, in order of trust: fenced blocks, inline code, lines after `$ `, the first line."""
+    fenced = code_blocks(output)
+    outside = "".join(output.split("```")[::2])
+    inline = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", outside)
+    prompted = re.findall(r"^\s*\$ (.+)$", outside, re.MULTILINE)
+    first = [] if fenced or inline or prompted else [next(filter(str.strip, output.splitlines()), "")]
+    return [re.sub(r"^\s*\$ ", "", script, flags=re.MULTILINE) for script in (*fenced, *inline, *prompted, *first)]
 
 
 _BEFORE_COMMAND = {"then", "do", "else", "elif", "if", "while", "until", "!", "{", "time", "sudo", "exec", "xargs"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import SerializeAsAny
 
-from evalpress.sections.quality.checkers.base import Checker, Judgement, register
+from evalpress.sections.quality.checkers.base import Checker, Found, Judgement, register
 from evalpress.sections.quality.checkers.text import Text
 
 
@@ -17,8 +19,18 @@ class Composite(Checker):
         return [(part.name, part.judge(output)) for part in self.parts]
 
 
-def _join(judged: list[tuple[str, Judgement]], verdict: str | None = None) -> str:
-    return "; ".join(f"{name}: {found.reason}" for name, found in judged if verdict in (None, found.verdict))
+def _joined(judged: list[tuple[str, Judgement]], decisive: tuple[Found, ...], rest: Found) -> Judgement:
+    """The first of the decisive verdicts that any part has, else `rest` with all reasons.
+
+    A decisive verdict is settled when one part that has it is; the rest when every part is.
+    """
+    for verdict in decisive:
+        having = [(name, found) for name, found in judged if found.verdict == verdict]
+        if having:
+            settled = verdict == decisive[0] and any(found.settled for _, found in having)
+            return Judgement(verdict, "; ".join(f"{name}: {found.reason}" for name, found in having), settled)
+    reason = "; ".join(f"{name}: {found.reason}" for name, found in judged)
+    return Judgement(rest, reason, all(found.settled for _, found in judged))
 
 
 @register("all_of")
@@ -26,13 +38,7 @@ class AllOf(Composite):
     """Passes when every part passes; one failure is a failure, else one open question is an open question."""
 
     def check(self, output: str) -> Judgement:
-        judged = self._judged(output)
-        verdicts = [found.verdict for _, found in judged]
-        if "fail" in verdicts:
-            return Judgement("fail", _join(judged, "fail"))
-        if "needs_review" in verdicts:
-            return Judgement("needs_review", _join(judged, "needs_review"))
-        return Judgement("pass", _join(judged))
+        return _joined(self._judged(output), ("fail", "error", "needs_review"), "pass")
 
 
 @register("any_of")
@@ -40,22 +46,40 @@ class AnyOf(Composite):
     """Passes when one part passes; else one open question is an open question, else it fails."""
 
     def check(self, output: str) -> Judgement:
-        judged = self._judged(output)
-        verdicts = [found.verdict for _, found in judged]
-        if "pass" in verdicts:
-            return Judgement("pass", _join(judged, "pass"))
-        if "needs_review" in verdicts:
-            return Judgement("needs_review", _join(judged, "needs_review"))
-        return Judgement("fail", _join(judged))
+        return _joined(self._judged(output), ("pass", "error", "needs_review"), "fail")
 
 
 @register("first_line")
 class FirstLine(Composite):
-    """Judges only the first line that is not blank: a base model goes on after its answer. One part."""
+    """Judges only the first line that is not blank. One part."""
 
     def check(self, output: str) -> Judgement:
-        line = next((line.strip() for line in output.splitlines() if line.strip()), "")
-        return self.parts[0].judge(line)
+        line, complete = first_line(output)
+        found = self.parts[0].judge(line)
+        return replace(found, settled=complete or found.settled)
+
+
+@register("answer")
+class Answer(Composite):
+    """Judges a base model's first line that is not blank, and a chat model's whole answer.
+
+    A base model goes on after its answer with text of its own; a chat model explains and then stops. One part.
+    """
+
+    def check(self, output: str) -> Judgement:
+        if self._asked.kind == "chat":
+            return self.parts[0].judge(output)
+        line, complete = first_line(output)
+        found = self.parts[0].judge(line)
+        return replace(found, settled=complete or found.settled)
+
+
+def first_line(output: str) -> tuple[str, bool]:
+    """The first line that is not blank, and whether it is complete (a line break follows it)."""
+    for line in output.splitlines(keepends=True):
+        if line.strip():
+            return line.strip(), line != line.rstrip("\r\n")
+    return "", False
 
 
 @register("review")

@@ -57,8 +57,8 @@ class JsonSchema(Checker):
         except TimeoutError:
             return Judgement("needs_review", f"a pattern of the schema needed more than {REGEX_SECONDS:g} s")
         if error is None:
-            return Judgement("pass", f"{quoted(json.dumps(value, ensure_ascii=False))} satisfies the schema")
-        return decide(False, f"at {error.json_path}: {quoted(error.message, 120)}")
+            return Judgement("pass", f"{quoted(json.dumps(value, ensure_ascii=False))} satisfies the schema", True)
+        return decide(False, f"at {error.json_path}: {quoted(error.message, 120)}", True)
 
 
 def _first_json(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from typing import Annotated, Literal
 
 import regex
@@ -14,7 +15,6 @@ from evalpress.sections.quality.checkers.base import (
     decide,
     is_chinese,
     occurs,
-    places,
     plain,
     quoted,
     register,
@@ -53,7 +53,7 @@ class Contains(Checker):
         present = [phrase for phrase in self.any if found[phrase]]
         if self.any and not present:
             return Judgement("fail", f"contains none of {', '.join(map(quoted, self.any))}")
-        return Judgement("pass", f"contains {', '.join(map(quoted, [*self.all, *present]))}")
+        return Judgement("pass", f"contains {', '.join(map(quoted, [*self.all, *present]))}", True)
 
 
 @register("regex")
@@ -81,7 +81,8 @@ class Regex(Checker):
         except TimeoutError:
             return Judgement("needs_review", f"{quoted(self.pattern)} needed more than {REGEX_SECONDS:g} s")
         if match:
-            return Judgement("pass", f"{quoted(match.group())} matches {quoted(self.pattern)}")
+            settled = not self.full and "$" not in self.pattern
+            return Judgement("pass", f"{quoted(match.group())} matches {quoted(self.pattern)}", settled)
         return Judgement("fail", f"nothing matches {quoted(self.pattern)}")
 
 
@@ -98,53 +99,6 @@ class Exact(Checker):
         return decide(good, f"is exactly {wanted}" if good else f"is {quoted(output)}, expected {wanted}")
 
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
-
-
-@register("number")
-class Number(Checker):
-    """The first, the last or any number of the output is `value`, within an absolute `tolerance`."""
-
-    value: float
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
-    which: Literal["first", "last", "any"] = "first"
-
-    def check(self, output: str) -> Judgement:
-        text = plain(output).replace("−", "-")
-        found = [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
-        if not found:
-            return Judgement("fail", f"contains no number, expected {self.value:g}")
-        looked_at = {"first": found[:1], "last": found[-1:], "any": found}[self.which]
-        good = any(abs(number - self.value) <= self.tolerance for number in looked_at)
-        spread = f" ± {self.tolerance:g}" if self.tolerance else ""
-        seen = ", ".join(f"{number:g}" for number in looked_at[:5])
-        return decide(good, f"{self.which} number: {seen}; expected {self.value:g}{spread}")
-
-
-@register("choice")
-class Choice(Checker):
-    """Of the options, the first that stands by itself in the output is `answer`."""
-
-    answer: Text
-    options: Annotated[list[Text], Field(min_length=2)]
-    ignore_case: bool = False
-
-    @model_validator(mode="after")
-    def _answer_is_offered(self) -> Choice:
-        if self.answer not in self.options:
-            raise ValueError(f"answer: found {self.answer!r}, allowed {', '.join(self.options)}")
-        return self
-
-    def check(self, output: str) -> Judgement:
-        text = plain(output, self.ignore_case)
-        firsts = {option: next(places(plain(option, self.ignore_case), text, True), None) for option in self.options}
-        named = {option: place for option, place in firsts.items() if place is not None}
-        if not named:
-            return Judgement("fail", f"names none of {', '.join(self.options)}")
-        chosen = min(named, key=lambda option: (named[option], -len(option)))
-        return decide(chosen == self.answer, f"chooses {quoted(chosen)}, expected {quoted(self.answer)}")
-
-
 class _Bounds(Checker):
     """A count between `min` and `max`, at least one of them given."""
 
@@ -159,18 +113,28 @@ class _Bounds(Checker):
             raise ValueError(f"min: found {self.min}, allowed at most max = {self.max}")
         return self
 
-    def _judge_count(self, count: int, unit: str) -> Judgement:
-        low, high = self.min or 0, self.max
+    @abstractmethod
+    def count(self, output: str) -> int:
+        """What is counted in the output."""
+
+    def check(self, output: str) -> Judgement:
+        found, low, high = self.count(output), self.min or 0, self.max
         wanted = f"at least {low}" if high is None else f"{low}" if low == high else f"{low} to {high}"
-        return decide(low <= count and (high is None or count <= high), f"{count} {unit}, expected {wanted}")
+        good, over = low <= found and (high is None or found <= high), high is not None and found > high
+        return decide(good, f"{found} {self.counted}, expected {wanted}", over or (good and high is None))
+
+    @property
+    def counted(self) -> str:
+        """The name of what is counted, for the reason."""
+        return self.name
 
 
 @register("lines")
 class Lines(_Bounds):
     """The number of lines that are not blank."""
 
-    def check(self, output: str) -> Judgement:
-        return self._judge_count(sum(bool(line.strip()) for line in output.splitlines()), "lines")
+    def count(self, output: str) -> int:
+        return sum(bool(line.strip()) for line in output.splitlines())
 
 
 @register("length")
@@ -179,10 +143,14 @@ class Length(_Bounds):
 
     unit: Literal["characters", "words"] = "characters"
 
-    def check(self, output: str) -> Judgement:
+    def count(self, output: str) -> int:
         if self.unit == "characters":
-            return self._judge_count(len(output.strip()), "characters")
-        return self._judge_count(sum(token[0].isalnum() for token in _tokens(output)), "words")
+            return len(output.strip())
+        return sum(token[0].isalnum() for token in tokens(output))
+
+    @property
+    def counted(self) -> str:
+        return self.unit
 
 
 @register("language")
@@ -218,14 +186,15 @@ class Repetition(Checker):
     """Shorter loops are not counted: “ha ha ha ha” is no degeneration."""
 
     def check(self, output: str) -> Judgement:
-        tokens = _tokens(plain(output))
-        for period in range(1, min(64, len(tokens) // 2) + 1):
+        words = tokens(plain(output))
+        for period in range(1, min(64, len(words) // 2) + 1):
             run = 0
-            for at in range(period, len(tokens)):
-                run = run + 1 if tokens[at] == tokens[at - period] else 0
+            for at in range(period, len(words)):
+                run = run + 1 if words[at] == words[at - period] else 0
                 if run + period >= max(self.max_repeats * period, self.min_words):
-                    phrase = " ".join(tokens[at - period + 1 : at + 1])
-                    return Judgement("fail", f"repeats {quoted(phrase)} at least {run // period + 1} times in a row")
+                    phrase = " ".join(words[at - period + 1 : at + 1])
+                    reason = f"repeats {quoted(phrase)} at least {run // period + 1} times in a row"
+                    return Judgement("fail", reason, settled=True)
         return Judgement("pass", f"no phrase stands {self.max_repeats} times in a row")
 
 
@@ -233,7 +202,7 @@ _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
 _TOKEN = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+|[^\w\s]+")
 
 
-def _tokens(text: str) -> list[str]:
+def tokens(text: str) -> list[str]:
     """Words, single Chinese characters and runs of signs."""
     return _TOKEN.findall(text)
 
@@ -251,4 +220,5 @@ class KeyPoints(Checker):
         missed = [point[0] for point in self.points if not any(occurs(plain(p), text, self.whole) for p in point)]
         hits, n = len(self.points) - len(missed), len(self.points)
         lack = f"; not mentioned: {', '.join(map(quoted, missed))}" if missed else ""
-        return decide(hits / n >= self.recall, f"{hits} of {n} key points, expected at least {self.recall:.0%}{lack}")
+        good = hits / n >= self.recall
+        return decide(good, f"{hits} of {n} key points, expected at least {self.recall:.0%}{lack}", good)

@@ -20,6 +20,8 @@ _MESSAGE = 200
 def find_code(text: str, function: str | None) -> tuple[str, str]:
     """The Python in `text` that defines `function` (None: any function), and its name; empty when there is none.
 
+    Without a name the first function is meant that no other function of the code calls.
+
     A fenced block that defines it is taken before running text. Trailing lines that do not parse are cut
     off, because a completion often stops in the middle of one.
     """
@@ -30,7 +32,7 @@ def find_code(text: str, function: str | None) -> tuple[str, str]:
             source = "\n".join(lines[:end]) + "\n"
             names = _functions(source)
             if function in names or (function is None and names):
-                return source, function or names[0]
+                return source, function or _outermost(source, names)
     return "", function or "a function"
 
 
@@ -40,6 +42,29 @@ def _functions(source: str) -> list[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def _has_program(text: str) -> bool:
+    """Whether a fenced block, or the text itself, is Python that computes something without defining a function."""
+    fenced = [part.partition("\n")[2] for part in text.split("```")[1::2]]
+    for block in fenced or [text]:
+        try:
+            tree = ast.parse(block)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if any(isinstance(node, ast.If | ast.For | ast.While | ast.Assign | ast.ClassDef) for node in tree.body):
+            return True
+    return False
+
+
+def _outermost(source: str, names: list[str]) -> str:
+    """The first function that no other function calls; the first one where each is called."""
+    called = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            inside = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+            called |= inside - {node.name}
+    return next((name for name in names if name not in called), names[0])
 
 
 def _error(error: BaseException) -> str:
@@ -53,7 +78,8 @@ def report(spec: dict[str, Any]) -> dict[str, Any]:
     """`{"problem": text}` when the function cannot be had, else `{"results": [{"value"} or {"error"}]}`."""
     source, name = find_code(spec["source"], spec["function"])
     if not source:
-        return {"problem": f"no Python that defines {name}()".replace("a function()", "a function")}
+        found = {"problem": f"no Python that defines {name}()".replace("a function()", "a function")}
+        return found | ({"program": True} if _has_program(spec["source"]) else {})
     names: dict[str, Any] = {"__name__": "model_output"}
     stopped = ""
     try:

@@ -1,0 +1,206 @@
+"""What the quality section measures, as it stands in `results/quality.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from evalpress.core.results import Model
+from evalpress.core.results import Results as BaseResults
+
+Verdict = Literal["pass", "fail", "cut", "needs_review"]
+"""`cut`: the output reached its limit before the rule was decided. `needs_review`: a person decides."""
+Kind = Literal["chat", "base"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class SamplingUsed(Model):
+    """How an answer was drawn; the names are those of vLLM's SamplingParams."""
+
+    max_tokens: int = Field(description="longest answer, tokens")
+    temperature: float
+    stop: list[str] = Field(description="texts that end an answer")
+
+
+class PersonVerdict(Model):
+    """A person's verdict on one output."""
+
+    reviewer: str
+    date: str = Field(description="YYYY-MM-DD")
+    verdict: Literal["pass", "fail"]
+    comment: str = ""
+
+
+class JudgedCase(Model):
+    """One case: what was asked, what came back, and the verdict."""
+
+    id: str
+    category: str
+    group: str = ""
+    language: str
+    prompt: str
+    prompt_kind: Kind | None = Field(None, description="the kind of model that the prompt was written for")
+    rendered_prompt: str | None = Field(None, description="the text that was sent, chat template applied")
+    sampling: SamplingUsed
+    output: str
+    output_token_ids: list[int] | None = None
+    finish_reason: str | None = Field(None, description="stop, or length where the answer reached its limit")
+    latency_s: float | None = Field(None, description="request to last token, s")
+    sha256: str = Field(description="of the output's UTF-8 bytes, hex")
+    checker: str
+    checker_args: Any = Field(description="arguments of the checker, as the case gives them")
+    rule: str = Field(description="the checker with its arguments, one line of YAML")
+    source: str = Field(description="where the case is written, file:line")
+    rule_verdict: Verdict | None = Field(description="what the rule alone finds")
+    rule_verdict_why: str | None = None
+    verdict: Verdict | None = Field(description="after people's verdicts; null where the rule itself failed")
+    verdict_why: str | None = None
+    reason: str
+    decided_by: str
+    review: PersonVerdict | None = None
+    void_review: PersonVerdict | None = Field(None, description="a verdict on another output than today's")
+
+    @property
+    def state(self) -> str:
+        """The verdict, or `error` where the rule raised an exception."""
+        return self.verdict or "error"
+
+
+class Tally(Model):
+    """Counts of verdicts, and the pass rate among the decided cases with its 95 % Wilson interval."""
+
+    n: Count
+    passed: Count = Field(alias="pass")
+    failed: Count = Field(alias="fail")
+    cut: Count = Field(0, description="answers that reached their limit before the rule was decided")
+    needs_review: Count
+    errors: Count = Field(0, description="cases whose rule raised an exception")
+    decided: Count = Field(description="pass + fail")
+    pass_rate: Share | None
+    pass_rate_why: str | None = None
+    ci_low: Share | None
+    ci_low_why: str | None = None
+    ci_high: Share | None
+    ci_high_why: str | None = None
+    in_words: str
+
+
+class SandboxFound(Model):
+    """What contained model-written code."""
+
+    kind: str | None
+    kind_why: str | None = None
+
+
+class ChatTemplate(Model):
+    """The template through which prompts went."""
+
+    sha256: str
+    text: str
+
+
+class PublishedScore(Model):
+    """A score that somebody published."""
+
+    score: Share
+    n_shot: int
+    source: str
+
+
+class TaskScore(Model):
+    """One metric of one standard task."""
+
+    task: str
+    metric: str
+    filter: str
+    value: float
+    stderr: float | None = Field(description="standard error, same unit as value")
+    stderr_why: str | None = None
+    n: int | None = Field(description="items")
+    n_why: str | None = None
+    n_shot: int | None = Field(description="examples in the prompt")
+    n_shot_why: str | None = None
+    version: Any
+    version_why: str | None = None
+    output_type: str | None
+    output_type_why: str | None = None
+    ours: Share | None = Field(description="the accuracy computed again by this suite, on `ours_n` items")
+    ours_why: str | None = None
+    ours_n: int | None
+    ours_n_why: str | None = None
+    published: list[PublishedScore]
+
+
+class StandardTasks(Model):
+    """Scores of lm-evaluation-harness."""
+
+    harness: str
+    mode: str
+    rows: list[TaskScore]
+    raw: str = Field(description="the harness's whole result, path inside results/")
+
+
+class OtherRun(Model):
+    """The report that this one is compared with."""
+
+    path: str
+    created: str
+    model: str
+
+
+class Changed(Model):
+    """Cases that only one of two runs got right."""
+
+    only_this: list[str]
+    only_other: list[str]
+
+
+class PairedOutcomes(Model):
+    """Two runs on the same items."""
+
+    what: str
+    n: Count = Field(description="items that both runs decided")
+    left_out: Count
+    both: Count
+    only_this: Count
+    only_other: Count
+    neither: Count
+    changed: Changed
+    p_value: float | None = Field(description="McNemar's exact test, two-sided")
+    p_value_why: str | None = None
+
+
+class Comparison(Model):
+    """This run paired with another."""
+
+    other: OtherRun
+    rows: list[PairedOutcomes]
+
+
+class Results(BaseResults):
+    """The quality section."""
+
+    VERSION: ClassVar[int] = 1
+
+    cases: list[JudgedCase]
+    by_category: dict[str, Tally]
+    overall: Tally
+    sandbox: SandboxFound
+    base_model: bool
+    base_model_how: str
+    chat_template: ChatTemplate | None
+    chat_template_why: str | None = None
+    standard_tasks: StandardTasks | None
+    standard_tasks_why: str | None = None
+    comparison: Comparison | None
+    comparison_why: str | None = None
+    mode: str = Field(description="the engine that answered: eager or compiled")
+    asked_now: Count = Field(description="cases answered in this run")
+    kept_answers: Count = Field(description="cases whose stored answers were judged again")
+
+    @property
+    def kind(self) -> Kind:
+        """How the model was asked."""
+        return "base" if self.base_model else "chat"
