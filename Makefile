@@ -7,25 +7,34 @@ ARGS    ?=
 
 # VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM.
 PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
+NAMED = '$(subst ','\'',$(SET))'
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-fast fuzz lab render publish clean lint format lock demo-model env
+.PHONY: help report status sets test test-fast fuzz lab render publish clean lint format docs lock demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
 	@echo "make <target> [SET=$(SET)] [BACKEND=cpu|cuda|ascend] [PYTHON=$(PYTHON)] [VENV=$(VENV)] [ARGS=...]"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  %-12s %s\n' "$$name" "$$text"; done
+	@echo; echo "verbs of $(PY) -m evalpress, each with --help:"
+	@COLUMNS=200 PYTHONPATH=lib $(PYTHON) -m evalpress --help | sed -n 's/^    \([a-z]\)/    \1/p'
 
 report: env ## measure what is stale, write reports/SET/report.html (ARGS=--force measures everything)
-	@$(PY) -m evalpress report --set '$(SET)' $(ARGS)
+	@$(PY) -m evalpress report --set $(NAMED) $(ARGS)
 
 render: env ## render again from the results that are there, without an engine
-	@$(PY) -m evalpress render --set '$(SET)' $(ARGS)
+	@$(PY) -m evalpress render --set $(NAMED) $(ARGS)
+
+status: env ## which sections are current, which are stale and why (ARGS=--json)
+	@$(PY) -m evalpress status --set $(NAMED) $(ARGS)
+
+sets: env ## the sets of params/, with those that cannot be used
+	@$(PY) -m evalpress sets
 
 publish: env ## copy a finished report to reports/published/SET and rebuild the index there
-	@$(PY) -m evalpress publish --set '$(SET)' $(ARGS)
+	@$(PY) -m evalpress publish --set $(NAMED) $(ARGS)
 
 test: env ## all tests
 	@$(PY) -m pytest $(ARGS)
@@ -49,11 +58,14 @@ format: env ## bring code and notebooks into ruff's form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+docs: env ## docs/results.md and docs/schemas from the models of the results files
+	@$(PY) scripts/results_docs.py
+
 demo-model: env ## train the demo model again from its recipe into models/demo
 	@$(PY) -m evalpress.demo $(ARGS)
 
 clean: ## remove generated reports (with SET=..., that one); published ones stay
-	@PYTHONPATH=lib $(PYTHON) -m evalpress clean $(if $(ONE_SET),--set '$(SET)')
+	@PYTHONPATH=lib $(PYTHON) -m evalpress clean $(if $(ONE_SET),--set $(NAMED))
 
 lock: COMPILE = ../.cache/lock/bin/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 $(ARGS)
 lock: ## bring the hash-pinned locks up to requirements/*.in (ARGS=--upgrade: to the newest versions too)

@@ -29,8 +29,8 @@ Every `results/<section>.json` is
 *optional* is left out where it does not apply. `docs/schemas/` has a JSON Schema for each file.
 
 `provenance` holds: `suite_version`, `git`, `digests` (one per part that decides the numbers), `inputs` (the items
-behind each digest), `engine` and `engine_digest` (versions, device, driver, processor), `raw` (digest of each raw file),
-`data_digest`, `set`, `host`, `platform`, `device`, `versions`, `environment`, `seeds`, `start`, `end`.
+behind each digest), `engine` and `engine_digest` (versions, device, driver, processor), `raw` (digest of each raw
+file), `data_digest`, `set`, `host`, `platform`, `device`, `versions`, `environment`, `seeds`, `start`, `end`.
 """
 
 

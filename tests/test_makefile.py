@@ -14,8 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = (
     "report",
+    "status",
+    "sets",
+    "docs",
     "test",
     "test-fast",
+    "fuzz",
     "lab",
     "render",
     "publish",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import errno
+import io
 import sys
 import traceback
 
@@ -32,6 +33,9 @@ VERBS = (report, status, review, judge, audit, parse_log, npu_smi, check_version
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, 1 for a run that went wrong, 2 for unusable input, 130 interrupted."""
     given = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character ends no command
     parser, verbs = _parser()
     try:
         _known_verb(given, verbs)
@@ -61,11 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _say(*lines: str) -> None:
-    """Lines of text without secrets, on a terminal of any encoding."""
-    encoding = sys.stderr.encoding or "utf-8"
+    """Lines of text without secrets."""
     for line in lines:
-        text = secrets.scrub(f"evalpress: {line}").encode(encoding, "backslashreplace").decode(encoding)
-        print(text, file=sys.stderr)
+        print(secrets.scrub(f"evalpress: {line}"), file=sys.stderr)
 
 
 def _unexpected(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 
 from evalpress.cli.verb import Verbs, of_a_set, set_name
 from evalpress.core.errors import UserError
@@ -22,17 +23,28 @@ def _review(args: argparse.Namespace) -> int:
     from evalpress.sections.job import read_results
     from evalpress.sections.quality import reviews
 
+    name = set_name(args.set)
+    path = resolve(args.reports_dir) / name / "results" / "quality.json"
+    cases = read_results(path, "quality").data.cases
+    waiting = reviews.pending(cases)
     if args.case is None:
-        path = resolve(args.reports_dir) / set_name(args.set) / "results" / "quality.json"
-        waiting = reviews.pending(read_results(path, "quality").data.cases)
         for case in waiting:
             print(f"{case.id}\n  asked:   {case.prompt!r}\n  output:  {case.output!r}")
             print(f"  look at: {case.reason}")
         print(f"{len(waiting)} waiting; decide one: evalpress review --case ID --verdict pass|fail --reviewer NAME")
         return 0
+    _known(args.case, [case.id for case in cases], [case.id for case in waiting])
     if args.verdict is None or args.reviewer is None:
         raise UserError("review: --case needs --verdict pass|fail and --reviewer NAME")
-    name = set_name(args.set)
     reviews.record(name, args.case, args.verdict, args.reviewer, args.comment, args.reports_dir)
     print(f"recorded in {shown(reviews.path_of(name))}; `make report SET={args.set}` judges again")
     return 0
+
+
+def _known(case: str, cases: list[str], waiting: list[str]) -> None:
+    """Refuse a case that the report does not have, with the nearest one and those that wait."""
+    if case in cases:
+        return
+    close = difflib.get_close_matches(case, waiting or cases, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise UserError(f"review: case {case!r}: not in this report{hint}; waiting: {', '.join(waiting) or 'none'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from evalpress.cli.verb import Verbs, plain
+from evalpress.core.errors import UserError
 
 
 def add(verbs: Verbs) -> None:
@@ -13,9 +14,16 @@ def add(verbs: Verbs) -> None:
 
 
 def _sets(args: argparse.Namespace) -> int:
+    """0, or 1 where a params file cannot be used: the others are listed all the same."""
     from evalpress import params
 
+    broken = 0
     for name in params.available_sets():
-        loaded = params.load(name)
-        print(f"{name:<24} {loaded.platform.backend:<7} {loaded.title}")
-    return 0
+        try:
+            loaded = params.load(name)
+        except UserError as error:
+            broken += 1
+            print(f"{name:<24} broken  {str(error).splitlines()[0]}")
+        else:
+            print(f"{name:<24} {loaded.platform.backend:<7} {loaded.title}")
+    return 1 if broken else 0

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from evalpress.core.paths import PARAMS, resolve
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_SET = re.compile(r"""^set:[ \t]*(?P<quote>["']?)(?P<name>[^\n#]+?)(?P=quote)[ \t]*(?:#.*)?$""", re.MULTILINE)
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -31,6 +35,16 @@ def of_a_set(verbs: Verbs, name: str, run: Run, text: str, default: str = "demo"
 
 
 def set_name(given: str) -> str:
-    """The name of a set that is given by name or by its file: `qwen2-0.5b-cpu` has a dot and no suffix."""
-    path = Path(given)
-    return path.stem if path.suffix in (".yaml", ".yml") else given
+    """The name of the report's folder for a set that is given by name or by its file.
+
+    It is what the file says under `set:`, else the file's name without its suffix. Read without any library, so that
+    `clean` needs nothing but Python: the key stands at the start of a line.
+    """
+    is_file = given.endswith((".yaml", ".yml"))
+    name = Path(given).stem if is_file else given
+    places = (Path(given), resolve(given)) if is_file else (PARAMS / f"{given}.yaml",)
+    for path in places:
+        if path.is_file():
+            found = _SET.search(path.read_text(encoding="utf-8", errors="replace"))
+            return found["name"] if found else name
+    return name

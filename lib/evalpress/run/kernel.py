@@ -21,6 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
 from evalpress.core import lock
+from evalpress.core.paths import CACHE, ROOT
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
 from evalpress.sections.staleness import digest
@@ -207,8 +208,13 @@ class SharedKernel:
             "EVALPRESS_PROGRESS": str(self._progress),
             "IPYTHONDIR": str(self._home),  # no start-up files or settings of the user's own IPython
             "PYTHONIOENCODING": "utf-8:backslashreplace",  # any text can be printed into the log
+            "MPLCONFIGDIR": str(CACHE / "matplotlib"),
+            "NUMBA_CACHE_DIR": str(CACHE / "numba"),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a warning for people who debug
         }
+        # Relative folders would be looked for in the notebooks' folder: the kernel imports the library of this process.
+        folders = [str(ROOT / "lib"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        own["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(str(Path(one).resolve()) for one in folders if one))
         inherited = {name: value for name, value in os.environ.items() if name not in _USERS_OWN}
         return {**inherited, **self._env, **own}
 

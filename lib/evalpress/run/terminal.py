@@ -20,10 +20,10 @@ _PIPE_S = 60.0
 def say(text: str) -> None:
     """One whole line without secrets, seen at once even where stdout is a pipe.
 
-    A terminal that lacks a character gets an escape in its place; a reader that has gone ends no report.
+    A reader that has gone ends no report.
     """
     try:
-        print(_encodable(printable(secrets.scrub(text))), flush=True)
+        print(printable(secrets.scrub(text)), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -101,7 +101,7 @@ class Watch:
             line = printable(_row(self._name, "running", self._progress(), self._left() + self._step()))
             if on_terminal:
                 width = shutil.get_terminal_size().columns - 1
-                sys.stdout.write(f"\r\x1b[2K{_encodable(line)[:width]}")
+                sys.stdout.write(f"\r\x1b[2K{line[:width]}")
                 sys.stdout.flush()
             else:
                 say(line)
@@ -109,12 +109,6 @@ class Watch:
 
 def _row(name: str, outcome: str, progress: str, detail: str) -> str:
     return f"  {name:<13} {outcome:<10} {progress:<20} {detail}".rstrip()
-
-
-def _encodable(line: str) -> str:
-    """`line` with an escape for each character that standard output cannot encode."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _clear() -> None:

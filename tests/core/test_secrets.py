@@ -1,0 +1,92 @@
+"""Secrets: hidden by name in parameters and variables, by value in any text that is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from evalpress.core import results, secrets
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    monkeypatch.setattr(secrets, "_known", set())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HF_TOKEN", "hf_token", "VLLM_API_KEY", "api_key", "api-key", "token", "DB_PASSWORD", "PGPASSWORD", "apikey"],
+)
+def test_names_of_secrets(name):
+    assert secrets.is_secret_name(name)
+    assert secrets.redacted({name: "short"}) == {name: "***"}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "TOKENIZERS_PARALLELISM", "tokenizer", "keyboard", "monkey", "path"])
+def test_names_of_no_secrets(name):
+    assert not secrets.is_secret_name(name)
+    assert secrets.redacted({name: "short"}) == {name: "short"}
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://bench:s3cretpw@127.0.0.1:8000/v1", "http://***@127.0.0.1:8000/v1"),
+        ("http://bench:a@b@host/x", "http://***@host/x"),
+        ("https://tok@[::1]:8000", "https://***@[::1]:8000"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("http://host:8000", "http://host:8000"),
+    ],
+)
+def test_the_login_of_an_address_is_hidden(address, shown):
+    assert secrets.redacted({"base_url": address}) == {"base_url": shown}
+
+
+def test_a_known_secret_is_found_in_any_text_and_every_form():
+    secrets.remember({"engine": {"extra": {"hf_token": "hf_SECRET2"}}, "base_url": "http://me:p%40ssword1@host"})
+    for form in ("hf_SECRET2", "p%40ssword1", "p@ssword1", "bWU6cEBzc3dvcmQx"):
+        assert form not in secrets.scrub(f"before {form} after")
+        assert form.encode() not in secrets.scrub_bytes(f"before {form} after".encode())
+    assert secrets.scrub("nothing here") == "nothing here"
+
+
+def test_words_that_are_too_short_to_be_replaced_are_left():
+    secrets.remember({"api_key": "abc"})
+    assert secrets.scrub("abcdef") == "abcdef"
+
+
+def test_no_results_file_holds_a_known_secret(tmp_path):
+    secrets.remember({"HF_TOKEN": "hf_SECRET"})
+    data = {"log": ["told hf_SECRET here"], "deep": {"x": {"y": "hf_SECRET"}}, "figure": 1.5}
+    written = results.write(tmp_path / "quality.json", "quality", data, {}, {"environment": {"A": "hf_SECRET"}})
+    assert "hf_SECRET" not in (tmp_path / "quality.json").read_text()
+    assert not results.is_edited(results.read(tmp_path / "quality.json", "quality", dict))
+    assert written.data["figure"] == 1.5
+
+
+@given(
+    st.recursive(st.text() | st.integers() | st.booleans(), lambda one: st.lists(one) | st.dictionaries(st.text(), one))
+)
+def test_a_value_without_secrets_stays_as_it_is(value):
+    assert secrets.scrubbed(value) == value
+
+
+ANY = st.text(st.characters(codec=None, exclude_categories=[]), max_size=60)
+
+
+@given(ANY)
+def test_any_text_is_written_and_read_back(text):
+    import tempfile
+    from pathlib import Path
+
+    # Two halves of a pair side by side are one character in JSON.
+    expected = json.loads(json.dumps(text))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.json")
+        results.write_json(path, {"answer": text, text: 1})
+        assert results.read_json(path) == {"answer": expected, expected: 1}
+        results.write(path, "quality", {"output": text}, {}, {})
+        found = results.read(path, "quality", dict)
+        assert found.data == {"output": expected} and not results.is_edited(found)
