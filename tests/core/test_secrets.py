@@ -90,3 +90,24 @@ def test_any_text_is_written_and_read_back(text):
         results.write(path, "quality", {"output": text}, {}, {})
         found = results.read(path, "quality", dict)
         assert found.data == {"output": expected} and not results.is_edited(found)
+
+
+def test_the_run_book_and_the_parameters_of_a_results_file_hold_no_secret(tmp_path):
+    from evalpress import params
+    from evalpress.params.public import without_secrets
+    from evalpress.sections.registry import by_name, parameters_read
+    from evalpress.sections.setup import run_book
+
+    (tmp_path / "mine.yaml").write_text(
+        "title: t\nmodel: {path: models/demo}\nplatform: {backend: cpu}\n"
+        "engine: {env: {HF_TOKEN: hf, MY_PASSWORD: ab}, extra: {hf_token: xy}}\n"
+        'serving: {base_url: "http://bench:pw@127.0.0.1:18533"}\n'
+    )
+    loaded = params.load(str(tmp_path / "mine.yaml"))
+    assert (loaded.engine.env["HF_TOKEN"], loaded.serving.base_url) == ("hf", "http://bench:pw@127.0.0.1:18533")
+    book = json.dumps(run_book.build(without_secrets(loaded)))
+    read = json.dumps([parameters_read(by_name(name), loaded) for name in ("setup", "serving", "benchmark")])
+    for text in (book, read):
+        assert "bench:pw@" not in text and "HF_TOKEN" in text
+        for secret in ('"hf"', '"ab"', '"xy"', "=hf ", "=ab ", "'hf'", "'ab'", "'xy'"):
+            assert secret not in text

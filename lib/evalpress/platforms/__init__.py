@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
+from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.platforms import ascend, cuda, host, npu_smi
 from evalpress.platforms.device import Device
@@ -158,6 +159,6 @@ def probe(backend: str, variables: Iterable[str] = ()) -> dict[str, Any]:
         "backend": platform.backend,
         "device": _device_rows(platform, machine),
         "host": machine,
-        "environment": host.environment(platform.backend, variables),
+        "environment": secrets.redacted(host.environment(platform.backend, variables)),
         "preloaded": host.preloaded(),
     }

@@ -11,7 +11,6 @@ from typing import Any
 
 import evalpress
 from evalpress import platforms
-from evalpress.core import secrets
 from evalpress.core.hashing import digest
 from evalpress.core.paths import ROOT
 from evalpress.params.schema import Params
@@ -102,7 +101,7 @@ def collect(params: Params, digests: dict[str, str], start: str, end: str) -> di
         "engine": facts,
         "engine_digest": digest(facts),
         "versions": versions.installed_versions(),
-        "environment": secrets.redacted(probed["environment"]),
+        "environment": probed["environment"],
         "seeds": {"engine": params.engine.seed},
         "start": start,
         "end": end,

@@ -8,6 +8,7 @@ from typing import Any
 from evalpress import claims, engine, model, platforms
 from evalpress.core.paths import resolve, shown
 from evalpress.core.progress import step
+from evalpress.params.public import without_secrets
 from evalpress.params.schema import Params
 from evalpress.platforms import versions
 from evalpress.sections.job import Job
@@ -31,7 +32,7 @@ def measure(job: Job) -> dict[str, Any]:
     step("asking the host")
     host = platforms.probe(params.platform.backend, params.engine.env)
     found = versions.installed_versions()
-    book = run_book.build(params)
+    book = run_book.build(without_secrets(params))
     return {
         "model": described,
         "adaptation": _adaptation(params, registered),
