@@ -15,8 +15,8 @@ import pytest
 from evalpress import launch
 from evalpress.core import results
 from evalpress.core.paths import ROOT
-from evalpress.engine.loader import arguments
 from evalpress.launch import settings, variables
+from evalpress.launch.arguments import arguments
 from evalpress.params.load import available_sets, load
 from evalpress.params.schema import EngineParams, ModelParams, Params, PlatformParams, ServingParams
 from evalpress.sections.setup import run_book
@@ -116,16 +116,16 @@ def test_python_in_a_command_is_this_interpreter() -> None:
 def test_the_run_book_is_a_valid_result_and_names_no_folder_of_this_machine(backend: str) -> None:
     params = _params(backend, env={"HCCL_DETERMINISTIC": "true"})
     built = run_book.build(params)
-    results.check_values(built, "runbook")
-    commands = {command["id"]: command for command in built["commands"]}
+    results.check_values(built.model_dump(mode="json"), "runbook")
+    commands = {command.id: command for command in built.commands}
     assert list(commands) == ["offline", "serve", "curl", "two_devices", "fast_start"]
-    assert str(ROOT) not in json.dumps(built)
+    assert str(ROOT) not in built.model_dump_json()
     for command in commands.values():
-        assert command["runs_in"] in ("benchmark", "serving", None)
-        if "argv" in command:
-            assert command["text"] == launch.shell(command["argv"], command["env"])
-    assert commands["serve"]["argv"] == launch.serve_argv(params, params.serving.mode)
-    assert commands["fast_start"]["argv"] == launch.serve_argv(params, "eager")
+        assert command.runs_in in ("benchmark", "serving", None)
+        if command.argv is not None:
+            assert command.text == launch.shell(list(command.argv), command.env)
+    assert list(commands["serve"].argv) == launch.serve_argv(params, params.serving.mode)
+    assert list(commands["fast_start"].argv) == launch.serve_argv(params, "eager")
 
 
 @pytest.mark.parametrize("name", available_sets())
@@ -133,20 +133,20 @@ def test_every_set_of_the_project_has_a_run_book(name: str, monkeypatch: pytest.
     monkeypatch.setattr("evalpress.model.resolve", lambda params: ROOT / "models" / "qwen2-0.5b-shape")
     params = load(name)
     built = run_book.build(params)
-    commands = {command["id"]: command for command in built["commands"]}
-    assert params.model.path in commands["offline"]["text"]
-    assert params.model.path in commands["serve"]["argv"]
+    commands = {command.id: command for command in built.commands}
+    assert params.model.path in commands["offline"].text
+    assert params.model.path in commands["serve"].argv
     skipped = "serving" in params.skip
-    assert (commands["serve"]["runs_in"] is None) == skipped
-    assert not skipped or params.skip["serving"] in commands["serve"]["runs_in_why"]
-    assert (commands["fast_start"]["runs_in"] == "serving") == (not skipped and "eager" in params.serving.modes)
+    assert (commands["serve"].runs_in is None) == skipped
+    assert not skipped or params.skip["serving"] in commands["serve"].runs_in_why
+    assert (commands["fast_start"].runs_in == "serving") == (not skipped and "eager" in params.serving.modes)
 
 
 def test_a_server_that_already_runs_is_asked_and_not_started() -> None:
     params = _demo().model_copy(update={"serving": ServingParams(base_url="http://node7:8000")})
-    commands = {command["id"]: command for command in run_book.build(params)["commands"]}
-    assert (commands["serve"]["runs_in"], commands["curl"]["runs_in"]) == (None, "serving")
-    assert "http://node7:8000/v1/completions" in commands["curl"]["argv"]
+    commands = {command.id: command for command in run_book.build(params).commands}
+    assert (commands["serve"].runs_in, commands["curl"].runs_in) == (None, "serving")
+    assert "http://node7:8000/v1/completions" in commands["curl"].argv
 
 
 def test_a_setting_of_the_set_is_shown_as_in_force() -> None:
@@ -185,7 +185,7 @@ def test_why_the_mode_variable_is_left_out() -> None:
     (mode, *_) = settings.left_out(_params("ascend"))
     assert mode["what"] == "VLLM_ASCEND_MODE=1"
     assert "Not mentioned in vllm-ascend 0.18.0rc1" in mode["why"]
-    assert "VLLM_ASCEND_MODE" not in json.dumps(run_book.build(_params("ascend"))["commands"])
+    assert "VLLM_ASCEND_MODE" not in run_book.build(_params("ascend")).model_dump_json(include={"commands"})
 
 
 def test_scan_finds_every_way_to_read_and_set_a_variable(tmp_path: Path) -> None:

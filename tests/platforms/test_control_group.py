@@ -89,7 +89,7 @@ def test_the_host_reports_the_groups_limits(monkeypatch):
     assert host.memory_limit() == GIB
     assert host.available_memory() == GIB // 4
     assert host.usable_cores() == 1
-    assert host.describe()["ram_limit_gib"] == 1.0
+    assert host.describe().ram_limit_gib == 1.0
     monkeypatch.setattr(control_group, "limits", lambda: control_group.Limits(2**60, None, 0.25))
     assert host.memory_limit() is None
     assert host.usable_cores() == 1

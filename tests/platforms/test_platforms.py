@@ -114,7 +114,7 @@ def test_nvidia_smi() -> None:
     first, second = cuda.parse(NVIDIA)
     assert first == Device(0, "NVIDIA A100-SXM4-80GB", 81920 * MIB, 81153 * MIB, "550.54.15", 8.0)
     assert second.memory_total is None
-    assert second.as_dict()["memory_total_gib_why"]
+    assert second.row().memory_total_gib_why
 
 
 @pytest.mark.parametrize(("capability", "expected"), [(9.0, "bfloat16"), (7.0, "float16"), (5.2, "float32")])
@@ -155,7 +155,7 @@ def test_a_host_with_npus_is_detected_and_probed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HCCL_DETERMINISTIC", "true")
     monkeypatch.setenv("VLLM_API_KEY", "a secret")
     assert platforms.detect().backend == "ascend"
-    rows = platforms.probe("ascend")
+    rows = platforms.probe("ascend").model_dump()
     assert (rows["device"]["name"], rows["device"]["count"]) == ("Ascend910", 2)
     assert rows["device"]["memory_total_gib"] == 64.0
     assert rows["device"]["driver_version"] == "24.1.rc3.7"
@@ -187,7 +187,7 @@ def test_variables_that_a_set_gives_are_shown_beside_those_that_matter() -> None
 
 
 def test_this_host() -> None:
-    rows = platforms.probe("cpu")
+    rows = platforms.probe("cpu").model_dump()
     found = rows["host"]
     assert found["cpu_cores"] == psutil.cpu_count()
     assert found["ram_total_gib"] == pytest.approx(psutil.virtual_memory().total / 2**30, abs=1e-3)
@@ -205,7 +205,7 @@ def test_preloaded_libraries_are_those_really_mapped() -> None:
         "7f04-7f05 rw-p 00000000 00:00 0 \n"
     )
     env = {"LD_PRELOAD": "/usr/lib/libtcmalloc_minimal.so.4:/opt/lib/libiomp5.so"}
-    assert host.preloaded(maps, env) == [
+    assert [item.model_dump() for item in host.preloaded(maps, env)] == [
         {"library": "libtcmalloc_minimal.so.4", "source": "LD_PRELOAD", "active": True},
         {"library": "libiomp5.so", "source": "LD_PRELOAD", "active": False},
         {"library": "libgomp.so.1", "source": "loaded by a library", "active": True},
@@ -216,16 +216,15 @@ def test_a_preloaded_link_is_seen_as_the_file_that_it_names(tmp_path: Path) -> N
     (tmp_path / "libtcmalloc.so.4.5.10").touch()
     (tmp_path / "libtcmalloc.so.4").symlink_to("libtcmalloc.so.4.5.10")
     maps = f"7f00-7f01 r-xp 00000000 fe:00 1 {tmp_path}/libtcmalloc.so.4.5.10\n"
-    assert host.preloaded(maps, {"LD_PRELOAD": f"{tmp_path}/libtcmalloc.so.4"}) == [
-        {"library": "libtcmalloc.so.4", "source": "LD_PRELOAD", "active": True},
-    ]
+    (item,) = host.preloaded(maps, {"LD_PRELOAD": f"{tmp_path}/libtcmalloc.so.4"})
+    assert (item.library, item.source, item.active) == ("libtcmalloc.so.4", "LD_PRELOAD", True)
 
 
 def test_a_library_preloaded_into_a_real_process_is_seen() -> None:
     library = Path(sys.prefix) / "lib" / "libiomp5.so"
     if not library.exists():
         pytest.skip("intel-openmp is not installed here")
-    code = "from evalpress.platforms import host; print(host.preloaded())"
+    code = "from evalpress.platforms import host; print([i.model_dump() for i in host.preloaded()])"
     env = {**os.environ, "LD_PRELOAD": str(library)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert "{'library': 'libiomp5.so', 'source': 'LD_PRELOAD', 'active': True}" in done.stdout
@@ -284,8 +283,8 @@ def test_devices_of_this_process_are_those_that_the_variable_names(tmp_path: Pat
     table = Path(__file__).resolve().parents[1] / "data" / "ascend" / "npu-smi" / "910b4_24.1.1_32gb.txt"
     put_on_path(tmp_path, monkeypatch, "npu-smi", f"#!/bin/sh\ncat '{table}'\n")
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", "1")
-    device = platforms.probe("ascend")["device"]
-    assert (device["count"], device["memory_free_gib"]) == (1, 3.332)
+    device = platforms.probe("ascend").device
+    assert (device.count, device.memory_free_gib) == (1, 3.332)
 
 
 def test_torch_is_asked_about_devices_in_a_process_that_ends(tmp_path: Path, monkeypatch) -> None:

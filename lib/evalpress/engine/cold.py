@@ -22,7 +22,7 @@ def _path(params: Params, mode: Mode) -> Path:
 
 def keep(params: Params, mode: Mode, startup: dict[str, Any]) -> None:
     """Keep a start that compiled from nothing, with when and where it was measured."""
-    place = {"measured": results.now(), "host": platforms.probe(params.platform.backend)["host"]}
+    place = {"measured": results.now(), "host": platforms.probe(params.platform.backend).host.model_dump(mode="json")}
     results.write_json(_path(params, mode), startup | place)
 
 

@@ -16,6 +16,7 @@ from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.platforms import ascend, cuda, host, npu_smi
 from evalpress.platforms.device import Device
+from evalpress.platforms.facts import DeviceRow, DeviceTable, HostFacts, Probe
 
 Backend = Literal["cpu", "cuda", "ascend"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -118,47 +119,53 @@ def _driver_rows(platform: Platform) -> dict[str, Any]:
     on_npu = platform.backend == "ascend"
     driver = platform.devices[0].driver if platform.devices else None
     cann = ascend.cann_version() if on_npu else None
-    rows: dict[str, Any] = {"driver_version": driver, "cann_version": cann}
-    if driver is None:
-        rows["driver_version_why"] = "the driver's tool did not tell" if platform.devices else "a CPU has no driver"
-    if cann is None:
-        rows["cann_version_why"] = "no toolkit found" if on_npu else "CANN belongs to Ascend NPUs"
-    return rows
-
-
-def _device_rows(platform: Platform, machine: dict[str, Any]) -> dict[str, Any]:
-    """The device table; on a CPU the device is the processor and its memory the host's."""
-    if platform.devices:
-        first = platform.devices[0].as_dict()
-        memory = {key: value for key, value in first.items() if key.startswith("memory")}
-    else:
-        memory = {
-            "memory_total_gib": machine["ram_limit_gib"] or machine["ram_total_gib"],
-            "memory_free_gib": machine["ram_available_gib"],
-        }
     return {
-        "name": platform.name,
-        "count": len(platform.devices) or 1,
-        **memory,
-        **_driver_rows(platform),
-        "dtypes": list(dtypes(platform)),
-        "devices": [device.as_dict() for device in platform.devices],
+        "driver_version": driver,
+        "driver_version_why": _unless(
+            driver, "the driver's tool did not tell" if platform.devices else "a CPU has no driver"
+        ),
+        "cann_version": cann,
+        "cann_version_why": _unless(cann, "no toolkit found" if on_npu else "CANN belongs to Ascend NPUs"),
     }
 
 
-def probe(backend: str, variables: Iterable[str] = ()) -> dict[str, Any]:
+def _unless(value: object, why: str) -> str | None:
+    """A reason that is needed only where there is no value."""
+    return why if value is None else None
+
+
+def _device_table(platform: Platform, machine: HostFacts) -> DeviceTable:
+    """The device table; on a CPU the device is the processor and its memory the host's."""
+    rows = tuple(device.row() for device in platform.devices)
+    if rows:
+        memory = {key: getattr(rows[0], key) for key in DeviceRow.model_fields if key.startswith("memory")}
+    else:
+        memory = {
+            "memory_total_gib": machine.ram_limit_gib or machine.ram_total_gib,
+            "memory_free_gib": machine.ram_available_gib,
+        }
+    return DeviceTable(
+        name=platform.name,
+        count=len(rows) or 1,
+        **memory,
+        **_driver_rows(platform),
+        dtypes=dtypes(platform),
+        devices=rows,
+    )
+
+
+def probe(backend: str, variables: Iterable[str] = ()) -> Probe:
     """What a report says of the place where it was made, for a set's `backend` and the variables that it gives.
 
-    `device`: name, count, memory in GiB, driver, CANN, dtypes; `host`: processor, memory, system, compiler;
-    `environment`: the variables that matter and are set; `preloaded`: allocators and OpenMP runtimes.
-    Raises UserError where this host has no such device.
+    Raises:
+        UserError: this host has no such device.
     """
     platform = require(backend, "platform.backend")
     machine = host.describe()
-    return {
-        "backend": platform.backend,
-        "device": _device_rows(platform, machine),
-        "host": machine,
-        "environment": secrets.redacted(host.environment(platform.backend, variables)),
-        "preloaded": host.preloaded(),
-    }
+    return Probe(
+        backend=platform.backend,
+        device=_device_table(platform, machine),
+        host=machine,
+        environment=secrets.redacted(host.environment(platform.backend, variables)),
+        preloaded=host.preloaded(),
+    )

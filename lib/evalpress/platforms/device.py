@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evalpress.core.units import GIB
+from evalpress.platforms.facts import DeviceRow
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,21 @@ class Device:
     driver: str | None = None
     capability: float | None = None
 
-    def as_dict(self) -> dict[str, object]:
-        """The fields as in the results file."""
-        fields: dict[str, object] = {"index": self.index, "name": self.name}
-        for key, size in (("memory_total_gib", self.memory_total), ("memory_free_gib", self.memory_free)):
-            fields[key] = None if size is None else round(size / GIB, 3)
-            if size is None:
-                fields[f"{key}_why"] = "the driver's tool did not tell"
-        return fields
+    def row(self) -> DeviceRow:
+        """The device as a report keeps it, sizes in GiB."""
+        why = "the driver's tool did not tell"
+        return DeviceRow(
+            index=self.index,
+            name=self.name,
+            memory_total_gib=_gib(self.memory_total),
+            memory_total_gib_why=why if self.memory_total is None else None,
+            memory_free_gib=_gib(self.memory_free),
+            memory_free_gib_why=why if self.memory_free is None else None,
+        )
+
+
+def _gib(size: int | None) -> float | None:
+    return None if size is None else round(size / GIB, 3)
 
 
 def visible(devices: tuple[Device, ...], variable: str | None) -> tuple[Device, ...]:

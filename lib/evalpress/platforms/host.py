@@ -8,12 +8,12 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from evalpress.core.units import GIB
 from evalpress.platforms import control_group
+from evalpress.platforms.facts import HostFacts, Preloaded
 from evalpress.platforms.shell import output
 
 CPU_FEATURES = (
@@ -158,7 +158,7 @@ def compiler() -> str | None:
     return None
 
 
-def preloaded(maps: str | None = None, env: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def preloaded(maps: str | None = None, env: Mapping[str, str] | None = None) -> tuple[Preloaded, ...]:
     """What LD_PRELOAD names, and which allocators and OpenMP runtimes this process really has mapped.
 
     vLLM's CPU platform sets LD_PRELOAD inside the running process, which reaches its child processes only:
@@ -173,34 +173,30 @@ def preloaded(maps: str | None = None, env: Mapping[str, str] | None = None) -> 
     named = {Path(item).name: Path(item).resolve().name for item in re.split(r"[:\s]+", variable) if item}
     known = {*named, *named.values()}
     loaded = sorted(name for name in mapped if name.startswith(RUNTIMES) and name not in known)
-    return [
-        *({"library": n, "source": "LD_PRELOAD", "active": bool({n, file} & mapped)} for n, file in named.items()),
-        *({"library": name, "source": "loaded by a library", "active": True} for name in loaded),
-    ]
+    return (
+        *(Preloaded(library=n, source="LD_PRELOAD", active=bool({n, file} & mapped)) for n, file in named.items()),
+        *(Preloaded(library=name, source="loaded by a library", active=True) for name in loaded),
+    )
 
 
-def describe() -> dict[str, Any]:
+def describe() -> HostFacts:
     """The host's rows of the environment table; sizes in GiB."""
-    memory = psutil.virtual_memory()
-    limit = memory_limit()
-    found_compiler = compiler()
-    rows: dict[str, Any] = {
-        "cpu_model": cpu_model(),
-        "cpu_cores": os.cpu_count(),
-        "cpu_cores_usable": usable_cores(),
-        "cpu_features": cpu_features(),
-        "ram_total_gib": round(memory.total / GIB, 3),
-        "ram_available_gib": round(available_memory() / GIB, 3),
-        "ram_limit_gib": None if limit is None else round(limit / GIB, 3),
-        "os": operating_system(),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "python_implementation": sys.implementation.name,
-        "compiler": found_compiler,
-    }
-    if limit is None:
-        rows["ram_limit_gib_why"] = "no limit of a container below the host's memory"
-    if found_compiler is None:
-        rows["compiler_why"] = "neither CXX nor g++ nor clang++ answers"
-    return rows
+    memory, limit, cores, found_compiler = psutil.virtual_memory(), memory_limit(), os.cpu_count(), compiler()
+    return HostFacts(
+        cpu_model=cpu_model(),
+        cpu_cores=cores,
+        cpu_cores_why="the system does not tell" if cores is None else None,
+        cpu_cores_usable=usable_cores(),
+        cpu_features=tuple(cpu_features()),
+        ram_total_gib=round(memory.total / GIB, 3),
+        ram_available_gib=round(available_memory() / GIB, 3),
+        ram_limit_gib=None if limit is None else round(limit / GIB, 3),
+        ram_limit_gib_why="no limit of a container below the host's memory" if limit is None else None,
+        os=operating_system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        python=platform.python_version(),
+        python_implementation=sys.implementation.name,
+        compiler=found_compiler,
+        compiler_why="neither CXX nor g++ nor clang++ answers" if found_compiler is None else None,
+    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from evalpress.params.schema import Params
 from evalpress.sections.gate import Gate, gate
+from evalpress.sections.setup.results import Results
 
 
-def gates(params: Params, data: Any) -> Iterator[Gate]:
+def gates(params: Params, data: Results) -> Iterator[Gate]:
     """The gates of the setup section."""
-    checks = data["version_check"]
-    worst = max((c["status"] for c in checks), key=("ok", "warn", "fail").index, default="ok")
-    odd = [f"{c['component']} {c['found']}" for c in checks if c["status"] != "ok"]
+    checks = data.version_check
+    worst = max((c.status for c in checks), key=("ok", "warn", "fail").index, default="ok")
+    odd = [f"{c.component} {c.found or 'not installed'}" for c in checks if c.status != "ok"]
     status = {"ok": "pass"}.get(worst, worst)
     yield gate("setup", "version_set", status, "; ".join(odd) or "all match", "one matched version set")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress.launch import settings
 from evalpress.launch.commands import (
     DEFAULT_PORT,
@@ -18,6 +16,7 @@ from evalpress.launch.commands import (
 )
 from evalpress.params.schema import Params
 from evalpress.sections.registry import by_name, skip_reason
+from evalpress.sections.setup.results import Command, LeftOut, RunBook, Setting
 
 _TWO_WHY = "this set measures one device; a set with engine.tensor_parallel_size: 2 runs it"
 _FAST = "Fast start, without compilation"
@@ -26,14 +25,18 @@ _FAST_WHY = "this set serves other modes; the eager engine is measured in the be
 
 def _command(
     name: str, title: str, argv: list[str], variables: dict[str, str], runs_in: tuple[str | None, str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": name, "title": title, "language": "bash", "text": shell(argv, variables)}
-    return row | {"argv": argv, "env": variables} | _runs(runs_in)
-
-
-def _runs(runs_in: tuple[str | None, str]) -> dict[str, str | None]:
+) -> Command:
     section, why = runs_in
-    return {"runs_in": section} if section else {"runs_in": None, "runs_in_why": why}
+    return Command(
+        id=name,
+        title=title,
+        language="bash",
+        text=shell(argv, variables),
+        argv=tuple(argv),
+        env=variables,
+        runs_in=section,
+        runs_in_why=None if section else why,
+    )
 
 
 def _section(name: str, params: Params) -> tuple[str | None, str]:
@@ -42,7 +45,7 @@ def _section(name: str, params: Params) -> tuple[str | None, str]:
     return (None, f"the {name} section is skipped: {reason}") if reason else (name, "")
 
 
-def build(params: Params) -> dict[str, Any]:
+def build(params: Params) -> RunBook:
     """Everything the run book prints.
 
     `commands`: each with its text and `runs_in`, the section of a report that executes the very same thing, or
@@ -57,15 +60,23 @@ def build(params: Params) -> dict[str, Any]:
     two, on_cpu = two_devices(params), params.platform.backend == "cpu"
     two_title = "Two ranks, each on half of the cores" if on_cpu else "Two cards, tensor parallel"
     asked = curl_argv(address, model_name(params), prompt(params, mode))
-    offline = {"id": "offline", "title": "Offline, in Python", "language": "python"}
-    return {
-        "commands": [
-            offline | {"text": offline_snippet(params, mode)} | _runs(_section("benchmark", params)),
+    offline, why = _section("benchmark", params)
+    snippet = offline_snippet(params, mode)
+    return RunBook(
+        commands=(
+            Command(
+                id="offline",
+                title="Offline, in Python",
+                language="python",
+                text=snippet,
+                runs_in=offline,
+                runs_in_why=None if offline else why,
+            ),
             _command("serve", "OpenAI server", serve_argv(params, mode), env(params), started),
             _command("curl", "One request", asked, {}, serving),
             _command("two_devices", two_title, serve_argv(two, mode), env(two), (None, _TWO_WHY)),
             _command("fast_start", _FAST, serve_argv(params, "eager"), env(params), fast),
-        ],
-        "settings": settings.rows(params),
-        "left_out": settings.left_out(params),
-    }
+        ),
+        settings=tuple(Setting.model_validate(row) for row in settings.rows(params)),
+        left_out=tuple(LeftOut.model_validate(row) for row in settings.left_out(params)),
+    )
