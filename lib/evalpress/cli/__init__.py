@@ -9,7 +9,20 @@ import io
 import sys
 import traceback
 
-from evalpress.cli import audit, check_versions, clean, facts, judge, npu_smi, parse_log, report, review, sets, status
+from evalpress.cli import (
+    audit,
+    check_versions,
+    clean,
+    compare,
+    facts,
+    judge,
+    npu_smi,
+    parse_log,
+    report,
+    review,
+    sets,
+    status,
+)
 from evalpress.core import secrets
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import CACHE, shown
@@ -26,7 +39,20 @@ exit status: 0; 1 when a notebook failed or a gate is `fail`; 2 for unusable par
 """
 _EXPECTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """A full disk or a missing permission is the host's matter: one line, no traceback."""
-VERBS = (report, status, review, judge, audit, parse_log, npu_smi, check_versions, clean, sets, facts)
+VERBS = (
+    report,
+    status,
+    review,
+    judge,
+    compare,
+    audit,
+    parse_log,
+    npu_smi,
+    check_versions,
+    clean,
+    sets,
+    facts,
+)
 """The modules of the verbs: each has `add(verbs)`."""
 
 

@@ -1,0 +1,68 @@
+"""The verb compare: two sets or two result folders, figure by figure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from evalpress.cli.verb import Verbs, plain
+
+if TYPE_CHECKING:
+    from evalpress.report.compare import Comparison, Row
+
+_SHOWN = {
+    "better": "better",
+    "worse": "worse",
+    "no_difference": "no difference shown",
+    "not_comparable": "not comparable",
+}
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    verb = plain(
+        verbs, "compare", _compare, "compare two finished reports: sets, or folders of any machine and version"
+    )
+    verb.add_argument("a", metavar="A", help="a set, or the folder of a report: the run to compare with")
+    verb.add_argument("b", metavar="B", help="a set, or the folder of a report: the run to judge")
+    verb.add_argument("--reports-dir", default="reports", metavar="DIR", help="folder of all reports")
+    verb.add_argument("--fail-on-regression", action="store_true", help="exit status 1 when a figure is worse")
+    verb.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def _compare(args: argparse.Namespace) -> int:
+    """0; 1 when a figure is worse and --fail-on-regression was given."""
+    from evalpress.report.compare import compare
+
+    found = compare(args.a, args.b, args.reports_dir)
+    if args.json:
+        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+    else:
+        _say(found)
+    return 1 if args.fail_on_regression and any(row.verdict == "worse" for row in found.rows) else 0
+
+
+def _say(found: Comparison) -> None:
+    for name, (a, b) in found.conditions.items():
+        print(f"{name:<14} {a}" if a == b else f"{name:<14} {a}  ->  {b}")
+    width = max((len(row.metric) for row in found.rows), default=0)
+    for row in found.rows:
+        figures = f"{_number(row.a):>10} {_number(row.b):>10} {row.unit:<6} {_change(row):<28}"
+        print(f"{row.metric:<{width}}  {figures} {_SHOWN[row.verdict]}")
+    counts = {verdict: sum(row.verdict == verdict for row in found.rows) for verdict in _SHOWN}
+    print(
+        ", ".join(f"{n} {_SHOWN[verdict]}" for verdict, n in counts.items() if n) or "nothing that both runs measured"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:,.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def _change(row: Row) -> str:
+    if row.ratio is None:
+        return ""
+    if row.ci_low is None or row.ci_high is None:
+        return f"{row.ratio:.3f}"
+    return f"{row.ratio:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"

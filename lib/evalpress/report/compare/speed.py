@@ -1,0 +1,102 @@
+"""Rows of the benchmark: speed of every workload in every mode, the change between modes, starts and memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evalpress.report.compare.between_runs import Ratio, drift, ratio
+from evalpress.report.compare.row import Row, exact, judged, not_comparable
+from evalpress.report.compare.run import Run
+from evalpress.sections.benchmark import metrics
+
+_METRICS = (("output_throughput", "tok/s", True), ("mean_ttft_ms", "ms", False), ("mean_tpot_ms", "ms", False))
+_SHAPE = ("kind", "num_prompts", "input_len", "output_len", "concurrent")
+Blocks = Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]
+
+
+def rows(a: Run, b: Run, why_not: str) -> Iterator[Row]:
+    """Rows of the benchmark; `why_not` is the reason where speeds are not of the same thing."""
+    if "benchmark" not in a.sections or "benchmark" not in b.sections:
+        return
+    first, second = a.sections["benchmark"].data, b.sections["benchmark"].data
+    blocks = a.blocks(), b.blocks()
+    drifts = _drift(blocks[0]), _drift(blocks[1])
+    for workload in first.workloads:
+        if workload not in second.workloads:
+            continue
+        reason = why_not or _other_shape(first.workloads[workload], second.workloads[workload])
+        for mode in first.modes:
+            if mode in second.modes:
+                yield from _speeds(f"benchmark.{mode}.{workload}", blocks, (workload, mode), drifts, reason)
+        yield from _change(workload, first, second, reason)
+    yield from _engines(first, second, why_not)
+
+
+def _drift(blocks: Blocks) -> float:
+    return drift(
+        {
+            f"{workload}/{mode}": _per_block(found, "output_throughput")
+            for workload, modes in blocks.items()
+            for mode, found in modes.items()
+        }
+    )
+
+
+def _per_block(blocks: Sequence[dict[str, Any]], metric: str) -> list[float]:
+    """One figure per block; empty where a block has none."""
+    if metric == "output_throughput":
+        return [sum(r["output_tokens"] for r in block["requests"]) / block["duration"] for block in blocks]
+    name = metric.removeprefix("mean_").removesuffix("_ms")
+    found = [metrics.observations([block], name) for block in blocks]
+    return [sum(values) / len(values) for values in found] if all(found) else []
+
+
+def _other_shape(a: Any, b: Any) -> str:
+    differ = [f"{key} {getattr(a, key)} and {getattr(b, key)}" for key in _SHAPE if getattr(a, key) != getattr(b, key)]
+    return f"other requests: {', '.join(differ)}" if differ else ""
+
+
+def _speeds(
+    name: str, blocks: tuple[Blocks, Blocks], at: tuple[str, str], drifts: tuple[float, float], why_not: str
+) -> Iterator[Row]:
+    workload, mode = at
+    for metric, unit, more in _METRICS:
+        first, second = (_per_block(run[workload][mode], metric) for run in blocks)
+        if not first or not second:
+            continue
+        a, b = (math.exp(sum(map(math.log, values)) / len(values)) for values in (first, second))
+        if why_not:
+            yield not_comparable(f"{name}.{metric}", unit, why_not, a, b)
+        else:
+            yield judged(f"{name}.{metric}", unit, a, b, ratio(first, second, drifts), more_is_better=more)
+
+
+def _change(workload: str, a: Any, b: Any, why_not: str) -> Iterator[Row]:
+    """Compiled against eager: both modes of a run meet the same machine, so its drift cancels."""
+    pair = [data.comparison.get(workload, {}).get("output_throughput") for data in (a, b)]
+    if None in pair:
+        return
+    name, ratios = f"benchmark.speed_up.{workload}", [one.ratio for one in pair]
+    if why_not or any(one.ci_low is None for one in pair):
+        yield not_comparable(name, "×", why_not or "no interval in one of the runs", *ratios)
+        return
+    half = math.hypot(*(math.log(one.ci_high / one.ci_low) / 2 for one in pair))
+    found = ratios[1] / ratios[0]
+    interval = Ratio(found, found * math.exp(-half), found * math.exp(half))
+    yield judged(name, "×", ratios[0], ratios[1], interval, more_is_better=True)
+
+
+def _engines(a: Any, b: Any, why_not: str) -> Iterator[Row]:
+    for mode in a.modes:
+        if mode not in b.modes:
+            continue
+        first, second = a.modes[mode], b.modes[mode]
+        why = why_not or "one start of each kind per run: no interval"
+        yield not_comparable(f"startup.{mode}.total_s", "s", why, first.startup.total_s, second.startup.total_s)
+        for key, unit, more in (("model_weights_gib", "GiB", False), ("kv_cache_tokens", "tokens", True)):
+            values = getattr(first.memory, key), getattr(second.memory, key)
+            if None not in values:
+                said = "as the engines said; no scatter"
+                yield exact(f"memory.{mode}.{key}", unit, *values, more_is_better=more, why=said)

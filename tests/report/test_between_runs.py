@@ -1,0 +1,48 @@
+"""Two runs of one machine: honest ones show no difference, a planted slow-down is found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evalpress.report.compare.between_runs import drift, ratio
+
+
+def run(random, blocks=6, scatter=0.03, machine=0.1, factor=1.0, names=10):
+    """Rates of one run: each block's own scatter, and a machine whose speed moves for all series together."""
+    speed = np.exp(random.normal(0, machine) + random.normal(0, machine, blocks))
+    return {f"s{n}": list(factor * speed * np.exp(random.normal(0, scatter, blocks))) for n in range(names)}
+
+
+@pytest.mark.parametrize("machine", [0.0, 0.02, 0.1, 0.3])
+def test_two_honest_runs_show_no_difference_in_19_of_20_rows(machine):
+    random, shown = np.random.default_rng(7), []
+    for _ in range(80):
+        a, b = run(random, machine=machine), run(random, machine=machine)
+        drifts = drift(a), drift(b)
+        shown += [found.ci_low <= 1 <= found.ci_high for found in (ratio(a[s], b[s], drifts) for s in a)]
+    assert np.mean(shown) >= 0.95
+
+
+@pytest.mark.parametrize(("machine", "factor"), [(0.0, 0.9), (0.02, 0.8)])
+def test_a_planted_slow_down_is_found_on_a_quiet_machine(machine, factor):
+    random, found = np.random.default_rng(7), []
+    for _ in range(60):
+        a, b = run(random, machine=machine), run(random, machine=machine, factor=factor)
+        one = ratio(a["s0"], b["s0"], (drift(a), drift(b)))
+        found.append(one.ci_high < 1)
+    assert np.mean(found) >= 0.9
+
+
+def test_drift_is_what_all_series_share():
+    random = np.random.default_rng(1)
+    alone = {f"s{n}": list(np.exp(random.normal(0, 0.1, 60))) for n in range(10)}
+    shared = np.exp(random.normal(0, 0.1, 60))
+    assert drift(alone) < 0.04
+    assert drift({name: list(shared * values) for name, values in alone.items()}) == pytest.approx(0.1, rel=0.35)
+
+
+def test_too_little_or_too_wild_gives_no_interval():
+    assert ratio([1.0], [2.0], (0, 0)).ci_low is None
+    wild = ratio([1.0, 1e5], [1e-5, 1e7], (0, 0))
+    assert (wild.ci_low, wild.ci_high) == (None, None)
+    assert "scatter too much" in wild.why
