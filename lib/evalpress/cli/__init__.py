@@ -11,6 +11,7 @@ import traceback
 
 from evalpress.cli import (
     audit,
+    card,
     check_versions,
     clean,
     compare,
@@ -46,6 +47,7 @@ VERBS = (
     judge,
     compare,
     audit,
+    card,
     parse_log,
     npu_smi,
     check_versions,

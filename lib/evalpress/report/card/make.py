@@ -1,0 +1,171 @@
+"""Writing the card of a finished report to `reports/<set>/card/`, measured numbers only."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from evalpress.display.text import escape_markdown, one_line
+from evalpress.report.card import flat, tables
+from evalpress.report.card.source import Source, read
+from evalpress.report.card.words import change, count, in_language, number, share
+
+_PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
+_SHOWN = 10
+"""Answers and failed cases on the first page; the rest stand in the full report."""
+_PICTURES = ("benchmark", "serving", "alignment")
+_ALT = re.compile(r"!\[((?:[^\]\\]|\\.)*)\]\(report_files/([^)]+\.(?:svg|png))\)")
+
+
+def make(folder: Path, languages: Sequence[str] = ("en",)) -> list[Path]:
+    """Write the card of the report in `folder`; returns the files. The card there is replaced as a whole.
+
+    Args:
+        folder: a finished report, `reports/<set>`.
+        languages: the first is that of `README.md`, every other one of `README.<language>.md`.
+
+    Raises:
+        UserError: there is no finished report.
+    """
+    source = read(folder)
+    target = folder / "card"
+    building = Path(tempfile.mkdtemp(dir=folder, prefix=".card."))
+    try:
+        pictures = _pictures(source, building / "pictures")
+        for index, language in enumerate(languages):
+            for page in _PAGES:
+                name = f"{page}.md" if index == 0 else f"{page}.{language}.md"
+                (building / name).write_text(_page(source, page, language, pictures), encoding="utf-8")
+        _write_results(source, building / "bench_results")
+        _write_scripts(source, building / "scripts")
+        shutil.rmtree(target, ignore_errors=True)
+        building.chmod(0o755)
+        building.rename(target)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("evalpress.report.card"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown: every text of a model goes through `cell`
+    )
+    found.filters |= {"num": number, "count": count, "share": share, "change": change, "cell": _cell, "value": _value}
+    return found
+
+
+def _cell(value: Any) -> str:
+    """Text as one cell of a Markdown table: no markup, no line break."""
+    return escape_markdown(one_line(str(value))) or " "
+
+
+def _value(found: dict[str, Any], key: str) -> str:
+    """A whole number of the results, or n/a with the reason."""
+    return f"n/a ({_cell(found.get(f'{key}_why', 'not known'))})" if found.get(key) is None else count(found[key])
+
+
+def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]]) -> str:
+    text = _environment().get_template(f"{page}.md.j2").render(_context(source, language) | {"pictures": pictures})
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _context(source: Source, language: str) -> dict[str, Any]:
+    words = in_language(language)
+    setup = source.documents["setup"]["data"]
+    benchmark, evidence = source.data("benchmark"), source.data("evidence")
+    alignment, quality = source.data("alignment"), source.data("quality")
+    provenance, params = source.provenance, source.documents["setup"]["params"]
+    summary = source.summary
+    return {
+        "t": words,
+        "name": summary["model"],
+        "platform": summary["platform"],
+        "verdict": summary["verdict"],
+        "conclusion": summary.get("conclusion_text", ""),
+        "notice": summary.get("description", ""),
+        "license": "other",
+        "base_model": "",
+        "model_languages": ["en"],
+        "metrics": ["accuracy"] if quality else [],
+        "device": (provenance["device"] or {}).get("name") or provenance["platform"],
+        "date": provenance["end"][:10],
+        "setup": setup,
+        "config": tables.config(source),
+        "versions": [(key, value) for key, value in provenance["versions"].items() if value and "_why" not in key],
+        "host": provenance["host"],
+        "commands": setup["runbook"]["commands"],
+        "settings": setup["runbook"]["settings"],
+        "headline": summary["headline"],
+        "benchmark": benchmark,
+        "mode_names": [words(mode) for mode in benchmark["modes"]] if benchmark else [],
+        "details": tables.details(benchmark, words) if benchmark else [],
+        "phases": tables.PHASES,
+        "cold": tables.cold_start(benchmark),
+        "evidence": evidence,
+        "alignment": alignment,
+        "precision": tables.precision(alignment, words) if alignment else [],
+        "last": tables.last_positions(alignment, evidence) if alignment else None,
+        "quality": quality,
+        "failed_cases": [case for case in (quality or {}).get("cases", []) if case["verdict"] == "fail"],
+        "states": summary["sections"],
+        "support": list(tables.support(source)),
+        "max_model_len": params["engine"]["max_model_len"],
+        "met": [gate for gate in summary["gates"] if gate["status"] in ("warn", "fail")],
+        "reproduce": summary["command"],
+        "shown": _SHOWN,
+    }
+
+
+def _pictures(source: Source, folder: Path) -> list[dict[str, str]]:
+    """The first figure of each of these sections, with its text from the report's Markdown."""
+    page = source.folder / "report.md"
+    if not page.is_file():
+        return []
+    chosen: dict[str, dict[str, str]] = {}
+    for alt, name in _ALT.findall(page.read_text(encoding="utf-8")):
+        section = name.split("-")[0]
+        if section in _PICTURES and section not in chosen and (source.folder / "report_files" / name).is_file():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(source.folder / "report_files" / name, folder / name)
+            chosen[section] = {"alt": one_line(alt), "name": name}
+    return list(chosen.values())
+
+
+def _write_results(source: Source, folder: Path) -> None:
+    folder.mkdir()
+    for name, content in flat.files(source).items():
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _write_scripts(source: Source, folder: Path) -> None:
+    """The offline snippet of the run book, and one script per measurement under the names of such repositories."""
+    folder.mkdir()
+    commands = {command["id"]: command for command in source.documents["setup"]["data"]["runbook"]["commands"]}
+    (folder / "inference.py").write_text(commands["offline"]["text"] + "\n", encoding="utf-8")
+    template = (files("evalpress") / "report" / "card" / "templates" / "measure.py.txt").read_text(encoding="utf-8")
+    for name, section in _SCRIPTS.items():
+        text = template.replace("SECTION", section).replace("SET", source.summary["set"])
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+_SCRIPTS = {
+    "benchmark": "benchmark",
+    "benchmark_compiled": "benchmark",
+    "collect_inference_evidence": "evidence",
+    "cpu_npu_precision": "alignment",
+    "eval_quality": "quality",
+}

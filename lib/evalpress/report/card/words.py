@@ -1,0 +1,49 @@
+"""The card's phrases in a language, and numbers as a card prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+Words = Callable[..., str]
+LANGUAGES = ("en", "zh")
+
+
+def in_language(language: str) -> Words:
+    """A function from a phrase's name (and its fields) to its text."""
+    text = (files("evalpress") / "report" / "card" / "words.yaml").read_text(encoding="utf-8")
+    phrases: dict[str, dict[str, str]] = yaml.safe_load(text)
+
+    def word(phrase: str, /, **fields: Any) -> str:
+        return str(phrases[phrase][language]).format(**fields) if phrase in phrases else phrase
+
+    return word
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number to that many significant digits, thousands separated; n/a for None."""
+    if value is None:
+        return "n/a"
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{min(places, 12)}f}"
+
+
+def count(value: Any) -> str:
+    """A whole number, thousands separated; n/a for None."""
+    return "n/a" if value is None else f"{value:,.0f}"
+
+
+def share(value: Any) -> str:
+    """A share in per cent."""
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+def change(ratio: float) -> str:
+    """A ratio as a change in per cent."""
+    return f"{ratio - 1:+.1%}".replace("-", "−")
