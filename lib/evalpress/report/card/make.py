@@ -94,7 +94,7 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "name": summary["model"],
         "platform": summary["platform"],
         "verdict": summary["verdict"],
-        "conclusion": summary.get("conclusion_text", ""),
+        "conclusion": " ".join(one["text"] for one in summary.get("conclusion", [])) if language == "en" else "",
         "notice": summary.get("description", ""),
         "license": "other",
         "base_model": "",

@@ -51,7 +51,9 @@ def details(benchmark: dict[str, Any], words: Words) -> list[Row]:
         elif load["kind"] == "e2e":
             rows.append(_row(words("e2e", **shape), found, "mean_e2el_ms", "ms"))
     memory = [mode["memory"] for mode in modes]
-    weights = [{"mib": None if one.get("model_weights_gib") is None else 1024 * one["model_weights_gib"]} for one in memory]
+    weights = [
+        {"mib": None if one.get("model_weights_gib") is None else 1024 * one["model_weights_gib"]} for one in memory
+    ]
     rows.append(_row(words("memory_weights"), weights, "mib", "MiB"))
     rows.append(_row(words("kv_tokens"), memory, "kv_cache_tokens", "tokens"))
     return rows

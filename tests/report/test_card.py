@@ -1,0 +1,109 @@
+"""The model repository: every file, the same numbers in every language, nothing that a model said as markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import string
+
+import pytest
+import yaml
+from evalpress import cli
+from evalpress.core.errors import UserError
+from evalpress.core.paths import ROOT
+from evalpress.report.card import LANGUAGES, make
+from evalpress.report.card.words import number
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+
+PUBLISHED = ROOT / "reports" / "published" / "demo"
+WORDS = yaml.safe_load((ROOT / "lib" / "evalpress" / "report" / "card" / "words.yaml").read_text(encoding="utf-8"))
+PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports") / "demo"
+    shutil.copytree(PUBLISHED, folder, ignore=shutil.ignore_patterns("raw*"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def card(report):
+    make(report, ("en", "zh"))
+    return report / "card"
+
+
+def test_every_file_of_the_contract_is_there(card):
+    names = {f"{page}{language}.md" for page in PAGES for language in ("", ".zh")}
+    flat = ("benchmark", "benchmark_compiled", "quality_eval", "inference_evidence", "precision_comparison")
+    assert names <= {path.name for path in card.iterdir()}
+    assert {path.stem for path in (card / "bench_results").iterdir()} == set(flat)
+    assert (card / "scripts" / "inference.py").is_file()
+    assert list((card / "pictures").glob("*.svg"))
+
+
+@pytest.mark.parametrize("phrase", WORDS)
+def test_every_phrase_is_there_in_every_language_with_the_same_fields(phrase):
+    assert set(WORDS[phrase]) == set(LANGUAGES)
+    fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in WORDS[phrase].values()]
+    assert fields[0] == fields[1]
+    assert all(text.strip() for text in WORDS[phrase].values())
+
+
+def test_the_first_page_is_short_and_its_front_matter_is_read_by_the_hub(card):
+    text = (card / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    data = ModelCard(text).data
+    assert (data.library_name, data.pipeline_tag) == ("vllm", "text-generation")
+    assert "cpu" in data.tags
+
+
+def test_languages_print_the_same_numbers(card):
+    def numbers(name):
+        return re.findall(r"\d[\d,.]*", (card / name).read_text(encoding="utf-8").split("---", 2)[2])
+
+    for page in ("ADAPT_REPORT", "RUNBOOK"):
+        assert sorted(numbers(f"{page}.md")) == sorted(numbers(f"{page}.zh.md"))
+
+
+def test_the_printed_figures_are_the_measured_ones(card):
+    measured = json.loads((PUBLISHED / "results" / "benchmark.json").read_text(encoding="utf-8"))["data"]
+    flat = json.loads((card / "bench_results" / "benchmark.json").read_text(encoding="utf-8"))
+    loads = measured["modes"]["eager"]["workloads"]
+    assert flat["workloads"]["decode"]["output_throughput"] == loads["decode"]["output_throughput"]
+    page = (card / "README.md").read_text(encoding="utf-8")
+    assert number(loads["throughput"]["output_throughput"]) in page
+    assert number(measured["modes"]["compiled"]["startup"]["total_s"]) in page
+
+
+def test_tables_have_one_number_of_columns_and_stand_apart(card):
+    for page in card.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        lines = (text.split("---\n", 2)[2] if text.startswith("---\n") else text).splitlines()
+        tables = MarkdownIt("commonmark").enable("table").render("\n".join(lines)).count("<table>")
+        assert tables == sum(bool(re.fullmatch(r"\|(:?-+:?\|)+", line)) for line in lines), page.name
+
+
+def test_what_a_model_said_is_text(report, tmp_path):
+    folder = tmp_path / "demo"
+    shutil.copytree(report, folder, ignore=shutil.ignore_patterns("card"))
+    path = folder / "results" / "evidence.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["data"]["cases"][0]["output"] = "a | b\n# head <script>alert(1)</script> ![x](http://e.x/)"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    make(folder)
+    page = (folder / "card" / "README.md").read_text(encoding="utf-8")
+    shown = MarkdownIt("commonmark").enable("table").render(page)
+    assert "<script>" not in shown
+    assert "http://e.x/" not in re.findall(r'src="([^"]*)"', shown)
+    assert "<h1>head" not in shown
+
+
+def test_no_report_is_one_line(tmp_path, capsys):
+    with pytest.raises(UserError, match="no finished report to make a card from"):
+        make(tmp_path)
+    assert cli.main(["card", "--set", "demo", "--reports-dir", str(tmp_path)]) == 2
+    assert cli.main(["card", "--languages", "fr", "--reports-dir", str(tmp_path)]) == 2
+    assert "allowed en or zh" in capsys.readouterr().err
