@@ -11,7 +11,7 @@ NAMED = '$(subst ','\'',$(SET))'
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report status sets test test-fast fuzz lab render publish clean lint format docs lock demo-model env
+.PHONY: help report status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -60,6 +60,9 @@ format: env ## bring code and notebooks into ruff's form
 
 docs: env ## docs/results.md and docs/schemas from the models of the results files
 	@$(PY) scripts/results_docs.py
+
+model: env ## make a model from its recipe under .cache/models/ (MODEL=smollm2-135m)
+	@$(PY) -m evalpress model $(MODEL) $(ARGS)
 
 demo-model: env ## train the demo model again from its recipe into models/demo
 	@$(PY) -m evalpress.demo $(ARGS)

@@ -17,6 +17,7 @@ from evalpress.cli import (
     compare,
     facts,
     judge,
+    model,
     npu_smi,
     parse_log,
     report,
@@ -54,6 +55,7 @@ VERBS = (
     clean,
     sets,
     facts,
+    model,
 )
 """The modules of the verbs: each has `add(verbs)`."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from evalpress.core.paths import PARAMS, resolve
+from evalpress.core.paths import PARAMS, ROOT, resolve
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _SET = re.compile(r"""^set:[ \t]*(?P<quote>["']?)(?P<name>[^\n#]+?)(?P=quote)[ \t]*(?:#.*)?$""", re.MULTILINE)
@@ -26,12 +26,25 @@ def of_a_set(verbs: Verbs, name: str, run: Run, text: str, default: str = "demo"
     """A verb that works on one set: with --set and --reports-dir."""
     verb = plain(verbs, name, run, text)
     verb.add_argument(
-        "--set", default="demo", metavar="NAME", help=f"a set of params/, or a params file (default: {default})"
+        "--set",
+        type=given_set,
+        default="demo",
+        metavar="NAME",
+        help=f"a set of params/, or a params file (default: {default})",
     )
     verb.add_argument(
         "--reports-dir", default="reports", metavar="DIR", help="folder of all reports, relative to the project"
     )
     return verb
+
+
+def given_set(text: str) -> str:
+    """A params file where the user stands, as a path that holds elsewhere too; anything else as it is."""
+    path = Path(text)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return text
+    absolute = path.resolve()
+    return str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else str(absolute)
 
 
 def set_name(given: str) -> str:

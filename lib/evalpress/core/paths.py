@@ -40,6 +40,15 @@ def resolve(path: str | Path) -> Path:
     return ROOT / Path(path).expanduser()
 
 
+def told(path: str | Path) -> str:
+    """`path` as a message on the terminal names it: relative to the project or the working folder, or absolute."""
+    absolute = Path(path).resolve()
+    for folder in (ROOT, Path.cwd()):
+        if absolute.is_relative_to(folder):
+            return str(absolute.relative_to(folder))
+    return str(absolute)
+
+
 def shown(path: str | Path) -> str:
     """`path` as a report may print it: relative to the project, or the bare name when it lies outside."""
     absolute = Path(path).resolve()

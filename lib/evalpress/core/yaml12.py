@@ -14,14 +14,14 @@ from typing import Any
 import yaml
 
 from evalpress.core.errors import UserError
-from evalpress.core.paths import shown
+from evalpress.core.paths import told
 
 KeyPath = tuple[str | int, ...]
 
 _SCALARS = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
     (
         "tag:yaml.org,2002:float",
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
@@ -36,36 +36,89 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
+_DEEPEST, _MOST_DIGITS, _MOST_NODES = 60, 300, 100_000
+"""Limits of a file: nesting, digits of a whole number, and values after aliases are followed."""
+
+
+class _RefusedError(Exception):
+    """A value that YAML allows and no file of this project holds; `line` is where it stands."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+
+
 def _text(node: yaml.Node) -> str:
     return str(node.value)
 
 
+def _whole(loader: yaml.SafeLoader, node: yaml.Node) -> int:
+    text = _text(node)
+    if len(text) > _MOST_DIGITS:
+        raise _RefusedError(node.start_mark.line + 1, f"a whole number of {len(text)} digits")
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    return int(text, base)
+
+
+def _joined(text: str, line: int) -> str:
+    """Text with the halves of JSON's `\\ud83d\\ude00` joined to the one character that they are.
+
+    Raises:
+        _RefusedError: a half stands alone; no file could store it.
+    """
+    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise _RefusedError(line, "half of a surrogate pair stands alone in a text") from None
+
+
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(_text(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 _Loader.add_constructor(
     "tag:yaml.org,2002:float",
     lambda loader, node: float(_text(node).lower().replace(".inf", "inf").replace(".nan", "nan")),
 )
 
 
-def _walk(loader: _Loader, node: yaml.Node, at: KeyPath, marks: dict[KeyPath, int], name: str) -> Any:
-    marks.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
+class _Reader:
+    """One file's nodes as values, with the line of every key."""
+
+    def __init__(self, loader: _Loader) -> None:
+        self.loader = loader
+        self.marks: dict[KeyPath, int] = {}
+        self.nodes = 0
+
+    def value(self, node: yaml.Node, at: KeyPath) -> Any:
+        line = node.start_mark.line + 1
+        self.marks.setdefault(at, line)
+        self.nodes += 1
+        if len(at) > _DEEPEST:
+            raise _RefusedError(line, f"nested more than {_DEEPEST} deep")
+        if self.nodes > _MOST_NODES:
+            raise _RefusedError(line, f"more than {_MOST_NODES:,} values")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, at)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
+        found = self.loader.construct_object(node)
+        return _joined(found, line) if isinstance(found, str) else found
+
+    def _mapping(self, node: yaml.MappingNode, at: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _RefusedError(line, "a key is a list or a mapping")
+            key = _joined(str(self.loader.construct_object(key_node)), line)
             if key in found:
-                raise UserError(
-                    f"{name}:{line}: key {key!r} stands twice in the same mapping (first at line {marks[(*at, key)]})"
-                )
-            marks[(*at, key)] = line
-            found[key] = _walk(loader, value_node, (*at, key), marks, name)
+                first = self.marks[(*at, key)]
+                raise _RefusedError(line, f"key {key!r} stands twice in the same mapping (first at line {first})")
+            self.marks[(*at, key)] = line
+            found[key] = self.value(value_node, (*at, key))
         return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_walk(loader, item, (*at, index), marks, name) for index, item in enumerate(node.value)]
-    return loader.construct_object(node)
 
 
 def load_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
@@ -74,18 +127,39 @@ def load_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
     Raises:
         UserError: the file is missing, unreadable, not YAML, or has a duplicate key.
     """
-    name = shown(path)
+    name = told(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{name}: file not found") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{name}: cannot be read as UTF-8 text: {error}") from None
-    loader = _Loader(text)
-    marks: dict[KeyPath, int] = {}
+    return parse_yaml(text, name)
+
+
+def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
+    """The content of a YAML text and the 1-based line of every key path in it.
+
+    Args:
+        text: one YAML document.
+        name: the file's name for messages.
+
+    Raises:
+        UserError: it is not YAML, has a duplicate key, or passes a limit.
+    """
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
+    reader = _Reader(loader)
     try:
         node = loader.get_single_node()
-        return (None if node is None else _walk(loader, node, (), marks, name)), marks
+        return (None if node is None else reader.value(node, ())), reader.marks
+    except _RefusedError as error:
+        raise UserError(f"{name}:{error.line}: {error}") from None
+    except (RecursionError, ValueError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise UserError(f"{name}: not valid YAML: {why}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

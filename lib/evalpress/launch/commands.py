@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalpress.core.paths import ROOT, resolve
+from evalpress import model
+from evalpress.core.paths import ROOT
 from evalpress.launch import environment
 from evalpress.launch.arguments import arguments
 from evalpress.params.schema import Mode, Params
@@ -48,10 +49,9 @@ _ELSEWHERE = (
 
 def model_name(params: Params) -> str:
     """The model as a reader would name it: the folder as the set gives it, or the hub name."""
-    path = params.model.path
-    if resolve(path).is_dir() and resolve(path).is_relative_to(ROOT):
-        return str(resolve(path).relative_to(ROOT))
-    return path
+    found = model.local(params)
+    inside = found is not None and found.resolve().is_relative_to(ROOT)
+    return str(found.resolve().relative_to(ROOT)) if found is not None and inside else params.model.path
 
 
 def engine_arguments(params: Params, mode: Mode) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from evalpress.core.paths import CACHE, resolve
+from evalpress import model
+from evalpress.core.paths import CACHE
 from evalpress.params.schema import Params
 
 _ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
@@ -45,7 +46,7 @@ def engine_env(params: Params) -> dict[str, str]:
     }
     if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
         env[CPU_KV_SPACE] = str(math.ceil(params.engine.kv_cache_gib))
-    if params.model.source == "folder" or resolve(params.model.path).is_dir():
+    if params.model.source == "folder" or params.model.recipe is not None or model.local(params) is not None:
         env["HF_HUB_OFFLINE"] = "1"
     if params.model.source == "modelscope":
         env["VLLM_USE_MODELSCOPE"] = "true"

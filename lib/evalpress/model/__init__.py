@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evalpress.core.hashing import digest, file_digest
 from evalpress.core.units import MIB
 from evalpress.model import config, counting, layers, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
 from evalpress.model.facts import BYTES, ArchitectureFacts, read
-from evalpress.model.source import resolve, where
+from evalpress.model.source import folder_digest, identity, local, resolve
 from evalpress.params.schema import Params
 
 __all__ = [
@@ -23,11 +22,12 @@ __all__ = [
     "describe",
     "folder_digest",
     "facts",
+    "identity",
+    "local",
     "plugins",
     "read",
     "remote_code",
     "resolve",
-    "where",
 ]
 
 _ROWS = (
@@ -35,7 +35,6 @@ _ROWS = (
     *("num_attention_heads", "num_key_value_heads", "vocab_size", "max_position_embeddings", "rms_norm_eps"),
     *("tie_word_embeddings", "hidden_act"),
 )
-_DIGESTED = (".json", ".safetensors", ".txt", ".model", ".jinja", ".bin", ".py")
 
 
 def facts(params: Params) -> ArchitectureFacts:
@@ -69,16 +68,6 @@ def base_model(params: Params) -> tuple[bool, str]:
     if chat_template(resolve(params)) is None:
         return True, "the model has no chat template"
     return False, "the model has a chat template"
-
-
-def folder_digest(folder: Path) -> dict[str, Any]:
-    """sha256 of each config, tokenizer, code and weight file (read as a stream), and one over them all."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _DIGESTED and path.is_file())
-    found = {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in paths}
-    return {
-        "sha256": digest({name: row["sha256"] for name, row in found.items()}),
-        "files": found,
-    }
 
 
 def describe(params: Params) -> dict[str, Any]:

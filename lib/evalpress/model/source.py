@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from evalpress.core import paths
+from evalpress.core import hashing, paths
 from evalpress.core.errors import UserError
+from evalpress.model import gguf, recipes
 from evalpress.params.schema import ModelParams, Params
 
 _PATTERNS = ["*.json", "*.txt", "*.model", "*.jinja"]
 _WEIGHTS = ["*.safetensors"]
+_SKIPPED = (".git", ".cache", "__pycache__", ".locks")
+"""Folders inside a model's folder that do not change what the model is."""
 
 
 class _NotThereError(Exception):
     """A hub does not have the model, or cannot be reached; the message is a few words."""
-
-
-def where(params: Params, key: str) -> str:
-    """File and key for a message about a parameter."""
-    return f"params/{params.set}.yaml: {key}"
 
 
 def _patterns(model: ModelParams) -> tuple[list[str], list[str]]:
@@ -75,21 +74,97 @@ def _fetched(model: ModelParams) -> Path:
         raise _NotThereError(f"{neither} reachable on the hub ({name}: {reason}){hint}") from None
 
 
+def places(params: Params) -> list[Path]:
+    """Where `model.path` may lie on this machine: beside the file that states it, then in the project."""
+    stated = params.place("model.path")
+    beside = stated.file.resolve().parent if stated and stated.file else None
+    here = Path(params.model.path).expanduser()
+    return list(dict.fromkeys(folder / here for folder in (beside, paths.ROOT) if folder is not None))
+
+
+def local(params: Params) -> Path | None:
+    """The set's model where it lies on this machine as a folder or a GGUF file; None for a name of a hub."""
+    if params.model.source not in ("auto", "folder"):
+        return None
+    return next((path for path in places(params) if path.is_dir() or (path.suffix == ".gguf" and path.is_file())), None)
+
+
 def resolve(params: Params) -> Path:
-    """The folder that holds the set's model, fetched from a hub where it is not a folder.
+    """The folder that holds the set's model: made by its recipe, dequantised, or fetched from a hub where need be.
 
     Raises:
-        UserError: it is nowhere, in one line that says what was tried.
+        UserError: it is nowhere, in one line that says where it was looked for.
     """
-    model = params.model
-    folder = paths.resolve(model.path)
-    if model.source in ("auto", "folder") and folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{where(params, 'model.path')}: folder {model.path!r} has no config.json")
-        return folder
+    model, where = params.model, params.where("model.path")
+    found = local(params)
+    if model.recipe is not None and (found is None or not recipes.is_made(model.recipe)):
+        found = recipes.folder_of(model.recipe) if recipes.is_made(model.recipe) else recipes.make(model.recipe)
+    if found is not None and found.suffix == ".gguf" and found.is_file():
+        return gguf.folder_of(found)
+    if found is not None:
+        if not (found / "config.json").is_file():
+            raise UserError(f"{where}: folder {model.path!r} has no config.json ({paths.told(found)})")
+        return found
+    looked = " and ".join(paths.told(path) for path in places(params))
     if model.source == "folder":
-        raise UserError(f"{where(params, 'model.path')}: folder {model.path!r} not found")
+        raise UserError(f"{where}: folder {model.path!r} not found (looked for {looked})")
     try:
         return _fetched(model)
     except _NotThereError as tried:
-        raise UserError(f"{where(params, 'model.path')}: {model.path!r} not found: {tried}") from None
+        raise UserError(f"{where}: {model.path!r} not found: {tried} (looked for {looked})") from None
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file that can change what the model is, in subfolders too: all but hidden folders' and caches'."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    inside = ((path, path.relative_to(folder).parts) for path in found)
+    return sorted(path for path, parts in inside if not any(p in _SKIPPED or p.startswith(".") for p in parts))
+
+
+def identity(params: Params) -> dict[str, str | None]:
+    """What the set's model is, by name: sha256 of each of the folder's `files`, or of the GGUF file.
+
+    A hub name has the snapshot that it resolves to in this machine's cache, and the revision asked for.
+    """
+    model = params.model
+    found = local(params)
+    if model.recipe is not None and found is None:
+        return {"recipe": model.recipe}
+    if found is not None and found.is_file():
+        return {found.name: hashing.file_digest(found)}
+    if found is not None:
+        return {name: str(row["sha256"]) for name, row in folder_digest(found)["files"].items()}
+    return {model.path: model.revision, "snapshot": snapshot(model)}
+
+
+def folder_digest(folder: Path) -> dict[str, Any]:
+    """sha256 of each of the folder's `files` (read as a stream) by its path inside, and one over them all."""
+    rows = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _file_digest(path, *_changed(path))}
+        for path in files(folder)
+    }
+    return {"sha256": hashing.digest({name: row["sha256"] for name, row in rows.items()}), "files": rows}
+
+
+def _changed(path: Path) -> tuple[int, int, int]:
+    """What tells within one process that a file is not the one read before: time, size, inode."""
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, *changed: int) -> str:
+    return hashing.file_digest(path)
+
+
+def snapshot(model: ModelParams) -> str | None:
+    """The commit that a hub name stands for in this machine's cache; None where it is not there. Asks no network."""
+    if model.source == "modelscope":
+        return None
+    from huggingface_hub import snapshot_download
+
+    try:
+        found = snapshot_download(model.path, revision=model.revision, local_files_only=True)
+    except Exception:  # not in the cache, or not a name: whatever the library raises for it
+        return None
+    return Path(found).name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,13 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
-from evalpress.core.paths import PARAMS, resolve, shown
+from evalpress.core.paths import PARAMS, resolve, told
 from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
 from evalpress.core.yaml12 import load_yaml
+from evalpress.params import names, overrides
+from evalpress.params.place import Place
 from evalpress.params.schema import Params
 
-_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-Origin = dict[KeyPath, tuple[Path, int]]
+Origin = dict[KeyPath, Place]
 
 
 def available_sets() -> list[str]:
@@ -26,36 +27,57 @@ def available_sets() -> list[str]:
 
 
 def find(set_name: str) -> Path:
-    """The params file of a set: a name under `params/` or a path to a YAML file.
+    """The params file of a set: a name under `params/`, or a path relative to where the user stands or to the project.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or a set cannot have this name.
     """
-    path = resolve(set_name) if set_name.endswith((".yaml", ".yml")) else PARAMS / f"{set_name}.yaml"
-    if not _SET_NAME.fullmatch(path.stem) or not path.is_file():
+    if set_name.endswith((".yaml", ".yml")):
+        places = [Path.cwd() / Path(set_name).expanduser(), resolve(set_name)]
+    else:
+        if why := names.refused(set_name):
+            raise UserError(f"set {set_name!r}: not the name of a set: {why}")
+        places = [PARAMS / f"{set_name}.yaml"]
+    found = next((path for path in places if _is_file(path)), None)
+    if found is None:
         close = difflib.get_close_matches(set_name, available_sets(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"set {set_name!r}: no such params file; available: {', '.join(available_sets())}{hint}")
-    return path
+        looked = " and ".join(dict.fromkeys(told(path) for path in places))
+        sets = ", ".join(available_sets())
+        raise UserError(f"set {set_name!r}: no such params file ({looked}); available: {sets}{hint}")
+    return found
 
 
-def load(set_name: str) -> Params:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
     """Typed parameters of a set.
+
+    Args:
+        set_name: as for `find`.
+        overriding: values by dotted key that replace those of the file, checked as the file is.
 
     Raises:
         UserError: one line per mistake, each naming file, line, key, what was found and what is allowed.
     """
     path = find(set_name)
     data, origin = _layers(path, ())
+    given = dict(overriding or {})
+    over, places = overrides.layer(given)
+    data, origin = _merge(data, over), {**origin, **places}
     data.setdefault("set", path.stem)
     try:
-        params = Params.model_validate(_tuples(data))
+        params = Params.model_validate(_tuples(data)).stated_at(origin, given)
     except ValidationError as error:
-        raise UserError("\n".join(dict.fromkeys(_line(item, data, origin, path) for item in error.errors()))) from None
+        raise UserError("\n".join(dict.fromkeys(_line(item, origin, path) for item in error.errors()))) from None
     for key, name in referenced_files(params):
-        if not resolve(name).is_file():
-            at, line = origin.get(key, (path, 1))
-            raise UserError(f"{shown(at)}:{line}: {dotted(key)}: file {name!r} not found")
+        if not _is_file(resolve(name)):
+            raise UserError(f"{params.where(dotted(key))}: file {name!r} not found")
     secrets.remember(params.model_dump(mode="json"))
     secrets.remember_environment()
     return params
@@ -97,20 +119,23 @@ def _standard_tasks(params: Params) -> list[tuple[KeyPath, str]]:
 def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]:
     """The file merged over what it extends, and where each key came from."""
     if path in seen:
-        raise UserError(f"{shown(path)}: extends itself ({' -> '.join(shown(p) for p in (*seen, path))})")
+        raise UserError(f"{told(path)}: extends itself ({' -> '.join(told(p) for p in (*seen, path))})")
     data, marks = load_yaml(path)
     if not isinstance(data, dict):
-        raise UserError(f"{shown(path)}: a mapping of keys is expected, found {found(data)}")
+        raise UserError(f"{told(path)}: a mapping of keys is expected, found {found(data)}")
     base: dict[str, Any] = {}
     origin: Origin = {}
     parent = data.pop("extends", None)
     if parent is not None:
+        at = f"{told(path)}:{marks[('extends',)]}: extends"
         if not isinstance(parent, str):
-            raise UserError(
-                f"{shown(path)}:{marks[('extends',)]}: extends: found {found(parent)}, allowed the name of a set"
-            )
-        base, origin = _layers(path.parent / f"{parent}.yaml", (*seen, path))
-    origin.update({key: (path, line) for key, line in marks.items()})
+            raise UserError(f"{at}: found {found(parent)}, allowed the name of a set")
+        beside, shared = path.parent / f"{parent}.yaml", PARAMS / f"{parent}.yaml"
+        there = next((file for file in (beside, shared) if _is_file(file)), None)
+        if there is None:
+            raise UserError(f"{at}: {parent!r} found neither beside the file nor in {told(PARAMS)}/")
+        base, origin = _layers(there, (*seen, path))
+    origin.update({key: Place(path, line) for key, line in marks.items() if key})
     return _merge(base, data), origin
 
 
@@ -130,11 +155,10 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _line(item: Any, data: Any, origin: Origin, path: Path) -> str:
+def _line(item: Any, origin: Origin, path: Path) -> str:
     """One pydantic error as `file:line: key: found …, allowed …`."""
     key = key_of(item)
-    at, line = next((origin[key[:n]] for n in range(len(key), -1, -1) if key[:n] in origin), (path, 1))
-    where = f"{shown(at)}:{line}: "
+    where = f"{next((origin[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origin), Place(path))}: "
     kind, context = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden" or (kind == "literal_error" and "[key]" in item["loc"]):
         allowed = _allowed_keys(key[:-1])

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from evalpress.core.validation import KeyPath
+from evalpress.params import names
+from evalpress.params.place import Place
 
 Mode = Literal["eager", "compiled"]
 SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
@@ -20,14 +24,16 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Block(BaseModel):
     """A block of a params file: frozen, strict types (no `"1"` for 1), no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelParams(Block):
     """Which model, where it comes from and what it is."""
 
     path: str
-    """A folder, a hub name or a ModelScope name."""
+    """A folder (relative to the params file, then to the project), a GGUF file, a hub name or a ModelScope name."""
+    recipe: str | None = None
+    """A recipe of `evalpress model`, run where the folder is missing."""
     source: Literal["auto", "folder", "huggingface", "modelscope"] = "auto"
     revision: str | None = None
     name: str | None = None
@@ -258,6 +264,36 @@ class Params(Block):
     skip: dict[SectionName, str] = {}
     """Sections not to run, each with the reason that the report prints."""
     run: RunParams = RunParams()
+    _places: dict[KeyPath, Place] = PrivateAttr(default_factory=dict)
+    _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Values given beside the file (`--param a.b=c`), by dotted key."""
+        return dict(self._overrides)
+
+    def stated_at(self, places: dict[KeyPath, Place], overrides: dict[str, Any]) -> Params:
+        """These parameters with where each key was stated, and what was given beside the files."""
+        self._places = places
+        self._overrides = dict(overrides)
+        return self
+
+    def place(self, key: str) -> Place | None:
+        """The file and line that state a dotted key or, first found, what it stands in."""
+        parts = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        return next((self._places[parts[:n]] for n in range(len(parts), -1, -1) if parts[:n] in self._places), None)
+
+    def where(self, key: str) -> str:
+        """`file:line: key` for a message about a parameter."""
+        place = self.place(key)
+        return f"{place or f'params/{self.set}.yaml'}: {key}"
+
+    @field_validator("set")
+    @classmethod
+    def _name_of_a_folder(cls, name: str) -> str:
+        if why := names.refused(name):
+            raise ValueError(f"found {name!r}, {why}")
+        return name
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Params:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from evalpress import model, platforms
 from evalpress import params as params_room
+from evalpress import platforms
 from evalpress.core import lock
 from evalpress.core.errors import UserError
 from evalpress.core.paths import NOTEBOOKS, resolve, shown
+from evalpress.model import measurable
 from evalpress.params import Params
 from evalpress.run import parameters, plan, staleness
 from evalpress.run.plan import Report
@@ -47,7 +48,7 @@ def prepare(set_name: str, reports_dir: str, *, only_render: bool = False, force
     params = params_room.load(set_name)
     if not only_render:
         _require_host(params, set_name)
-        model.resolve(params)
+        measurable.check(params)
     folder = resolve(reports_dir) / params.set
     if only_render and not any((folder / "results" / f"{section.name}.json").is_file() for section in SECTIONS):
         raise UserError(f"{shown(folder)}: no results to render; measure them with `make report SET={set_name}`")

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from evalpress import model
 from evalpress import params as params_room
 from evalpress.core import results
 from evalpress.core.hashing import digest, file_digest
@@ -104,16 +105,12 @@ def _source(module: str) -> Path:
 
 
 def model_files(params: Params) -> Items:
-    """Digest of a model folder's config, tokenizer and weight files; a hub name stands for itself and its revision."""
-    folder = resolve(params.model.path)
-    if not folder.is_dir():
-        return {params.model.path: params.model.revision}
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt", ".model", ".jinja"))
-    return {path.name: file_digest(path) for path in files}
+    """Digest of every file of the model's folder; a hub name stands for the snapshot that it resolves to."""
+    return model.identity(params)
 
 
 def model_digest(params: Params) -> str:
-    """One digest of `model_files`."""
+    """Digest of `model_files`."""
     return digest(model_files(params))
 
 
