@@ -187,6 +187,11 @@ class EvidenceParams(Block):
     prompts: tuple[str, ...] = ("params/prompts/card.yaml",)
     max_tokens: PositiveInt = 64
     mode: Mode = "compiled"
+    check_tokens: PositiveInt = 1000
+    """Output tokens that each determinism check generates in all, at least; the rate of differences that is left
+    possible without any difference is about 3 in so many tokens."""
+    repeats: Annotated[int, Field(ge=2)] = 5
+    """How often every prompt is asked in the checks that are repeated."""
 
 
 class AlignmentParams(Block):

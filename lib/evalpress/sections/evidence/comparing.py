@@ -4,16 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 Answers = Mapping[str, Sequence[int]]
 """Prompt id -> output token ids."""
 
 END = "(end)"
 _MANTISSA_BITS = {"bfloat16": 7, "float16": 10, "float32": 23}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One output: token ids, and each token's score where the engine gave it."""
+
+    token_ids: tuple[int, ...]
+    scores: tuple[float, ...] = ()
+
+    def first(self, length: int) -> Answer:
+        """The first tokens of it."""
+        return Answer(self.token_ids[:length], self.scores[:length])
+
+
+Run = Mapping[str, Answer]
+"""Prompt id -> output of one run."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A check's runs with the outputs they are compared with; `against` names the latter in the raw observations."""
+
+    runs: Sequence[Run]
+    baseline: Run
+    against: str
+    asked: Answers
+    more: dict[str, Any] = field(default_factory=dict)
+    scores_why: str | None = None
+    """Why scores cannot be compared, where they cannot."""
+    drawn: bool = False
+    """Tokens were drawn at a temperature: how near two logits are explains nothing."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first token at which a run's output leaves the baseline's."""
+
+    case: str
+    position: int
+    token: int | str
+    other_token: int | str
 
 
 def divergence(a: Sequence[int], b: Sequence[int]) -> int | None:
@@ -23,38 +62,69 @@ def divergence(a: Sequence[int], b: Sequence[int]) -> int | None:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def compare(first: Answers, again: Answers) -> dict[str, Any]:
-    """How many prompts gave the same tokens, and where the first prompt that did not diverged."""
-    differing = [(name, divergence(first[name], again[name])) for name in first]
-    found = [(name, at) for name, at in differing if at is not None]
-    row: dict[str, Any] = {"identical": len(first) - len(found), "of": len(first)}
-    if not found:
-        return row | {"first_divergence": None, "first_divergence_why": "all outputs are identical"}
-    name, at = found[0]
-    a, b = first[name], again[name]
-    diverged = {
-        "case": name,
-        "position": at,
-        "token": a[at] if at < len(a) else END,
-        "other_token": b[at] if at < len(b) else END,
+def differences(found: Found) -> list[Difference]:
+    """Every first difference once, in the order of the prompts."""
+    seen: dict[Difference, None] = {}
+    for case, answer in found.baseline.items():
+        for run in found.runs:
+            a, b = answer.token_ids, run[case].token_ids
+            at = divergence(a, b)
+            if at is not None:
+                pair = (a[at] if at < len(a) else END, b[at] if at < len(b) else END)
+                seen[Difference(case, at, *pair)] = None
+    return list(seen)
+
+
+def counts(found: Found) -> dict[str, Any]:
+    """The figures of a check, without explanations: keys of `results.Check`."""
+    differing = sorted({d.case for d in differences(found)}, key=list(found.baseline).index)
+    compared, events = 0, 0
+    for run in found.runs:
+        for case, answer in found.baseline.items():
+            at = divergence(answer.token_ids, run[case].token_ids)
+            compared += len(answer.token_ids) if at is None else at + 1
+            events += at is not None
+    unique = {case: len({answer.token_ids, *(run[case].token_ids for run in found.runs)}) for case, answer in
+              found.baseline.items()}  # fmt: skip
+    row: dict[str, Any] = {
+        "runs": len(found.runs),
+        "identical": len(found.baseline) - len(differing),
+        "of": len(found.baseline),
+        "tokens": compared,
+        "unique_outputs": unique,
+        "rate_upper_95": rate_upper_95(events, compared) if compared else None,
     }
-    return row | {"first_divergence": diverged, "differing": [name for name, _ in found]}
+    if not compared:
+        row["rate_upper_95_why"] = "no output token was compared"
+    if differing:
+        row["differing"] = differing
+    return row | _scores(found)
 
 
-def margin(logits: NDArray[np.float32], token: int, other: int, dtype: str) -> dict[str, Any]:
-    """How far apart two tokens' raw logits are, and how far apart neighbouring numbers of the dtype are there.
+def _scores(found: Found) -> dict[str, Any]:
+    """How many scores are the same to the last bit, up to each first difference."""
+    same = of = 0
+    for run in found.runs:
+        for case, answer in found.baseline.items():
+            at = divergence(answer.token_ids, run[case].token_ids)
+            pairs = list(zip(answer.scores[:at], run[case].scores[:at], strict=False))
+            of += len(pairs)
+            same += sum(a == b for a, b in pairs)
+    if of and not found.scores_why:
+        return {"logprobs_identical": same, "logprobs_of": of}
+    why = found.scores_why or "one side gave no scores"
+    return {"logprobs_identical": None, "logprobs_identical_why": why, "logprobs_of": None, "logprobs_of_why": why}
 
-    Args:
-        logits: float32 [vocabulary], at the position before the two tokens.
-        dtype: the engine's; its spacing at the larger logit is the smallest difference that it can express.
-    """
-    pair = float(logits[token]), float(logits[other])
-    return {
-        "logit": pair[0],
-        "other_logit": pair[1],
-        "logit_margin": abs(pair[0] - pair[1]),
-        "dtype_spacing": spacing(max(map(abs, pair)), dtype),
-    }
+
+def rate_upper_95(events: int, n: int) -> float:
+    """Upper bound of a one-sided 95 % interval of a rate (Clopper and Pearson 1934); about 3 / n for no event."""
+    if not (n > 0 and 0 <= events <= n):
+        raise ValueError(f"rate: found {events} of {n}, allowed 0 to n of n > 0")
+    if events == n:
+        return 1.0
+    from scipy.special import betaincinv  # late: scipy takes a second to import
+
+    return float(betaincinv(events + 1, n - events, 0.95))
 
 
 def spacing(value: float, dtype: str) -> float:

@@ -1,4 +1,4 @@
-"""The evidence prompts asked of a running server, for the rung `offline_against_server` of the determinism ladder.
+"""The evidence prompts asked of a running server, for the determinism checks that are about the server.
 
 The serving section asks while its server is up, the evidence section compares: a second server would cost as
 much as everything else in that section.
@@ -7,6 +7,8 @@ much as everything else in that section.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -17,46 +19,90 @@ from evalpress.model import chat
 from evalpress.params import prompts
 from evalpress.params.schema import Params
 from evalpress.sections import staleness
+from evalpress.sections.evidence.comparing import Answer, Run
+from evalpress.sections.evidence.lengths import output_tokens
 from evalpress.sections.job import Job, read_raw
 
 RAW = "evidence"
 NEUTRAL = {"temperature": 0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 """A server takes missing values from the model's generation_config.json; an offline engine does not."""
+OTHERS = 16
+"""Requests with other prompts that the server works on beside the evidence prompts."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A server's outputs for the evidence prompts: one request at a time, and among others, several times."""
+
+    alone: Run
+    under_load: Sequence[Run]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest output."""
+        return max(len(one.token_ids) for one in self.alone.values())
 
 
 def ask(job: Job, base_url: str, served: str) -> None:
-    """Ask every evidence prompt alone, as token ids, and keep the token ids that come back in `results/raw`.
+    """Ask every evidence prompt as token ids, alone and under load, and keep what comes back in `results/raw`.
 
-    A server that gives none (an older one, or a refusal) is a finding: the reason is kept instead.
+    A server that gives no token ids (an older one, or a refusal) is a finding: the reason is kept instead.
     """
     p = job.params
-    kept: dict[str, Any] = {"asked_with": asked_with(p), "mode": p.serving.mode, "prompts": {}}
+    kept: dict[str, Any] = {"asked_with": asked_with(p), "mode": p.serving.mode, "prompts": {}, "under_load": []}
     try:
         if p.model.weights != "random":
-            talk = chat.of(p)
-            for prompt in prompts.load(p.evidence.prompts):
-                ids = list(talk.ask(prompt.text).token_ids)
-                kept["prompts"][prompt.id] = {"prompt_token_ids": ids} | _answer(p, base_url, served, ids)
+            formatter = chat.of(p)
+            asked = {
+                prompt.id: list(formatter.ask(prompt.text).token_ids) for prompt in prompts.load(p.evidence.prompts)
+            }
+            kept["prompts"] = _alone(p, base_url, served, asked)
+            kept["under_load"] = _under_load(p, base_url, served, asked)
     except MeasurementError as error:
         kept["prompts_why"] = str(error)
     job.raw(RAW, kept)
 
 
-def _answer(p: Params, base_url: str, served: str, ids: list[int]) -> dict[str, Any]:
-    body = {"model": served, "prompt": ids, "max_tokens": p.evidence.max_tokens, "return_token_ids": True, **NEUTRAL}
+def _alone(p: Params, base_url: str, served: str, asked: Mapping[str, list[int]]) -> dict[str, Any]:
+    length = output_tokens(p, len(asked), max(map(len, asked.values())))
+    return {name: {"prompt_token_ids": ids} | _answer(base_url, served, ids, length) for name, ids in asked.items()}
+
+
+def _under_load(p: Params, base_url: str, served: str, asked: Mapping[str, list[int]]) -> list[dict[str, Any]]:
+    """All prompts at once among OTHERS requests, `evidence.repeats` times."""
+    length = output_tokens(p, len(asked), max(map(len, asked.values())), p.evidence.repeats)
+    names = list(asked)
+    found = []
+    with ThreadPoolExecutor(len(asked) + OTHERS) as pool:
+        for turn in range(p.evidence.repeats):
+            # The others are the same tokens in another order: of the same lengths, and never the same prompt.
+            others = [asked[names[i % len(names)]][::-1] + [i + turn] for i in range(OTHERS)]
+            busy = [pool.submit(_answer, base_url, served, ids, 2 * length) for ids in others]
+            wanted = {name: pool.submit(_answer, base_url, served, ids, length) for name, ids in asked.items()}
+            found.append({name: future.result() for name, future in wanted.items()})
+            for future in busy:
+                future.result()
+    return found
+
+
+def _answer(base_url: str, served: str, ids: list[int], length: int) -> dict[str, Any]:
+    body = {"model": served, "prompt": ids, "max_tokens": length, "ignore_eos": True, "logprobs": 0}
     try:
-        reply = requests.post(f"{base_url}/v1/completions", json=body, timeout=300)
+        reply = requests.post(
+            f"{base_url}/v1/completions", json=body | {"return_token_ids": True} | NEUTRAL, timeout=300
+        )
         choice = reply.json()["choices"][0]
-        return {"token_ids": list(choice["token_ids"]), "text": str(choice["text"])}
+        scores = (choice.get("logprobs") or {}).get("token_logprobs") or []
+        return {"token_ids": list(choice["token_ids"]), "text": str(choice["text"]), "scores": list(scores)}
     except (requests.RequestException, ValueError, LookupError, TypeError) as error:
         raise MeasurementError(f"the server gave no token ids: {type(error).__name__}: {error}") from None
 
 
-def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """By prompt id, the token ids that the serving section's server gave to the same prompts.
+def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> Kept:
+    """What the serving section's server gave to the same prompts.
 
     Raises:
-        MeasurementError: there are none, or they are of another model, other settings or other prompts.
+        MeasurementError: there are no answers, or they are of another model, other settings or other prompts.
     """
     try:
         kept = read_raw(job.folder, "serving", RAW)
@@ -68,13 +114,18 @@ def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> dict[str, list[int]
         raise MeasurementError("the serving section's answers are of another model or other settings; run it again")
     if {name: row["prompt_token_ids"] for name, row in kept["prompts"].items()} != {n: [*i] for n, i in asked.items()}:
         raise MeasurementError("the serving section asked other prompts; run it again")
-    return {name: list(row["token_ids"]) for name, row in kept["prompts"].items()}
+    return Kept(_run(kept["prompts"]), [_run(turn) for turn in kept["under_load"]])
+
+
+def _run(rows: Mapping[str, Mapping[str, Any]]) -> Run:
+    return {name: Answer(tuple(row["token_ids"]), tuple(row["scores"])) for name, row in rows.items()}
 
 
 def asked_with(params: Params) -> str:
     """Digest of what decides an answer, the prompts apart; a server that this suite starts has this vLLM."""
     read = params.model_dump(mode="json")
+    lengths = [params.evidence.check_tokens, params.evidence.repeats]
     return digest(
         [read[key] for key in ("model", "platform", "engine")]
-        + [params.evidence.max_tokens, staleness.model_digest(params), staleness.engine_digest(params)]
+        + [lengths, staleness.model_digest(params), staleness.engine_digest(params)]
     )

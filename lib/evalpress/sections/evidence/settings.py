@@ -1,7 +1,7 @@
-"""What makes each rung of the determinism ladder hold, by platform: engine arguments and environment variables.
+"""What makes each determinism check hold, by platform: engine arguments and environment variables.
 
 Variables with their values and sources stand in the run book (`evalpress.launch.settings`); here only which
-of them serves which rung.
+of them serves which check.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ _VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
     "shuffled_batch": {"ascend": (*_FIXED_SUMS, _INVARIANT), "cuda": (_INVARIANT,), "cpu": ()},
     "prefix_cache": {"ascend": (*_FIXED_SUMS, _INVARIANT), "cuda": (_INVARIANT,), "cpu": ()},
     "offline_against_server": {"ascend": (*_FIXED_SUMS, _INVARIANT), "cuda": (_INVARIANT,), "cpu": ()},
+    "server_under_load": {"ascend": (*_FIXED_SUMS, _INVARIANT), "cuda": (_INVARIANT,), "cpu": ()},
+    "seeded_sampling": {"ascend": _FIXED_SUMS, "cuda": (_CUBLAS,), "cpu": (_STEPPED,)},
 }
 _ARGUMENTS: dict[str, dict[str, str]] = {
     "batch_of_all": {"cpu": _ALONE},
     "shuffled_batch": {"cpu": _ALONE},
+    "server_under_load": {"cpu": _ALONE},
+    "seeded_sampling": dict.fromkeys(("ascend", "cuda", "cpu"), "a seed per request, the same batch"),
     "prefix_cache": dict.fromkeys(("ascend", "cuda", "cpu"), "enable_prefix_caching=False on both sides"),
     "offline_against_server": dict.fromkeys(
         ("ascend", "cuda", "cpu"), "the run book's server arguments, penalties sent as neutral, one request at a time"
@@ -38,13 +42,13 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
 }
 
 
-def holds_with(rung: str) -> dict[str, list[str]]:
-    """By platform, what makes the rung hold: `NAME=value` and engine arguments."""
+def holds_with(check: str) -> dict[str, list[str]]:
+    """By platform, what makes the check hold: `NAME=value` and engine arguments."""
     found = {}
     for backend, known in SETTINGS.items():
         values = {setting.name: setting.value for setting in known}
-        names = _VARIABLES.get(rung, {}).get(backend, ())
-        argument = _ARGUMENTS.get(rung, {}).get(backend)
+        names = _VARIABLES.get(check, {}).get(backend, ())
+        argument = _ARGUMENTS.get(check, {}).get(backend)
         found[backend] = [f"{name}={values[name]}" for name in names] + ([argument] if argument else [])
     return found
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Badge, Cell, Code, Column, Details, Missing, Prose, Table, code, fmt, output, pick
+from evalpress.display.tables import Badge, Cell, Code, Column, Details, Missing, Prose, Table, code, fmt, output
+from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Case, Check, Divergence, Results
 
 _PLATFORMS = {"ascend": "on Ascend", "cuda": "on CUDA", "cpu": "on CPU"}
-_RUNGS = {
+_NAMES = {
     "same_engine_again": "the same engine, asked again",
     "batch_of_all": "all prompts in one batch",
     "shuffled_batch": "one batch in another order",
+    "seeded_sampling": "drawn again with the same seed",
     "offline_against_server": "offline against server",
+    "server_under_load": "the server under load",
     "vllm_against_transformers": "vLLM against transformers",
     "compiled_against_eager": "compiled against eager",
     "prefix_cache": "prefix cache on and off",
@@ -21,22 +25,22 @@ _RUNGS = {
 }
 
 
-def cases(document: Document) -> Table:
+def cases(document: Document[Results]) -> Table:
     """Every prompt with its output, tokens, finish reason, latency and hash."""
-    data = document["data"]
+    data = document.data
     rows: list[list[Any]] = [
         [
-            case["id"],
-            output(case["prompt"]),
-            output(case["output"]),
-            "; ".join(case["remarks"]) or "–",
-            case["finish_reason"],
-            1e3 * case["ttft_s"],
-            1e3 * case["latency_s"],
+            case.id,
+            output(case.prompt),
+            output(case.output),
+            "; ".join(case.remarks) or "–",
+            case.finish_reason,
+            1e3 * case.ttft_s,
+            1e3 * case.latency_s,
             _sent(case),
-            Code(case["sha256"][:12]),
+            Code(case.sha256[:12]),
         ]
-        for case in data["cases"]
+        for case in data.cases
     ]
     heads: list[Column | str] = [
         "case",
@@ -50,105 +54,208 @@ def cases(document: Document) -> Table:
         "SHA-256",
     ]
     note = (
-        f"Temperature 0, at most {data['sampling']['max_tokens']} tokens, {data['mode']} engine, one request at a "
+        f"Temperature 0, at most {data.sampling.max_tokens} tokens, {data.mode} engine, one request at a "
         "time. ↵ stands for a newline. Open a row's tokens for the prompt as it was sent, all token ids and the whole "
         "SHA-256 of the output's bytes."
     )
     return Table("What the model answers", heads, rows, note=note)
 
 
-def _sent(case: dict[str, Any]) -> Details:
+def _sent(case: Case) -> Details:
     """What went in and what came out, token by token."""
-    inward, outward = case["prompt_token_ids"], case["output_token_ids"]
-    text = f"prompt as sent: {json.dumps(case['rendered_prompt'], ensure_ascii=False)}\n"
-    text += f"prompt tokens: {inward}\noutput tokens: {outward}\nSHA-256 of the output: {case['sha256']}"
+    inward, outward = list(case.prompt_token_ids), list(case.output_token_ids)
+    text = f"prompt as sent: {json.dumps(case.rendered_prompt, ensure_ascii=False)}\n"
+    text += f"prompt tokens: {inward}\noutput tokens: {outward}\nSHA-256 of the output: {case.sha256}"
     return Details(f"{len(inward)} in, {len(outward)} out", text)
 
 
-def ladder(document: Document) -> Table:
-    """Determinism, rung by rung."""
-    rows = [_rung(rung) for rung in document["data"]["determinism"]]
+def checks(document: Document[Results]) -> Table:
+    """The determinism checks: what was changed, how many outputs stayed the same, what the rest is."""
+    rows = [_check(check) for check in document.data.determinism]
     heads: list[Column | str] = [
         Column("what was changed", wide=True),
         "identical",
         "of",
         "result",
-        Column("first divergence", wide=True),
-        "logit margin",
+        Column("compared", "tokens"),
+        Column("rate of difference, upper 95 % bound", "%"),
+        Column("same score to the last bit", wide=True),
+        Column("first difference", wide=True),
     ]
     return Table(
         "Is it deterministic?",
         heads,
         rows,
-        note="Compared token by token with the first answers, each asked alone; a new engine with the eager engine's, "
-        "the prefix cache with the same prompts without it. Logit margin: how far apart the two tokens' raw logits "
-        "are at that position; beside it the distance between neighbouring numbers of the engine's dtype there. A "
-        "margin of that size is a tie which rounding decides.",
+        note="Compared token by token with the same prompts asked alone, over long outputs that do not stop at the "
+        "model's end of text; a new engine is compared with the eager engine, the prefix cache with the same prompts "
+        "without it, the busy server with the server alone. The bound says which rate of differences per token is "
+        "still possible after so many tokens (Clopper and Pearson); without any difference it is about 3 in the tokens "
+        "compared. Explained: every difference lies where the reference's logits of both tokens are within the noise "
+        "of the engine's dtype.",
     )
 
 
-def _rung(rung: dict[str, Any]) -> list[Cell]:
-    changed: Cell = rung["changed"] + _proof(rung)
-    if rung["identical"] is None:
-        why = Missing(rung["identical_why"])
-        return [changed, why, why, Badge("skipped", "not measured"), "–", "–"]
-    same = rung["identical"] == rung["of"]
-    badge = Badge("ok" if same else "warn", "identical" if same else "differs")
-    where, margin = _divergence(rung["first_divergence"]) if rung["first_divergence"] else ("none", "–")
-    return [changed, rung["identical"], rung["of"], badge, where, margin]
+def _check(check: Check) -> list[Cell]:
+    changed: Cell = check.changed + _proof(check)
+    if check.identical is None:
+        why = Missing(str(check.identical_why))
+        return [changed, why, why, Badge("skipped", "not measured"), "–", "–", "–", "–"]
+    return [
+        changed,
+        check.identical,
+        check.of,
+        _result(check),
+        _value(check.tokens, check.tokens_why),
+        _value(check.rate_upper_95 and 1e2 * check.rate_upper_95, check.rate_upper_95_why),
+        _scores(check),
+        _where(check.first_divergence) if check.first_divergence else "none",
+    ]
 
 
-def _proof(rung: dict[str, Any]) -> str:
-    """What shows that the rung was really climbed."""
-    if "cached_tokens" in rung:
-        return f" ({rung['cached_tokens']:,} of {rung['prompt_tokens']:,} prompt tokens came from the cache)"
-    if "identical_bytes" in rung:
-        return f" ({rung['identical_bytes']} of {rung['of']} outputs equal byte by byte)"
-    if "reference" in rung:
+def _value(value: float | None, why: str | None) -> Cell:
+    return Missing(str(why)) if value is None else value
+
+
+def _result(check: Check) -> Badge:
+    if check.identical == check.of:
+        return Badge("ok", "identical")
+    if check.unexplained is None:
+        return Badge("warn", "differs")
+    return Badge("fail", "unexplained") if check.unexplained else Badge("ok", "explained")
+
+
+def _scores(check: Check) -> Cell:
+    if check.logprobs_identical is None:
+        return Missing(str(check.logprobs_identical_why))
+    return f"{check.logprobs_identical:,} of {check.logprobs_of:,}"
+
+
+def _proof(check: Check) -> str:
+    """What shows that the check was really made."""
+    if check.cached_tokens is not None:
+        return f" ({check.cached_tokens:,} of {check.prompt_tokens:,} prompt tokens came from the cache)"
+    if check.identical_bytes is not None:
+        return f" ({check.identical_bytes} of {check.of} outputs equal byte by byte)"
+    if check.reference is not None:
         return " (every token of vLLM's answer is the most probable one in a forward pass over that answer)"
     return ""
 
 
-def _divergence(found: dict[str, Any]) -> tuple[Cell, Cell]:
-    pair = found.get("texts", ["", ""])
+def _where(found: Divergence) -> Cell:
     tokens = [
-        (f"{found[key]} ", Code(text)) if text else str(found[key])
-        for key, text in zip(("token", "other_token"), pair, strict=True)
+        (f"{token} ", Code(text)) if text else str(token)
+        for token, text in zip((found.token, found.other_token), found.texts or ("", ""), strict=True)
     ]
-    where: Cell = (f"{found['case']}, token {found['position'] + 1}: ", tokens[0], " / ", tokens[1])
-    margin = pick(found, "logit_margin")
-    if isinstance(margin, Missing):
-        return where, margin
-    return where, f"{fmt(margin)} (spacing {fmt(found['dtype_spacing'])})"
+    return (f"{found.case}, token {found.position + 1}: ", tokens[0], " / ", tokens[1])
 
 
-def settings(document: Document) -> Table:
-    """What makes each rung hold, by platform."""
+def differences(document: Document[Results]) -> Table:
+    """Every first difference of every check, with what the reference says of its two tokens."""
     rows: list[list[Cell]] = [
-        [_RUNGS[rung["rung"]], *[_listed(rung["holds_with"][name]) for name in _PLATFORMS]]
-        for rung in document["data"]["determinism"]
+        [_NAMES.get(check.rung, check.rung), _where(one), *_judged(one)]
+        for check in document.data.determinism
+        for one in check.divergences or ()
     ]
-    found = document["data"]["determinism_settings"]
+    heads: list[Column | str] = [
+        "check",
+        Column("where", wide=True),
+        "margin of the two",
+        "lower one below the best",
+        "noise there",
+        "result",
+    ]
+    return Table(
+        "Where outputs part",
+        heads,
+        rows or [["none: all measured outputs are identical", "–", "–", "–", "–", "–"]],
+        note="Logits are those of transformers in float32 on the CPU after the same beginning. Noise: the largest "
+        "change of a logit there by the engine's dtype alone. Two tokens that lie within twice the noise of the best "
+        "one can change places by rounding: within noise. Any other difference is unexplained and fails its gate.",
+    )
+
+
+def _judged(one: Divergence) -> list[Cell]:
+    if one.logit_margin is None:
+        why = Missing(str(one.logit_margin_why))
+        return [why, why, why, Badge("warn", "no verdict")]
+    if one.shortfall is None or one.noise_max_abs_err is None:
+        return [fmt(one.logit_margin), "–", "–", Badge("warn", "no verdict")]
+    badge = {"within_noise": Badge("ok", "within noise"), "unexplained": Badge("fail", "unexplained")}
+    return [
+        fmt(one.logit_margin),
+        fmt(one.shortfall),
+        fmt(one.noise_max_abs_err),
+        badge.get(str(one.verdict), Badge("warn", "no verdict")),
+    ]
+
+
+def abnormal(document: Document[Results]) -> Table:
+    """Signs of a broken engine in the long outputs, by mode."""
+    found = document.data.abnormal
+    heads: list[Column | str] = ["mode", "outputs", "tokens", "worst rank", Column("signs", wide=True)]
+    rows: list[list[Cell]] = [
+        [
+            row.mode,
+            row.outputs,
+            row.tokens,
+            _value(row.worst_rank, row.worst_rank_why),
+            _signs(row),
+        ]
+        for row in found or ()
+    ]
+    why = Missing(str(document.data.abnormal_why))
+    return Table(
+        "Abnormal outputs",
+        heads,
+        rows or [[why, why, why, why, why]],
+        note="Searched for: replacement and unassigned characters, scripts that do not belong together, loops, and "
+        "tokens that the float32 reference would not expect (rank 1: its best token). A small model may fall into "
+        "loops by itself: where the reference prefers the same tokens, the sign is a habit of the model.",
+    )
+
+
+def _signs(row: AbnormalOutputs) -> str:
+    return "; ".join(map(_sign, row.alarms)) or "none"
+
+
+def _sign(alarm: Alarm) -> str:
+    habit = {True: " (the reference writes the same)", False: "", None: f" ({alarm.habit_why})"}[alarm.habit]
+    return f"{alarm.case}, {alarm.kind.replace('_', ' ')}: {alarm.found}{habit}"
+
+
+def reliance(document: Document[Results]) -> Prose:
+    """What a user may rely on, in one sentence."""
+    data = document.data
+    return Prose(f"**What to rely on.** {data.reliance or data.reliance_why}")
+
+
+def settings(document: Document[Results]) -> Table:
+    """What makes each check hold, by platform."""
+    rows: list[list[Cell]] = [
+        [_NAMES.get(check.rung, check.rung), *[_listed(check.holds_with.get(name, ())) for name in _PLATFORMS]]
+        for check in document.data.determinism
+    ]
+    found = document.data.determinism_settings
     shown = ", ".join(f"{name}={value}" for name, value in found.items()) or "none of them"
-    heads: list[Column | str] = ["rung", *[Column(name, wide=True) for name in _PLATFORMS.values()]]
+    heads: list[Column | str] = ["check", *[Column(name, wide=True) for name in _PLATFORMS.values()]]
     note = f"Set in this run: {shown}. What each variable does and where that is stated: the run book in Setup."
-    return Table("What makes a rung hold", heads, rows, note=note)
+    return Table("What makes a check hold", heads, rows, note=note)
 
 
-def _listed(names: list[str]) -> Cell:
+def _listed(names: Sequence[str]) -> Cell:
     parts: list[Cell] = []
     for name in names:
         parts += [", " if parts else "", Code(name) if "=" in name and " " not in name else name]
     return tuple(parts) or "–"
 
 
-def note(document: Document) -> Prose:
+def note(document: Document[Results]) -> Prose:
     """Base or instruct model, how that is known, and what a reader must know about the outputs."""
-    data = document["data"]
-    if data["base_model"]:
-        return Prose(f"**Note.** {data['note']} How that is known: {data['base_model_how']}.")
-    digest = data["chat_template"]["sha256"]
+    data = document.data
+    if data.base_model or data.chat_template is None:
+        return Prose(f"**Note.** {data.note} How that is known: {data.base_model_how}.")
     return Prose(
-        f"**Note.** This is an instruct model ({data['base_model_how']}): every prompt went through its chat template, "
-        f"SHA-256 {code(digest)}. The first prompt as it was sent: {code(data['cases'][0]['rendered_prompt'])}"
+        f"**Note.** This is an instruct model ({data.base_model_how}): every prompt went through its chat template, "
+        f"SHA-256 {code(data.chat_template.sha256)}. The first prompt as it was sent: "
+        f"{code(data.cases[0].rendered_prompt)}"
     )

@@ -1,0 +1,123 @@
+"""The determinism checks: each changes one thing and counts how many outputs stay the same.
+
+A check that differs is explained by the reference, one that cannot be measured is null with the reason; neither ends
+the section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalpress.core.errors import MeasurementError
+from evalpress.core.progress import step
+from evalpress.params.schema import Mode, Params
+from evalpress.sections.evidence import explaining
+from evalpress.sections.evidence.checks import Checks, tokens_of
+from evalpress.sections.evidence.comparing import Found, Run, counts, differences
+from evalpress.sections.evidence.explaining import Name, Readings, TokenText
+from evalpress.sections.evidence.results import Check, Divergence
+from evalpress.sections.evidence.settings import holds_with
+
+_MEASURED = (
+    *("identical", "of", "first_divergence", "tokens", "rate_upper_95", "explained", "unexplained"),
+    *("unique_outputs", "logprobs_identical", "logprobs_of"),
+)
+_SAME = "all outputs are identical"
+SHOWN = 40
+"""Most differences of one check that are explained; a check with more has the first of each prompt among them."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All checks, the raw tokens behind them, and how the reference read the outputs of each mode."""
+
+    rows: tuple[Check, ...]
+    raw: dict[str, Any]
+    readings: Readings | None
+    readings_why: str
+
+
+def run(checks: Checks, text: TokenText) -> Outcome:
+    """Run all checks and let the reference explain what differs.
+
+    Args:
+        text: a token id as text.
+    """
+    measured = [(name, changed, _measure(changed, measure)) for name, changed, measure in checks.all()]
+    found = {name: one for name, _, one in measured if isinstance(one, Found)}
+    step("evidence: explaining differences")
+    readings, why = _readings(checks.job.params, found, checks.by_mode, checks.asked)
+    rows = [
+        _row(name, changed, one, readings, why, checks.job.params.engine.dtype, text) for name, changed, one in measured
+    ]
+    return Outcome(tuple(rows), raw_tokens(checks.first, found), readings, why)
+
+
+def _measure(changed: str, measure: Callable[[], Found]) -> Found | str:
+    step(f"determinism: {changed}")
+    try:
+        return measure()
+    except MeasurementError as error:
+        return str(error)
+
+
+def raw_tokens(first: Run, found: Mapping[str, Found]) -> dict[str, Any]:
+    """Every check's tokens, run by run, and those they were compared with."""
+    baselines = {"first": tokens_of(first)} | {one.against: tokens_of(one.baseline) for one in found.values()}
+    baselines["first"] = tokens_of(first)  # whole, where a check compared a part
+    return {
+        "baselines": baselines,
+        "checks": {n: {"against": f.against, "runs": [tokens_of(run) for run in f.runs]} for n, f in found.items()},
+    }
+
+
+def _kept(found: Found) -> list[Any]:
+    """The differences that are explained: the first of each prompt, then others up to SHOWN."""
+    every = differences(found)
+    firsts = list({d.case: d for d in reversed(every)}.values())[::-1]
+    others = [d for d in every if d not in firsts]
+    return firsts + others[: max(0, SHOWN - len(firsts))]
+
+
+def _readings(
+    params: Params, found: Mapping[str, Found], by_mode: Mapping[Mode, Run], asked: Mapping[str, Sequence[int]]
+) -> tuple[Readings | None, str]:
+    """What the reference reads: the long outputs of every mode, and the baselines of checks that differ."""
+    outputs: dict[str, tuple[Mapping[str, Sequence[int]], Run]] = {mode: (asked, run) for mode, run in by_mode.items()}
+    parted: dict[Name, set[int]] = {}
+    for one in found.values():
+        for difference in _kept(one):
+            name = one.against
+            if name not in outputs or len(one.baseline[difference.case].token_ids) > len(
+                outputs[name][1][difference.case].token_ids
+            ):
+                outputs[name] = (one.asked, one.baseline)
+            parted.setdefault((name, difference.case), set()).add(difference.position)
+    try:
+        return explaining.read(params, outputs, parted), ""
+    except MeasurementError as error:
+        return None, str(error)
+
+
+def _row(
+    name: str, changed: str, one: Found | str, readings: Readings | None, why: str, dtype: str, text: TokenText
+) -> Check:
+    head: dict[str, Any] = {"rung": name, "changed": changed, "holds_with": holds_with(name)}
+    if isinstance(one, str):
+        return Check(**head | dict.fromkeys(_MEASURED) | {f"{key}_why": one for key in _MEASURED})
+    head |= {"against": one.against, **counts(one), **one.more}
+    rows = tuple(explaining.explain(d, one, readings or Readings(), dtype, text) for d in _kept(one))
+    if not rows:
+        return Check(**head, first_divergence=None, first_divergence_why=_SAME, explained=0, unexplained=0)
+    return Check(**head, first_divergence=rows[0], divergences=rows, **_explained(rows, why))
+
+
+def _explained(rows: Sequence[Divergence], why: str) -> dict[str, Any]:
+    """Prompts whose differences all lie within the noise, and prompts with one beyond it."""
+    if any(row.verdict is None for row in rows):
+        reason = why or next(row.verdict_why for row in rows if row.verdict is None) or "no verdict"
+        return {"explained": None, "explained_why": reason, "unexplained": None, "unexplained_why": reason}
+    beyond = {row.case for row in rows if row.verdict == "unexplained"}
+    return {"explained": len({row.case for row in rows} - beyond), "unexplained": len(beyond)}

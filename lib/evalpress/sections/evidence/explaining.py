@@ -1,0 +1,176 @@
+"""What the float32 reference says of the outputs: of each first difference, and of the rank of every token.
+
+The reference is transformers on the CPU in float32, the noise is the same model in the engine's dtype; both read prompt
+and output (one forward pass, teacher-forced). A difference is within the noise where both tokens' reference logits lie
+within twice the noise at that position of the best one: two logits that the dtype alone moves by up to e can change
+places when they are at most 2 e apart. This is the rule by which the alignment section judges flips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress import engine, model
+from evalpress.core.errors import UserError
+from evalpress.core.progress import step
+from evalpress.core.units import GIB
+from evalpress.params.schema import Params
+from evalpress.sections.evidence.comparing import END, Difference, Found, Run, spacing
+from evalpress.sections.evidence.results import Divergence
+
+Name = tuple[str, str]
+"""Which output: the baseline's name and the prompt's id."""
+Row = NDArray[np.float32]
+TokenText = Callable[[int], str]
+_LOGITS_OF = "transformers on CPU in float32"
+
+
+@dataclass
+class Readings:
+    """What the passes gave: ranks of all output tokens, and whole rows of logits where outputs part."""
+
+    ranks: dict[Name, list[int]] = field(default_factory=dict)
+    reference: dict[tuple[Name, int], Row] = field(default_factory=dict)
+    engine_dtype: dict[tuple[Name, int], Row] = field(default_factory=dict)
+
+
+def read(
+    params: Params,
+    outputs: Mapping[str, tuple[Mapping[str, Sequence[int]], Run]],
+    parted: Mapping[Name, set[int]],
+) -> Readings:
+    """Read outputs with the reference, and those positions where outputs part in the engine's dtype, too.
+
+    Args:
+        outputs: baseline's name -> prompts and outputs, whose tokens get ranks.
+        parted: output -> positions whose rows of logits are kept.
+
+    Raises:
+        MeasurementError: transformers cannot run the model.
+    """
+    texts: dict[Name, list[int]] = {}
+    starts: dict[Name, int] = {}
+    for against, (asked, run) in outputs.items():
+        for case, one in run.items():
+            texts[against, case] = [*asked[case], *one.token_ids]
+            starts[against, case] = len(asked[case]) - 1
+    found = Readings()
+    every = {
+        name: list(range(starts[name], len(ids) - 1)) for name, ids in texts.items() if len(ids) > starts[name] + 1
+    }
+    step("evidence: the outputs read by the reference in float32")
+    for name, positions, values in _passes(params, "float32", texts, every):
+        chosen = np.array([texts[name][at + 1] for at in positions])
+        picked = values[np.arange(len(chosen)), chosen][:, None]
+        found.ranks.setdefault(name, []).extend((1 + (values > picked).sum(axis=1)).tolist())
+        _keep(found.reference, name, positions, values, starts[name], parted)
+    kept = {name: sorted(at + starts[name] for at in where) for name, where in parted.items() if where}
+    if kept:
+        step(f"evidence: the positions where outputs part, in {params.engine.dtype}")
+        for name, positions, values in _passes(params, params.engine.dtype, {n: texts[n] for n in kept}, kept):
+            _keep(found.engine_dtype, name, positions, values, starts[name], parted)
+    return found
+
+
+def _passes(params: Params, dtype: str, texts: Mapping[Name, list[int]], positions: Mapping[Name, list[int]]) -> Any:
+    """(output, positions, rows) of one dtype, part by part."""
+    from evalpress.model import forward  # torch takes seconds to import
+
+    folder, trust = model.resolve(params), params.model.trust_remote_code
+    keys = {json.dumps(name): name for name in positions}
+    _make_room(params)
+    with forward.loaded(folder, dtype, trust_remote_code=trust) as run:
+        asked = {key: texts[name] for key, name in keys.items()}
+        at = {key: positions[name] for key, name in keys.items()}
+        for key, part in forward.forward(run, asked, at):
+            yield keys[key], part.positions.tolist(), part.values
+
+
+def _make_room(params: Params) -> None:
+    """Engines that this process keeps are released where the reference would not fit beside them."""
+    try:
+        weights = model.facts(params).weight_bytes
+    except UserError:
+        weights = None
+    if weights is not None:
+        engine.make_room(2 * weights + 2 * GIB)
+
+
+def _keep(
+    rows: dict[tuple[Name, int], Row],
+    name: Name,
+    positions: Sequence[int],
+    values: Row,
+    start: int,
+    parted: Mapping[Name, set[int]],
+) -> None:
+    for index, position in enumerate(positions):
+        if position - start in parted.get(name, ()):
+            rows[name, position - start] = values[index].copy()
+
+
+def explain(difference: Difference, found: Found, readings: Readings, dtype: str, text: TokenText) -> Divergence:
+    """The difference with what the reference says of its two tokens."""
+    where: dict[str, Any] = {"case": difference.case, "position": difference.position}
+    pair = (difference.token, difference.other_token)
+    if END in pair:
+        why = "one output ended before the other"
+        return Divergence(**where, token=pair[0], other_token=pair[1], logit_margin=None, logit_margin_why=why,
+                          verdict_why=why)  # fmt: skip
+    key = ((found.against, difference.case), difference.position)
+    a, b = int(pair[0]), int(pair[1])
+    texts = (text(a), text(b))
+    reference, other = readings.reference.get(key), readings.engine_dtype.get(key)
+    if reference is None or other is None:
+        why = "the reference did not read this output"
+        return Divergence(**where, token=a, other_token=b, texts=texts, logit_margin=None, logit_margin_why=why,
+                          verdict_why=why)  # fmt: skip
+    judged = judge(reference, other, a, b, dtype)
+    drawn: dict[str, Any] = (
+        {"verdict": None, "verdict_why": "tokens were drawn: near logits explain nothing"} if found.drawn else {}
+    )
+    row = Divergence(**where, token=a, other_token=b, texts=texts, logits_of=_LOGITS_OF, **(judged | drawn))
+    return row.model_copy(update={"sentence": sentence(row, text(int(judged["best_token"])))})
+
+
+def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> dict[str, Any]:
+    """Margin, noise and verdict of two tokens at one position.
+
+    Args:
+        reference: raw logits in float32, [vocabulary].
+        other: the same in the engine's dtype.
+        dtype: the engine's; the noise is at least the spacing of its numbers at the best logit.
+    """
+    best = int(reference.argmax())
+    step_ = spacing(float(np.abs(reference[[best, a, b]]).max()), dtype)
+    noise = max(float(np.abs(reference.astype(np.float64) - other).max()), step_)
+    shortfall = float(reference[best]) - float(min(reference[a], reference[b]))
+    return {
+        "logit": float(reference[a]),
+        "other_logit": float(reference[b]),
+        "logit_margin": abs(float(reference[a]) - float(reference[b])),
+        "dtype_spacing": step_,
+        "best_token": best,
+        "shortfall": shortfall,
+        "noise_max_abs_err": noise,
+        "verdict": "within_noise" if shortfall <= 2 * noise else "unexplained",
+    }
+
+
+def sentence(row: Divergence, best: str) -> str:
+    """A difference in words, from its numbers alone. Token texts stand in it as JSON strings."""
+    first, second = (json.dumps(text, ensure_ascii=False) for text in row.texts or ("", ""))
+    said = (
+        f"{row.case}, token {row.position + 1}: {first} against {second}; the reference prefers "
+        f"{json.dumps(best, ensure_ascii=False)}, the lower of the two lies {row.shortfall:.3g} below it, and the "
+        f"dtype alone moves logits there by up to {row.noise_max_abs_err:.3g}: "
+    )
+    if row.verdict is None:
+        return said + "no verdict, the tokens were drawn."
+    return said + ("within the noise." if row.verdict == "within_noise" else "unexplained.")
