@@ -118,12 +118,16 @@ def test_serving_recomputes_from_raw_as_vllms_client_computes_it(demo_report):
 
 def test_evidence_recomputes_from_raw(demo_report):
     found, kept = data(demo_report, "evidence"), raw(demo_report, "evidence-tokens")
-    assert {c["id"]: c["output_token_ids"] for c in found["cases"]} == kept["first"]
-    assert len(found["determinism"]) == 8
-    for rung in found["determinism"]:
-        baseline = kept[rung["against"]]
-        assert rung["of"] == len(found["cases"])
-        assert rung["identical"] == sum(kept[rung["rung"]][name] == tokens for name, tokens in baseline.items())
+    assert {c["id"]: list(c["output_token_ids"]) for c in found["cases"]} == kept["cases"]
+    assert len(found["determinism"]) == 10
+    for check in found["determinism"]:
+        observed = kept["checks"][check["rung"]]
+        baseline = kept["baselines"][observed["against"]]
+        assert check["of"] == len(found["cases"])
+        same = [all(run[n] == baseline[n][: len(run[n])] for run in observed["runs"]) for n in baseline]
+        assert check["identical"] == sum(same)
+        assert check["tokens"] >= (1000 if check["identical"] == check["of"] else 100)
+        assert check["explained"] + check["unexplained"] == check["of"] - check["identical"]
 
 
 def test_alignment_recomputes_from_raw(demo_report):

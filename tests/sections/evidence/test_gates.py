@@ -91,8 +91,8 @@ def test_the_sentence_says_what_holds_what_changes_and_what_was_not_measured():
         ]
     )
     assert said == (
-        "Identical when asked again and over HTTP; batching changes 5 of 10 answers, each at a near tie; the other mode "
-        "changes 2 of 10 answers, 1 of them beyond what rounding explains; not measured: the prefix cache."
+        "Identical when asked again and over HTTP; batching changes 5 of 10 answers, each at a near tie; the other "
+        "mode changes 2 of 10 answers, 1 of them beyond what rounding explains; not measured: the prefix cache."
     )
 
 
