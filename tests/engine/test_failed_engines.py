@@ -8,7 +8,7 @@ import pytest
 from evalpress import engine, params
 from evalpress.core.errors import MeasurementError
 from evalpress.core.units import GIB
-from evalpress.engine import Engine, Sampling, core, freeing, loader
+from evalpress.engine import Engine, Sampling, core, freeing, loader, start
 
 DEMO = params.load("demo")
 
@@ -138,3 +138,8 @@ def test_a_devices_memory_is_awaited_and_a_lack_is_one_line():
 def test_the_fields_of_an_engine_do_not_hold_a_test_hook():
     assert "slowdown_s" not in {field.name for field in dataclasses.fields(Engine)}
     assert "test_slowdown_s" not in params.Params.model_json_schema()["$defs"]["BenchmarkParams"]["properties"]
+
+
+def test_a_kernel_that_the_build_lacks_is_named():
+    error = AttributeError("'_OpNamespace' '_C' object has no attribute 'selective_scan_fwd'")
+    assert start.one_line(error).startswith("this build of vLLM has no kernel selective_scan_fwd for this platform")

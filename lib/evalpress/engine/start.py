@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -136,5 +137,7 @@ def one_line(error: BaseException) -> str:
     """The telling line of an exception, without pydantic's frame or a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     value = [line for line in lines if line.startswith("Value error, ")]
-    told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ")
-    return told.split(" [type=")[0]
+    told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ").split(" [type=")[0]
+    if missing := re.search(r"'_OpNamespace' '\w+' object has no attribute '(\w+)'", told):
+        return f"this build of vLLM has no kernel {missing[1]} for this platform ({told})"
+    return told

@@ -8,6 +8,8 @@ import pytest
 from evalpress import params
 from evalpress.core import results
 from evalpress.core.paths import ROOT
+from evalpress.sections.evidence.results import Check
+from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SUMMARY
 from evalpress.sections.summary import conclusion, gates
@@ -28,13 +30,14 @@ def alignment(**changes):
 
 
 def evidence(first=7, identical=2, eager=7):
-    rung = {"rung": "same_engine_again", "identical": identical, "of": 2}
-    return {
-        "mode": "compiled",
-        "first_tokens": {"compiled": {"a": first, "b": 1}, "eager": {"a": eager, "b": 1}},
-        "cases": [{"id": "a", "prompt": "p", "rendered_prompt": "p", "output_token_ids": [first, 1]}],
-        "determinism": [rung],
-    }
+    check = Check.model_construct(rung="same_engine_again", identical=identical, of=2, explained=0, unexplained=0)
+    return Evidence.model_construct(
+        mode="compiled",
+        first_tokens={"compiled": {"a": first, "b": 1}, "eager": {"a": eager, "b": 1}},
+        cases=[{"id": "a", "prompt": "p", "rendered_prompt": "p", "output_token_ids": [first, 1]}],
+        determinism=[check],
+        abnormal=None,
+    )
 
 
 def status(data, name, demo):
@@ -138,9 +141,9 @@ def test_a_pass_rate_below_the_sets_limit_fails(demo):
     assert status({"quality": results_of(cases[:8])}, "pass_rate", demo) == "pass"
 
 
-def test_a_rung_that_was_not_measured_is_no_gate(demo):
+def test_a_check_that_was_not_measured_is_no_gate(demo):
     found = evidence()
-    found["determinism"].append({"rung": "new_engine", "identical": None, "of": None})
+    found.determinism.append(Check.model_construct(rung="new_engine", identical=None, of=None))
     assert [g["id"] for g in gates.evaluate(demo, {"evidence": found})] == ["repeats_identical"]
 
 
@@ -271,6 +274,11 @@ def test_the_conclusion_of_a_good_report_word_for_word():
         "Up to 100.0 requests per second 95 % of requests to the compiled server keep the SLO; at 132.4 they no longer "
         "do.",
     ]
+
+
+def test_the_conclusion_says_what_a_user_may_rely_on():
+    said_of = "Identical when asked again; batching changes 5 of 10 answers, each at a near tie."
+    assert said({"evidence": {"determinism": [], "reliance": said_of}}) == [f"Answers at temperature 0: {said_of}"]
 
 
 def test_the_conclusion_says_when_nothing_is_certain():

@@ -72,6 +72,9 @@ def _agreement(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repeats(data: Mapping[str, Any]) -> Iterator[str]:
+    if data.get("reliance"):
+        yield f"Answers at temperature 0: {data['reliance']}"
+        return
     for row in data["determinism"]:
         if row["rung"] == "same_engine_again" and row["identical"] is not None:
             yield f"Asked again, the engine gives the same answer to {row['identical']} of {row['of']} prompts."
