@@ -15,6 +15,7 @@ from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.report import publish, render
 from evalpress.report.publish import RAW_LIMIT, write_index
+from evalpress.report.render import facts
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,22 @@ def test_the_workflow_publishes_the_folder_that_publish_fills():
     upload = next(step for step in steps if step.get("uses", "").startswith("actions/upload-pages-artifact@"))
     assert upload["with"]["path"] == "reports/published"
     assert workflow["permissions"] == {"contents": "read", "pages": "write", "id-token": "write"}
+
+
+def test_old_results_of_a_section_that_failed_are_not_published(report, tmp_path):
+    summary = json.loads((report / "summary.json").read_text())
+    summary["sections"] = {"benchmark": {"status": "failed", "why": "no device"}}
+    (report / "summary.json").write_text(json.dumps(summary))
+    results = publish(report, tmp_path / "published", "demo").page.parent / "results"
+    assert [path.name for path in results.rglob("*") if path.is_file()] == []
+    assert (report / "results" / "benchmark.json").is_file()
+
+
+def test_finished_is_the_end_of_measuring_and_rendering_has_a_line_of_its_own(report):
+    summary = json.loads((report / "summary.json").read_text())
+    summary |= {"measured": "2026-11-20T08:00:00Z", "created": "2026-11-25T10:00:00Z"}
+    (report / "summary.json").write_text(json.dumps(summary))
+    found = facts(report)
+    assert (found["Finished"], found["Rendered"]) == ("2026-11-20 08:00 UTC", "2026-11-25 10:00 UTC")
+    (report / "summary.json").write_text("null")
+    assert facts(report) == {}

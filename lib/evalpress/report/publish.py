@@ -58,8 +58,21 @@ def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
         left_out = ""
         if (report_dir / "results").is_dir():
             shutil.copytree(report_dir / "results", folder / "results", ignore=shutil.ignore_patterns(".*"))
+            _drop_failed(report_dir, folder / "results")
             left_out = _pack(folder / "results")
     return Published(published_root / set_name / "report.html", write_index(published_root), left_out)
+
+
+def _drop_failed(report_dir: Path, results: Path) -> None:
+    """Old results of a section that failed since stay with the report, but are not part of what it says."""
+    try:
+        sections = json.loads((report_dir / "summary.json").read_text(encoding="utf-8"))["sections"]
+        failed = [name for name, state in sections.items() if state["status"] != "done"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    for name in failed:
+        for path in (*results.glob(f"{name}.json"), *results.glob(f"raw/{name}-*")):
+            path.unlink()
 
 
 def _pack(results: Path) -> str:
@@ -96,12 +109,13 @@ def _row(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{path.parent.name}/summary.json: not a summary with a verdict") from None
     status = verdict if verdict in SYMBOLS else "info"
+    finished = summary.get("measured") or summary.get("created")
     return {
         "name": path.parent.name,
         "model": visible(readable(summary.get("model")) or "not named"),
         "platform": visible(readable(summary.get("platform")) or "not named"),
         "device": visible(readable(summary.get("device"))),
-        "created": str(summary.get("created") or ""),
-        "date": readable(summary.get("created")) or "not dated",
+        "created": str(finished or ""),
+        "date": readable(finished) or "not dated",
         "badge": Markup(Badge(status, str(verdict)).html()),
     }

@@ -15,7 +15,8 @@ from evalpress.report.folders import replacing
 from evalpress.report.merge import merge, sources
 
 _FACTS = {
-    "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "created": "Finished"
+    "model": "Model", "platform": "Platform", "device": "Device", "set": "Parameter set", "measured": "Finished",
+    "created": "Rendered"
 }  # fmt: skip
 _PLATFORMS = {"cpu": "CPU", "cuda": "CUDA", "ascend": "Ascend NPU"}
 
@@ -58,10 +59,15 @@ def render(
 
 
 def facts(report_dir: Path) -> dict[str, str]:
-    """What the page's header says of the run, from `summary.json` where there is one."""
+    """What the page's header says of the run, from `summary.json` where there is one.
+
+    "Finished" is the end of the last measurement; rendering again changes only "Rendered".
+    """
     try:
         summary = json.loads((report_dir / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    if not isinstance(summary, dict):
         return {}
     return {label: readable(summary[key]) for key, label in _FACTS.items() if readable(summary.get(key))}
 
