@@ -105,7 +105,7 @@ def test_the_run_book_and_the_parameters_of_a_results_file_hold_no_secret(tmp_pa
     )
     loaded = params.load(str(tmp_path / "mine.yaml"))
     assert (loaded.engine.env["HF_TOKEN"], loaded.serving.base_url) == ("hf", "http://bench:pw@127.0.0.1:18533")
-    book = json.dumps(run_book.build(without_secrets(loaded)))
+    book = run_book.build(without_secrets(loaded)).model_dump_json()
     read = json.dumps([parameters_read(by_name(name), loaded) for name in ("setup", "serving", "benchmark")])
     for text in (book, read):
         assert "bench:pw@" not in text and "HF_TOKEN" in text
