@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from evalpress import params
-from evalpress.engine import loader
 from evalpress.launch import environment
+from evalpress.launch.arguments import arguments
 
 
 def test_a_preloaded_openmp_runtime_stays_alone(monkeypatch, tmp_path):
@@ -24,10 +26,10 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     monkeypatch.setattr(environment, "_takes_bytes", lambda: False)
     found = environment.engine_env(demo)
     assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # an eighth of a GiB, for a vLLM that knows whole ones only
-    assert "kv_cache_memory_bytes" not in loader.arguments(demo, "eager")
+    assert "kv_cache_memory_bytes" not in arguments(demo, "eager")
     monkeypatch.setattr(environment, "_takes_bytes", lambda: True)
     assert "VLLM_CPU_KVCACHE_SPACE" not in environment.engine_env(demo)  # it would win over the bytes
-    assert loader.arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**27
+    assert arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**27
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert environment.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     two = demo.model_copy(
@@ -35,3 +37,17 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     )
     assert environment.engine_env(two)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
     assert environment.engine_env(two)["A"] == "b"
+
+
+def test_a_library_in_a_folder_with_a_blank_is_preloaded_through_a_link(monkeypatch, tmp_path):
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    (folder / "libtcmalloc.so.4").touch()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(environment, "_first", lambda names: folder / "libtcmalloc.so.4")
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    named = environment.preload_env(params.load("demo"))["LD_PRELOAD"]
+    for entry in named.split(":"):
+        assert " " not in entry
+        assert Path(entry).resolve() == (folder / "libtcmalloc.so.4").resolve()

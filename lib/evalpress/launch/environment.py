@@ -10,11 +10,14 @@ import importlib.util
 import math
 import os
 import platform
+import re
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 from evalpress import model
+from evalpress.core.hashing import digest
 from evalpress.core.paths import CACHE
 from evalpress.params.schema import Params
 
@@ -86,7 +89,32 @@ def preload_env(params: Params) -> dict[str, str]:
     # A second OpenMP runtime ends vLLM's engine: one that the caller preloads stays alone.
     wanted = [_first(_ALLOCATORS), *([] if any("omp" in name for name in names) else [_first(_OPENMP)])]
     found = [path for path in wanted if path and path.name not in names]
-    return {"LD_PRELOAD": ":".join([*before, *map(str, found)])} if found else {}
+    return {"LD_PRELOAD": ":".join([*before, *map(_without_blank, found)])} if found else {}
+
+
+def preload_libraries() -> dict[str, Path | None]:
+    """The libraries that `preload_env` looks for, None for those that this host lacks."""
+    return {"tcmalloc": _first(_ALLOCATORS), "Intel OpenMP": _first(_OPENMP)}
+
+
+def _without_blank(library: Path) -> str:
+    """A name of the library that the loader can read: blanks and colons separate the entries of LD_PRELOAD.
+
+    A library in such a folder gets a link in a folder of this user's own; where that has a blank too, the name stays.
+    """
+    if not re.search(r"[\s:]", str(library)):
+        return str(library)
+    folder = Path(tempfile.gettempdir()) / f"evalpress-preload-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or re.search(r"[\s:]", str(folder)):
+            return str(library)
+        link = folder / f"{digest(str(library))[:12]}-{library.name}"
+        if not link.is_symlink():
+            link.symlink_to(library)
+    except OSError:
+        return str(library)
+    return str(link)
 
 
 def _first(names: tuple[str, ...]) -> Path | None:
