@@ -91,7 +91,7 @@ def once(demo: Params, mode: str, count: int) -> None:
     for block in range(2):
         prompts = random_prompts.prompts(load, vocabulary, 0, "fidelity", block, frozenset({0}))
         observed = run_block(loaded, load, prompts, sampling)
-    print(count * OUTPUT_LEN / observed["duration"])
+    print(count * OUTPUT_LEN / observed.duration)
 
 
 def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) -> Pairs:
@@ -119,7 +119,7 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) 
         return random_prompts.prompts(load, vocabulary, 0, "fidelity", next(blocks), frozenset({0}))
 
     def ours_once() -> float:
-        return count * OUTPUT_LEN / float(run_block(loaded, load, drawn(), sampling)["duration"])
+        return count * OUTPUT_LEN / run_block(loaded, load, drawn(), sampling).duration
 
     def as_text() -> list[SampleRequest]:
         flags = ["--model", str(ROOT / demo.model.path), "--dataset-name", "random", "--num-prompts", str(count)]

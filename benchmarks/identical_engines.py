@@ -16,17 +16,15 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import Any
 
 from evalpress import engine, params
 from evalpress.core import stats
 from evalpress.engine import Engine
 from evalpress.launch import environment as kernel_env
 from evalpress.params import Params
-from evalpress.sections.benchmark import metrics
 from evalpress.sections.benchmark.block import prompts, run_block
-
-Block = dict[str, Any]
+from evalpress.sections.benchmark.comparison import compare
+from evalpress.sections.benchmark.observations import Block
 
 
 def _contain_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks: int) -> dict[str, bool]:
@@ -44,10 +42,12 @@ def _contain_one(demo: Params, engines: tuple[Engine, Engine], run: int, blocks:
 
 
 def _contains_one(what: str, first: list[Block], second: list[Block]) -> bool:
-    found = metrics.comparison(first, second)["output_throughput"]
-    contains = bool(found["ci_low"] <= 1 <= found["ci_high"])
+    found = compare(first, second)["output_throughput"]
+    if found.ci_low is None or found.ci_high is None:
+        sys.exit(f"--blocks: {found.ci_low_why}")
+    contains = found.ci_low <= 1 <= found.ci_high
     words = "contains 1" if contains else "does not contain 1"
-    print(f"{what}: {found['ratio']:.3f} ({found['ci_low']:.3f} to {found['ci_high']:.3f}) {words}", flush=True)
+    print(f"{what}: {found.ratio:.3f} ({found.ci_low:.3f} to {found.ci_high:.3f}) {words}", flush=True)
     return contains
 
 
@@ -59,7 +59,7 @@ def _series(demo: Params, count: int, pairs: int) -> str:
     for block in range(-1, count):
         observed = run_block(loaded, load, prompts(demo, load, "series", block + 1, loaded))
         if block >= 0:
-            seconds.append(float(observed["duration"]))
+            seconds.append(observed.duration)
     inside = [_stretch_contains_one(seconds[start : start + 2 * pairs]) for start in range(count - 2 * pairs + 1)]
     return f"{sum(inside)} of {len(inside)} stretches of {2 * pairs} blocks ({sum(inside) / len(inside):.1%}) contain 1"
 

@@ -17,7 +17,8 @@ import pytest
 from commands import START, evalpress
 from evalpress import model, params
 from evalpress.core.paths import NOTEBOOKS, ROOT
-from evalpress.sections.benchmark import section
+from evalpress.sections.benchmark import observations, section
+from evalpress.sections.benchmark.starts import Starts
 from evalpress.sections.job import read_results
 from evalpress.sections.quality import judging as quality
 from evalpress.sections.registry import SECTIONS, SUMMARY
@@ -77,11 +78,24 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
         startup = found["modes"][mode]["startup"]
         phases = [v for k, v in startup.items() if k.endswith("_s") and k != "total_s" and v is not None]
         assert sum(phases) == pytest.approx(startup["total_s"])
-    measured = {mode: {k: v for k, v in m.items() if k != "workloads"} for mode, m in found["modes"].items()}
-    kept = [raw(demo_report, f"benchmark-{name}") for name in ("blocks", "ceilings", "scaling")]
-    again = section.report(demo, model.facts(demo), measured, *kept)
-    assert json.loads(json.dumps(again)) == found
+    typed = read_results(demo_report.folder / "results" / "benchmark.json", "benchmark").data
+    loaded = {
+        name: section.LoadedMode(
+            Starts(mode.startup, mode.startup_cold, mode.startup_cold_why, mode.startup_repeats_s),
+            mode.memory.model_dump(),
+            mode.compilation.model_dump(),
+        )
+        for name, mode in typed.modes.items()
+    }
+    blocks, curves = (observations.typed(raw(demo_report, f"benchmark-{name}")) for name in ("blocks", "scaling"))
+    again = section.report(demo, model.facts(demo), loaded, blocks, typed.ceilings, None, curves)
+    assert again.model_dump(mode="json") == found
     assert {identity["status"] for identity in found["identities"]} == {"ok"}
+    assert [one.when for one in typed.ceilings.rounds] == [
+        "before the workloads",
+        "between the workloads of eager and compiled",
+        "after the workloads",
+    ]
     phases = {mode: sum(m["startup"][key] or 0 for key in PHASES_OF_A_MODE) for mode, m in found["modes"].items()}
     assert found["break_even"]["by_phases"]["extra_startup_s"] == pytest.approx(phases["compiled"] - phases["eager"])
 

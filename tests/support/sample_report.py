@@ -143,7 +143,7 @@ def setup() -> nbformat.NotebookNode:
 def benchmark() -> nbformat.NotebookNode:
     document = samples.benchmark()
     rows = [
-        (name, *(Quantity(document["data"]["modes"][m]["workloads"][name][k], u) for k, u in
+        (name, *(Quantity(getattr(document.data.modes[m].workloads[name], k), u) for k, u in
                  (("output_throughput", "tok/s"), ("mean_ttft_ms", "ms"), ("p99_ttft_ms", "ms"), ("mean_tpot_ms", "ms"))
                  for m in ("eager", "compiled")))
         for name in samples.WORKLOADS

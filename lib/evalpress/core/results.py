@@ -11,6 +11,7 @@ import math
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -104,6 +105,11 @@ class Document(Model, Generic[T]):
     provenance: dict[str, Any]
     params: dict[str, Any]
     data: T
+
+
+def nulls(keys: Iterable[str], why: str) -> dict[str, Any]:
+    """These keys as null, each with the reason beside it."""
+    return {name: value for key in keys for name, value in ((key, None), (key + _WHY, why))}
 
 
 def now() -> str:

@@ -10,45 +10,35 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 STEADY_BELOW = 0.05
 UNSTEADY_ABOVE = 0.10
+MIN_PAIRS = 3
+"""Pairs below which a Student-t interval says nothing: with two, one degree of freedom, it spans powers of ten."""
 
 Steadiness = Literal["steady", "fair", "unsteady"]
 
 
 @dataclass(frozen=True)
 class PairedRatio:
-    """Geometric mean of paired ratios; the interval is null where a single pair leaves it undefined."""
+    """Geometric mean of paired ratios; the interval is null where fewer than `MIN_PAIRS` pairs leave it unknown."""
 
     ratio: float
     ci_low: float | None
     ci_high: float | None
     n_pairs: int
 
-    def as_dict(self) -> dict[str, float | int | str | None]:
+    def as_dict(self) -> dict[str, Any]:
         """The fields as in the results file, with a reason beside each bound that is null."""
-        fields: dict[str, float | int | str | None] = asdict(self)
+        fields = asdict(self)
         if self.ci_low is None:
-            why = "one pair has no spread to make an interval from"
+            why = f"not enough blocks: {self.n_pairs} paired, {MIN_PAIRS} are needed for an interval"
             fields |= {"ci_low_why": why, "ci_high_why": why}
         return fields
-
-
-@dataclass(frozen=True)
-class LinearFit:
-    """Least squares line; bounds are null with two points, which leave no residual to judge by."""
-
-    slope: float
-    intercept: float
-    slope_ci_low: float | None
-    slope_ci_high: float | None
-    r_squared: float
-    n: int
 
 
 def _finite(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
@@ -114,7 +104,8 @@ def _t_quantile(confidence: float, degrees: float) -> float:
 def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> PairedRatio:
     """How many times larger `a` is than `b`, block by block: exp(mean log(a/b)) with a Student-t interval.
 
-    Pairs cancel whatever slows the machine down for both members, and logs make a/b and b/a mirror images.
+    Pairs cancel whatever slows the machine down for both members, and logs make a/b and b/a mirror images. Fewer than
+    `MIN_PAIRS` pairs have no interval.
     All values must be positive and both lists equally long.
     """
     top, bottom = _finite(a, "a"), _finite(b, "b")
@@ -124,8 +115,8 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.9
         raise ValueError(f"pairs: found {min(top.min(), bottom.min())}, allowed positive numbers")
     logs = np.log(top) - np.log(bottom)
     centre, n = float(logs.mean()), int(logs.size)
-    if n == 1:
-        return PairedRatio(math.exp(centre), None, None, 1)
+    if n < MIN_PAIRS:
+        return PairedRatio(math.exp(centre), None, None, n)
     half = _t_quantile(confidence, n - 1) * float(logs.std(ddof=1)) / math.sqrt(n)
     return PairedRatio(math.exp(centre), math.exp(centre - half), _exp(centre + half), n)
 
@@ -136,6 +127,15 @@ def _exp(value: float) -> float:
         return math.exp(value)
     except OverflowError:
         return sys.float_info.max
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Student-t interval of the mean; None for a single value."""
+    array = _finite(values)
+    if array.size < 2:
+        return None
+    half = _t_quantile(confidence, array.size - 1) * float(array.std(ddof=1)) / math.sqrt(array.size)
+    return float(array.mean()) - half, float(array.mean()) + half
 
 
 def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -175,21 +175,3 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(only_first, only_first + only_second).pvalue)
-
-
-def linear_fit(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> LinearFit:
-    """Ordinary least squares y = slope * x + intercept with a Student-t interval on the slope."""
-    xs, ys = _finite(x, "x"), _finite(y, "y")
-    if xs.size != ys.size or xs.size < 2 or np.ptp(xs) == 0.0:
-        raise ValueError(f"line: found {xs.size} x and {ys.size} y, allowed 2 or more pairs of different x")
-    from scipy.stats import linregress
-
-    found = linregress(xs, ys)
-    slope, intercept = float(found.slope), float(found.intercept)
-    error, r_squared = float(found.stderr), float(found.rvalue) ** 2
-    if not math.isfinite(error):  # scipy divides 0 by 0 where all y are the same
-        error, r_squared = 0.0, 1.0
-    if xs.size == 2:
-        return LinearFit(slope, intercept, None, None, 1.0, 2)
-    half = _t_quantile(confidence, xs.size - 2) * error
-    return LinearFit(slope, intercept, slope - half, slope + half, r_squared, int(xs.size))

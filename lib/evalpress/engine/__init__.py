@@ -1,6 +1,6 @@
 """The only package that imports vLLM: load in a mode, generate, read timings and start-up phases, serve."""
 
-from evalpress.engine.cold import kept as cold_start
+from evalpress.engine.cold import load as load_cold_start
 from evalpress.engine.core import Completion, Engine, Sampling
 from evalpress.engine.loader import fresh, get, make_room, release, reload
 from evalpress.engine.memory import activation_peak
@@ -9,6 +9,6 @@ from evalpress.engine.start import import_vllm, supported_architectures
 from evalpress.engine.startup import EMPTY
 
 __all__ = [
-    "EMPTY", "Completion", "Engine", "Sampling", "activation_peak", "cold_start", "engines_together", "fresh", "get",
-    "import_vllm", "make_room", "pairing", "release", "reload", "servers_fit", "supported_architectures",
+    "EMPTY", "Completion", "Engine", "Sampling", "activation_peak", "engines_together", "fresh", "get", "import_vllm",
+    "load_cold_start", "make_room", "pairing", "release", "reload", "servers_fit", "supported_architectures",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The last cold start of an engine: kept beside the compile cache, since a filled cache cannot give it again."""
+"""The last cold start of an engine: saved beside the compile cache, since a filled cache cannot give it again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _path(params: Params, mode: Mode) -> Path:
     return CACHE / "starts" / f"{digest([*known, installed_versions()])[:16]}.json"
 
 
-def keep(params: Params, mode: Mode, startup: dict[str, Any]) -> None:
-    """Keep a start that compiled from nothing, with when and where it was measured."""
+def save(params: Params, mode: Mode, startup: dict[str, Any]) -> None:
+    """Save a start that compiled from nothing, with when and where it was measured."""
     place = {"measured": results.now(), "host": platforms.probe(params.platform.backend).host.model_dump(mode="json")}
     results.write_json(_path(params, mode), startup | place)
 
 
-def kept(params: Params, mode: Mode) -> dict[str, Any] | None:
+def load(params: Params, mode: Mode) -> dict[str, Any] | None:
     """The last cold start of these settings on this host, or None."""
     try:
         found: dict[str, Any] = json.loads(_path(params, mode).read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalpress.engine import cold, forked, inspection, memory, startup, vllm_compat
+from evalpress.engine import cold, compile_cache, forked, inspection, memory, startup, vllm_compat
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
 from evalpress.engine.log_lines import Line
@@ -18,6 +18,8 @@ from evalpress.launch.arguments import arguments
 from evalpress.params.schema import Mode, Params
 
 _one_off: dict[str, float] = {}
+_compiled: set[str] = set()
+"""Keywords of the engines of compiling modes that were started in this process."""
 _log = logging.getLogger(__name__)
 _HIDING = {"VLLM_CONFIGURE_LOGGING": ("0",), "VLLM_LOGGING_LEVEL": ("WARNING", "ERROR", "CRITICAL")}
 
@@ -79,16 +81,22 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         vllm_compat.let_llvmlite_be_searched()
         import vllm
 
-        before = inspection.compile_artefacts()
+        watch = compile_cache.Watch(in_process=environment.in_process(params))
         began = time.monotonic()
         with vllm_compat.log_kept() as hidden, vllm_compat.record_weight_bytes(recorded):
             llm = vllm.LLM(**keywords)
         wall = time.monotonic() - began
     lines = sorted([*capture.lines, *hidden])
-    new = bool(inspection.compile_artefacts() - before)
-    engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, new_artefacts=new)
-    if engine.startup["compile_cache"] == startup.EMPTY:
-        cold.keep(params, mode, engine.startup)
+    again = repr(keywords) in _compiled
+    cache = compile_cache.CacheUse(compile_cache.NONE, False)
+    if mode != "eager":
+        cache = watch.use(lines, again=again)
+        _compiled.add(repr(keywords))
+    engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, cache=cache)
+    if again:
+        engine.startup["second_in_process"] = True
+    if cache.words == startup.EMPTY and not changed:
+        cold.save(params, mode, engine.startup)
     vllm_compat.report_inter_token_latencies(llm, engine.inter_token_latencies.extend)
     return engine
 
@@ -103,7 +111,7 @@ def _described(
     *,
     wall: float,
     began: float,
-    new_artefacts: bool,
+    cache: compile_cache.CacheUse,
 ) -> Engine:
     compiled = mode == "compiled"
     times = startup.phases(lines, **_one_off, wall_s=wall, compiled=compiled, began=began)
@@ -111,7 +119,7 @@ def _described(
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=hidden_lines_named(times) | inspection.graph_facts(llm, compiled, lines, new_artefacts=new_artefacts),
+        startup=hidden_lines_named(times) | inspection.graph_facts(llm, compiled, cache),
         memory=hidden_lines_named(memory.figures(llm, lines, recorded, params)),
         compilation=inspection.compilation(llm, compiled)
         | hidden_lines_named(startup.compile_figures(lines, compiled=compiled)),

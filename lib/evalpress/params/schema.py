@@ -126,6 +126,8 @@ class BenchmarkParams(Block):
 
     blocks: Annotated[int, Field(ge=2)] = 6
     """Blocks per mode and workload; each block draws new prompts."""
+    startup_repeats: PositiveInt = 1
+    """Starts of each engine. From three on, break-even has an interval that holds their spread."""
     warmup_blocks: PositiveInt = 1
     """Blocks that are run first, with at most 16 output tokens per request, and never counted."""
     workloads: dict[str, Workload] = {}

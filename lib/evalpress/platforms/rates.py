@@ -1,15 +1,30 @@
-"""How fast a device is at best, measured: repeats of one piece of work, and large square matrix products."""
+"""How fast a device is at best, measured: repeats of one piece of work, large copies and square matrix products."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 REPEATS = 7
+ENOUGH_S = 0.25
+"""Repeats of one piece of work end after so many seconds."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One measured matrix product: floating-point operations per second (a multiply-add is two)."""
+
+    size: int
+    form: str
+    flop_s: float
 
 
 def times(work: Callable[[], object], device: str) -> list[float]:
-    """Seconds of `REPEATS` runs of `work` on torch's `device`, each waited for, after one that does not count."""
+    """Seconds of at most `REPEATS` runs of `work` on torch's `device`, each waited for, after one that does not count.
+
+    Slow work is repeated less often: the repeats end after `ENOUGH_S` seconds.
+    """
     import torch
 
     def wait() -> None:
@@ -18,8 +33,8 @@ def times(work: Callable[[], object], device: str) -> list[float]:
 
     work()
     wait()
-    out = []
-    for _ in range(REPEATS):
+    out: list[float] = []
+    while len(out) < REPEATS and sum(out) < ENOUGH_S:
         start = time.perf_counter()
         work()
         wait()
@@ -27,12 +42,43 @@ def times(work: Callable[[], object], device: str) -> list[float]:
     return out
 
 
-def matrix_products(device: str, dtype: str, size: int, seed: int = 0) -> list[float]:
-    """Floating-point operations per second (a multiply-add is two) of repeated products of two square matrices."""
+def copy_bandwidths(device: str, size: int) -> list[float]:
+    """Bytes per second, read plus written, of repeated copies of `size` bytes on torch's `device`."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
-    a, b = (
-        torch.randn(size, size, generator=generator).to(device=device, dtype=getattr(torch, dtype)) for _ in range(2)
-    )
-    return [2 * size**3 / seconds for seconds in times(lambda: a @ b, device)]
+    source = torch.ones(size // 4, dtype=torch.float32, device=device)
+    target = torch.empty_like(source)
+    return [2 * size / seconds for seconds in times(lambda: target.copy_(source), device)]
+
+
+def matrix_products(device: str, dtype: str, size: int, seed: int = 0) -> list[float]:
+    """Floating-point operations per second (a multiply-add is two) of repeated products of two square matrices."""
+    return [product.flop_s for product in matrix_rates(device, [dtype], [size], seed)]
+
+
+def matrix_rates(device: str, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0) -> list[Product]:
+    """Repeated products of square matrices in every dtype, size and form; the fastest is the device's peak.
+
+    Forms: `a @ b`, and `linear`, which a library may compute with another kernel (on a CPU without units for bfloat16
+    it was ten times as fast). Larger sizes of a form end where one product takes longer than `ENOUGH_S`.
+    """
+    import torch
+
+    forms: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+        "a @ b": torch.matmul,
+        "linear": torch.nn.functional.linear,
+    }
+    found: list[Product] = []
+    for dtype in dtypes:
+        for form, multiply in forms.items():
+            for size in sorted(sizes):
+                generator = torch.Generator().manual_seed(seed)
+                a, b = (
+                    torch.randn(size, size, generator=generator).to(device=device, dtype=getattr(torch, dtype))
+                    for _ in range(2)
+                )
+                seconds = times(lambda a=a, b=b, multiply=multiply: multiply(a, b), device)
+                found += [Product(size, f"{form} in {dtype}", 2 * size**3 / one) for one in seconds]
+                if max(seconds) > ENOUGH_S:
+                    break
+    return found

@@ -39,22 +39,22 @@ def plant(monkeypatch: pytest.MonkeyPatch, mode: str, seconds: float) -> Params:
 @pytest.mark.parametrize(("mode", "slower"), [("compiled", True), ("eager", False)])
 def test_a_planted_slow_down_is_found_with_the_right_sign(tmp_path, monkeypatch, mode, slower):
     found = section.measure(Job(by_name("benchmark"), plant(monkeypatch, mode, 1.0), tmp_path, "always"))
-    ratio = found["comparison"]["short"]["output_throughput"]
-    assert ratio["n_pairs"] == 5
-    assert ratio["ci_high"] < 1 if slower else ratio["ci_low"] > 1
-    assert found["identical_tokens"]["short"]["of"] == 10
+    ratio = found.comparison["short"]["output_throughput"]
+    assert ratio.n_pairs == 5
+    assert ratio.ci_high < 1 if slower else ratio.ci_low > 1
+    assert found.identical_tokens["short"].of == 10
     if slower:
-        assert found["break_even"]["tokens"] is None and found["break_even"]["tokens_why"].startswith("never")
+        assert found.break_even.tokens is None and found.break_even.tokens_why.startswith("never")
 
 
 def test_two_ranks_are_measured_and_named(tmp_path):
     done = evalpress("report", "--set", "demo-tp2", "--reports-dir", str(tmp_path))
     assert done.returncode in (0, 1), done.stderr
     folder = tmp_path / "demo-tp2"
-    data = read_results(folder / "results" / "benchmark.json", "benchmark")["data"]
-    assert data["topology"]["tensor_parallel_size"] == 2
-    assert {identity["status"] for identity in data["identities"]} == {"ok"}
-    assert {mode["memory"]["kv_cache_tokens"] for mode in data["modes"].values()} == {2**18}  # half of a token on each
-    assert data["pairing"].startswith("one engine after the other")
-    assert all(w["completed"] > 0 for mode in data["modes"].values() for w in mode["workloads"].values())
+    data = read_results(folder / "results" / "benchmark.json", "benchmark").data
+    assert data.topology.tensor_parallel_size == 2
+    assert {item.status for item in data.identities} == {"ok"}
+    assert {mode.memory.kv_cache_tokens for mode in data.modes.values()} == {2**18}  # half of a token on each
+    assert data.pairing.startswith("one engine after the other")
+    assert all(w.completed > 0 for mode in data.modes.values() for w in mode.workloads.values())
     assert "tensor parallel size 2" in (folder / "report.md").read_text(encoding="utf-8")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
 
 from evalpress.engine import Completion, Engine, Sampling
 from evalpress.params.schema import Params, Workload
 from evalpress.sections.benchmark import random_prompts
+from evalpress.sections.benchmark.observations import Block, Request
 
 WARM_UP_TOKENS = 16
 """Output tokens per request of a warm-up block: every later step of a decode does what these did."""
@@ -23,9 +23,17 @@ def prompts(params: Params, load: Workload, name: str, block: int, loaded: Engin
 
 
 def run_block(
-    loaded: Engine, load: Workload, prompts: list[list[int]], sampling: Sampling | None = None
-) -> dict[str, Any]:
-    """One block: all requests at once, or one after the other; greedy unless `sampling` says otherwise."""
+    loaded: Engine,
+    load: Workload,
+    prompts: list[list[int]],
+    sampling: Sampling | None = None,
+    number: int | None = None,
+) -> Block:
+    """One block: all requests at once, or one after the other; greedy unless `sampling` says otherwise.
+
+    Args:
+        number: the block's number in its series.
+    """
     sampling = sampling or Sampling(max_tokens=load.output_len, ignore_eos=True)
     groups = [prompts] if load.concurrent else [[prompt] for prompt in prompts]
     completions: list[Completion] = []
@@ -35,12 +43,13 @@ def run_block(
         completions += loaded.generate(group, sampling)
         gaps += loaded.inter_token_latencies
     duration = time.perf_counter() - start
-    return {
-        "duration": duration,
-        "failed": sum(len(c.token_ids) != load.output_len for c in completions),
-        "requests": [_request(c) for c in completions],
-        "itl": gaps,
-    }
+    return Block(
+        block=number,
+        duration=duration,
+        failed=sum(len(c.token_ids) != sampling.max_tokens for c in completions),
+        requests=tuple(_request(c) for c in completions),
+        itl=tuple(gaps),
+    )
 
 
 def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> None:
@@ -48,15 +57,15 @@ def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> None:
     run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
 
 
-def _request(completion: Completion) -> dict[str, Any]:
+def _request(completion: Completion) -> Request:
     t = completion.timing
-    return {
-        "prompt_tokens": len(completion.prompt_token_ids),
-        "output_tokens": len(completion.token_ids),
-        "ttft": t.ttft,
-        "e2el": t.e2el,
-        "scheduled_ts": t.scheduled_ts,
-        "first_token_ts": t.first_token_ts,
-        "last_token_ts": t.last_token_ts,
-        "tokens_sha256": hashlib.sha256(repr(completion.token_ids).encode()).hexdigest(),
-    }
+    return Request(
+        prompt_tokens=len(completion.prompt_token_ids),
+        output_tokens=len(completion.token_ids),
+        ttft=t.ttft,
+        e2el=t.e2el,
+        scheduled_ts=t.scheduled_ts,
+        first_token_ts=t.first_token_ts,
+        last_token_ts=t.last_token_ts,
+        tokens_sha256=hashlib.sha256(repr(completion.token_ids).encode()).hexdigest(),
+    )

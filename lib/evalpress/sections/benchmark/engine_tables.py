@@ -1,33 +1,28 @@
-"""The benchmark section's tables of the engines themselves: start-up, compilation, memory, ceilings, topology."""
+"""The benchmark section's tables of the engines themselves: start-up, compilation, memory, peak rates, topology."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress.core.results import Document
 from evalpress.core.units import GIB, MIB
-from evalpress.display.tables import Missing, Prose, Quantity, Table, fmt, moment, pick
-
-_PHASES = {
-    "import_s": "import vLLM",
-    "config_s": "configuration, first time in the process",
-    "engine_init_s": "start engine core and workers",
-    "load_weights_s": "load weights",
-    "compile_s": "compile",
-    "graph_capture_s": "capture graphs",
-    "kv_cache_s": "allocate the KV cache, first step",
-    "unaccounted_s": "unaccounted",
-    "total_s": "total",
-}
+from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
+from evalpress.sections.benchmark.engine_results import Memory, Startup
+from evalpress.sections.benchmark.phase_labels import LONG, named_starts
+from evalpress.sections.benchmark.results import BreakEvenFigures, PeakRates, Results
 
 
-def startup(document: Document) -> Table:
+def startup(document: Document[Results]) -> Table:
     """Start-up by phase; phases and the unaccounted rest add up to the total."""
-    starts = _starts(document)
-    rows = [[name, *(pick(start, key) for start in starts.values())] for key, name in _PHASES.items()]
-    rows.append(["graphs captured", *(start["captured_graphs"] for start in starts.values())])
-    rows.append(["compile cache", *(start["compile_cache"] for start in starts.values())])
+    starts = named_starts(document.data)
+    records = [start.model_dump() for start in starts.values()]
+    rows: list[list[Cell]] = [[name, *(pick(record, key) for record in records)] for key, name in LONG.items()]
+    rows.append(["graphs captured", *(start.captured_graphs for start in starts.values())])
+    rows.append(["compile cache", *(start.compile_cache for start in starts.values())])
     rows.append(["measured", *(_when(start) for start in starts.values())])
+    repeats = [
+        f"{mode} {', '.join(fmt(total, 's') for total in found.startup_repeats_s)}"
+        for mode, found in document.data.modes.items()
+        if found.startup_repeats_s
+    ]
     note = (
         "Import and first configuration are paid once per process: the starts of this run contain the same measured "
         "values, a cold one those of its own process. Where engines are loaded one after the other in one process, the "
@@ -35,29 +30,19 @@ def startup(document: Document) -> Table:
         "come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
         "compile cache; where vLLM's other caches are empty, too, it inspects the model's class in a process that it "
         "starts for that, and the first configuration takes longer."
-    )
+    ) + (f" Totals of further starts in this run: {'; '.join(repeats)}." if repeats else "")
     return Table("Start-up, seconds", ["phase", *starts], rows, note=note)
 
 
-def _starts(document: Document) -> dict[str, dict[str, Any]]:
-    """Each measured start by name: eager, compiled (warm), compiled (cold)."""
-    found = {}
-    for mode, facts in document["data"]["modes"].items():
-        found[mode if facts["startup_cold"] is None else f"{mode}, warm"] = facts["startup"]
-        if facts["startup_cold"]:
-            found[f"{mode}, cold"] = facts["startup_cold"]
-    return found
+def _when(start: Startup) -> str:
+    if start.second_in_process:
+        return "second start in this process"
+    return f"on this host, {moment(start.measured)}" if start.measured else "in this run"
 
 
-def _when(start: dict[str, Any]) -> str:
-    if start.get("second_in_process"):
-        return "second start in this process, from the compile cache"
-    return f"on this host, {moment(start['measured'])}" if "measured" in start else "in this run"
-
-
-def compilation(document: Document) -> Table:
+def compilation(document: Document[Results]) -> Table:
     """What each mode compiles and captures, read from the engine's configuration and log."""
-    modes = document["data"]["modes"]
+    modes = document.data.modes
     keys = {
         "mode": "compilation mode",
         "backend": "backend",
@@ -65,111 +50,131 @@ def compilation(document: Document) -> Table:
         "dynamo_s": "Dynamo tracing, s",
         "backend_compile_s": "backend compilation, s",
     }
-    rows = [[name, *(pick(m["compilation"], key) for m in modes.values())] for key, name in keys.items()]
+    records = [found.compilation.model_dump() for found in modes.values()]
+    rows: list[list[Cell]] = [[name, *(pick(record, key) for record in records)] for key, name in keys.items()]
     return Table("What compilation did", ["", *modes], rows)
 
 
-def memory(document: Document) -> Table:
+def memory(document: Document[Results]) -> Table:
     """Weights and KV cache as the engine holds them, beside the arithmetic."""
-    data = document["data"]
-    modes = data["modes"]
-    weights, kv = data["model"]["weight_bytes"], data["model"]["kv_bytes_per_token"]
-    blocks = {mode: found["memory"] for mode, found in modes.items()}
-    rows: list[list[Any]] = [
-        ["weights, MiB", *(_times(m, "model_weights_gib", 1024) for m in blocks.values())],
-        ["weights by arithmetic, MiB", *(weights / MIB for _ in blocks)],
-        ["difference, weights", *(_gap(m, "model_weights_gib", weights / GIB) for m in blocks.values())],
-        ["KV cache, GiB", *(pick(m, "kv_cache_gib") for m in blocks.values())],
-        ["KV cache, tokens", *(pick(m, "kv_cache_tokens") for m in blocks.values())],
-        ["KV bytes per token, by arithmetic", *(kv for _ in blocks)],
-        ["KV bytes per token, as loaded", *(_kv_per_token(m) for m in blocks.values())],
-        ["difference, KV cache", *(_kv_gap(m, kv) for m in blocks.values())],
-        ["maximum concurrency at the model length", *(pick(m, "max_concurrency") for m in blocks.values())],
-        ["activation peak of a prefill, MiB", *(_times(m, "activation_peak_gib", 1024) for m in blocks.values())],
-        ["prompt tokens of that prefill", *(pick(m, "activation_tokens") for m in blocks.values())],
+    data = document.data
+    held = [found.memory for found in data.modes.values()]
+    size = data.model.model_dump()
+    weights, kv = pick(size, "weight_bytes"), pick(size, "kv_bytes_per_token")
+    rows: list[list[Cell]] = [
+        ["weights, MiB", *(_times(m, "model_weights_gib", 1024) for m in held)],
+        ["weights by arithmetic, MiB", *(_scaled(weights, 1 / MIB) for _ in held)],
+        ["difference, weights", *(_gap(_times(m, "model_weights_gib", GIB), weights) for m in held)],
+        ["KV cache, GiB", *(_times(m, "kv_cache_gib", 1) for m in held)],
+        ["KV cache, tokens", *(pick(m.model_dump(), "kv_cache_tokens") for m in held)],
+        ["KV bytes per token, by arithmetic", *(kv for _ in held)],
+        ["KV bytes per token, as loaded", *(_kv_per_token(m) for m in held)],
+        ["difference, KV cache", *(_gap(_kv_per_token(m), kv) for m in held)],
+        ["maximum concurrency at the model length", *(pick(m.model_dump(), "max_concurrency") for m in held)],
+        ["activation peak of a prefill, MiB", *(_times(m, "activation_peak_gib", 1024) for m in held)],
+        ["prompt tokens of that prefill", *(pick(m.model_dump(), "activation_tokens") for m in held)],
     ]
-    where = "host memory" if document["params"]["platform"]["backend"] == "cpu" else "device memory"
+    where = "host memory" if document.params["platform"]["backend"] == "cpu" else "device memory"
     note = (
         f"All of it {where}; weights and KV cache of all ranks of an engine together. By arithmetic: parameters × "
         "bytes per parameter, KV bytes per token × tokens."
     )
-    return Table("Weights and KV cache", ["", *modes], rows, note=note)
+    return Table("Weights and KV cache", ["", *data.modes], rows, note=note)
 
 
-def _gap(block: dict[str, Any], key: str, expected: float) -> Any:
+def _gap(value: Cell, expected: Cell) -> Cell:
     """How far a loaded figure lies from the arithmetic, as a signed percentage."""
-    value = pick(block, key)
-    return value if isinstance(value, Missing) else _signed(value / expected - 1)
+    for part in (value, expected):
+        if isinstance(part, Missing):
+            return part
+    assert isinstance(value, int | float) and isinstance(expected, int | float)
+    return f"{100 * (value / expected - 1):+.2f} %".replace("-", "−")
 
 
-def _kv_gap(block: dict[str, Any], expected: float) -> Any:
-    found = _kv_per_token(block)
-    return found if isinstance(found, Missing) else _signed(found / expected - 1)
+def _times(memory: Memory, key: str, factor: float) -> Cell:
+    return _scaled(pick(memory.model_dump(), key), factor)
 
 
-def _signed(share: float) -> str:
-    return f"{100 * share:+.2f} %".replace("-", "−")
+def _scaled(value: Cell, factor: float) -> Cell:
+    return value * factor if isinstance(value, int | float) else value
 
 
-def _times(memory_block: dict[str, Any], key: str, factor: float) -> Any:
-    value = pick(memory_block, key)
-    return value if isinstance(value, Missing) else value * factor
+def _kv_per_token(memory: Memory) -> Cell:
+    if memory.kv_cache_gib and memory.kv_cache_tokens:
+        return memory.kv_cache_gib * GIB / memory.kv_cache_tokens
+    return Missing("the engine did not say both tokens and GiB")
 
 
-def _kv_per_token(memory_block: dict[str, Any]) -> Any:
-    gib, tokens = memory_block["kv_cache_gib"], memory_block["kv_cache_tokens"]
-    return gib * GIB / tokens if gib and tokens else Missing("the engine did not say both tokens and GiB")
-
-
-def ceilings(document: Document) -> Table:
-    """Measured memory bandwidth and matrix rate of the device."""
-    found = document["data"]["ceilings"]
+def ceilings(document: Document[Results]) -> Table:
+    """Measured memory bandwidth and matrix rate of the device, over the rounds of the run."""
+    found = document.data.ceilings
     if found is None:
-        return Table("Ceilings", ["what"], [[document["data"]["ceilings_why"]]])
-    rows = [
-        ["memory bandwidth (copy, bytes read + written)", Quantity(found["memory_bandwidth_gb_s"], "GB/s")],
-        ["matrix product in the engine's dtype", Quantity(found["matmul_tflop_s"], "TFLOP/s")],
-        ["torch threads", found["threads"]],
+        return Table("Peak rates", ["what"], [[str(document.data.ceilings_why)]])
+    rounds = [one.when for one in found.rounds]
+    records = [one.model_dump() for one in found.rounds]
+    rows: list[list[Cell]] = [
+        [name, Quantity(best, unit), *(_rate(record, key, unit) for record in records)]
+        for name, key, unit, best in (
+            ("memory bandwidth (copy)", "memory_bandwidth_gb_s", "GB/s", found.memory_bandwidth_gb_s),
+            (f"matrix product ({found.matrix_form})", "matmul_tflop_s", "TFLOP/s", found.matmul_tflop_s),
+        )
     ]
-    note = (
-        "The copy is larger than the caches of most processors. A model that fits into its processor's caches can "
-        "read its weights faster: then the bound of bandwidth is no upper limit."
+    return Table("Peak rates of this device, measured in this run", ["what", "best", *rounds], rows, note=_note(found))
+
+
+def _rate(record: dict[str, object], key: str, unit: str) -> Cell:
+    value = pick(record, key)
+    return value if isinstance(value, Missing) else Quantity(value, unit)
+
+
+def _note(found: PeakRates) -> str:
+    cache = f" ({found.cache_bytes / MIB:,.0f} MiB here)" if found.cache_bytes else ""
+    return (
+        f"Bandwidth: bytes read and written. {found.threads} torch threads. The best of all rounds counts, because "
+        "in a single one something else may use the machine. A model that fits into its processor's largest cache"
+        f"{cache} can read its weights faster than memory: then the bound of bandwidth is no upper limit."
     )
-    return Table("Ceilings of this device, measured in this run", ["what", "best of several"], rows, note=note)
 
 
-def break_even(document: Document) -> Prose:
+def break_even(document: Document[Results]) -> Prose:
     """When compilation has paid for its longer start, in a sentence."""
-    found = document["data"]["break_even"]
-    words = [
-        f"**Break-even**, on the workload `{found.get('workload')}`, import and configuration apart: {_paid(found)}"
-    ]
-    if found.get("by_phases"):
-        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found['by_phases'])}")
-    if found.get("cold"):
-        words.append(f"With an empty compile cache: {_paid(found['cold'])}")
+    found = document.data.break_even
+    words = [f"**Break-even**, on the workload `{found.workload}`, import and configuration apart: {_paid(found)}"]
+    if found.workload is None:
+        return Prose(f"**Break-even**: n/a ({found.workload_why}).")
+    if found.by_phases:
+        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found.by_phases)}")
+    if found.cold:
+        words.append(f"With an empty compile cache: {_paid(found.cold)}")
     return Prose(" ".join(words))
 
 
-def _paid(found: dict[str, Any]) -> str:
-    if found["tokens"] is None:
-        return f"{found['tokens_why']}."
-    if found["extra_startup_s"] <= 0:
+def _paid(found: BreakEvenFigures) -> str:
+    if found.tokens is None or found.extra_startup_s is None or found.saved_s_per_token is None:
+        return f"{found.tokens_why}."
+    if found.extra_startup_s <= 0:
         return "at once: compiled mode did not start later than eager in this run."
-    low, high = found["tokens_low"], found["tokens_high"]
-    span = "no interval" if not low else f"{low:,.0f} to " + (f"{high:,.0f}" if high else "never")
     return (
-        f"compiled mode starts {fmt(found['extra_startup_s'], 's')} later, saves "
-        f"{fmt(1e6 * found['saved_s_per_token'], 'µs')} per output token and has paid for its start after "
-        f"{found['tokens']:,.0f} output tokens ({span} over the 95 % interval of the "
-        f"speed-up), {fmt(found['seconds'], 's')} of running."
+        f"compiled mode starts {fmt(found.extra_startup_s, 's')} later, saves "
+        f"{fmt(1e6 * found.saved_s_per_token, 'µs')} per output token and has paid for its start after "
+        f"{found.tokens:,.0f} output tokens, {fmt(found.seconds, 's')} of running ({_span(found)})."
     )
 
 
-def topology(document: Document) -> Prose:
+def _span(found: BreakEvenFigures) -> str:
+    if found.tokens_low is None and found.tokens_high is None:
+        return f"no interval: {found.tokens_low_why}"
+    low = "never" if found.tokens_low is None else f"{found.tokens_low:,.0f}"
+    high = "never" if found.tokens_high is None else f"{found.tokens_high:,.0f}"
+    return f"{low} to {high} tokens, 95 % interval of starts and speed-up together"
+
+
+def topology(document: Document[Results]) -> Prose:
     """How the engine was spread over devices, in a sentence."""
-    found = document["data"]["topology"]
-    sizes = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found.items() if key.endswith("_size"))
+    found = document.data.topology
+    sizes = ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in found.model_dump().items() if key.endswith("_size")
+    )
     return Prose(
-        f"**Topology**: {sizes}; executor: {found['distributed_executor_backend']}; engine core {found['engine_core']}."
+        f"**Topology**: {sizes}; executor: {found.distributed_executor_backend}; engine core {found.engine_core}."
     )

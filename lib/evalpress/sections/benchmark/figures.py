@@ -1,69 +1,77 @@
-"""Figures of the benchmark and serving sections."""
+"""Figures of speed: eager against compiled, throughput and latency of every workload."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure, canvas, finish
-from evalpress.display.wording import data_of, is_latency, listed, metric_words, missing_words, short
+from evalpress.display.wording import Missing, listed, metric_words, missing_words, short
+from evalpress.sections.benchmark.results import ModeResults, PairedMetric, Results
 
-Document = dict[str, Any]
 COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
-_MODES = {"eager": (figure_style.EAGER, "--", "s"), "compiled": (figure_style.COMPILED, "-", "o")}
-_OTHER_MODE = (figure_style.GREEN, ":", "D")
+MODES = {"eager": (figure_style.EAGER, "--", "s"), "compiled": (figure_style.COMPILED, "-", "o")}
+OTHER_MODE = (figure_style.GREEN, ":", "D")
+Ratio = tuple[float, float | None, float | None]
+"""A speed-up with the ends of its interval."""
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _DECADES = (0.01, 0.1, 1.0, 10.0, 100.0)
+_SHOWN = (0.01, 100.0)
+"""Ratios beyond these are drawn at the edge of the plot, with an arrow; the figure in words stands beside them."""
+_MOST_TICKS = 7
 _MANY = 250
 _PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
 
-def speed_up(metric: str, entry: Mapping[str, Any]) -> tuple[float, float | None, float | None] | None:
+def speed_up(found: PairedMetric) -> Ratio | None:
     """How many times compiled is faster than eager, with its interval; None where it was not measured.
 
-    A results file's `ratio` is compiled / eager. Where less is better, the speed-up is its reciprocal and the
-    ends of the interval change places. `better` says which it is, else the metric's name does.
+    The ratio of the results is compiled / eager. Where less is better, the speed-up is its reciprocal and the ends of
+    the interval change places.
     """
-    ratio, low, high = (entry.get(key) for key in ("ratio", "ci_low", "ci_high"))
+    ratio, low, high = found.ratio, found.ci_low, found.ci_high
     if not ratio:
         return None
-    if entry.get("better", "lower" if is_latency(metric) else "higher") == "higher":
+    if found.better == "higher":
         return ratio, low, high
     return 1 / ratio, 1 / high if high else None, 1 / low if low else None
 
 
-def eager_vs_compiled(document: Document, metrics: Sequence[str] = COMPARED) -> Figure:
+def eager_vs_compiled(document: Document[Results], metrics: Sequence[str] = COMPARED) -> Figure:
     """Paired speed-up of compiled over eager, per metric and workload, with 95 % intervals.
 
     Args:
         document: the benchmark's results.
-        metrics: keys of `comparison.<workload>`, those that are absent are left out.
+        metrics: keys of `comparison.<workload>`.
     """
-    comparison = data_of(document).get("comparison") or {}
-    shown = [m for m in metrics if any(m in by_metric for by_metric in comparison.values())]
-    rows: list[tuple[str, tuple[float, float | None, float | None] | None]] = []
-    missing, ranges = [], []
-    for metric in shown:
+    comparison = document.data.comparison
+    rows: list[tuple[str, Ratio | None]] = []
+    missing: list[Missing] = []
+    ranges: list[str] = []
+    for metric in metrics if comparison else ():
         rows.append((metric_words(metric), None))
         found = []
         for workload, by_metric in comparison.items():
-            ratio = speed_up(metric, by_metric.get(metric) or {})
+            ratio = speed_up(by_metric[metric])
             if ratio is None:
-                why = (by_metric.get(metric) or {}).get("ratio_why")
-                missing.append((f"{metric_words(metric)} of {workload}", why))
+                missing.append((f"{metric_words(metric)} of {workload}", by_metric[metric].ratio_why))
                 continue
+            if ratio[1] is None:
+                missing.append((f"interval of {metric_words(metric)} of {workload}", by_metric[metric].ci_low_why))
             found.append(ratio[0])
             rows.append((workload, ratio))
         if found:
-            ranges.append(f"{metric_words(metric)} {min(found):.2f}× to {max(found):.2f}×")
+            ranges.append(f"{metric_words(metric)} {_times(min(found))} to {_times(max(found))}")
+    if not comparison:
+        missing.append(("the comparison", document.data.comparison_why))
     with canvas(0.75 + 0.2 * max(len(rows), 3)) as (figure, (axes,)):
         _forest(axes, rows)
         axes.set_xlabel("times faster when compiled (right of 1 is faster)")
@@ -71,14 +79,20 @@ def eager_vs_compiled(document: Document, metrics: Sequence[str] = COMPARED) -> 
         alt = f"Speed-up of compiled over eager, {len(comparison)} workloads: {found_words}."
         caption = (
             "How many times faster the compiled mode is than eager, in paired blocks, with 95 % intervals. "
-            "Filled marks: the interval lies wholly on one side of 1; hollow: it does not."
+            "Filled marks: the interval lies wholly on one side of 1; hollow: it does not, or there is none. "
+            "An arrow at the edge: the interval goes on beyond it."
         )
         return finish(figure, alt, caption + missing_words(missing))
 
 
-def _forest(axes: Axes, rows: Sequence[tuple[str, tuple[float, float | None, float | None] | None]]) -> None:
+def _times(ratio: float) -> str:
+    """A ratio in words: two decimals, as a power of ten where it is very small or very large."""
+    return f"{ratio:.2f}×" if 0.01 <= ratio < 1000 else f"{ratio:.1e}×"
+
+
+def _forest(axes: Axes, rows: Sequence[tuple[str, Ratio | None]]) -> None:
     """One line per row: heads in bold, else mark, interval and the figure in words at the right edge."""
-    known = [bound for _, ratio in rows if ratio for bound in ratio if bound]
+    known = [_inside(bound) for _, ratio in rows if ratio for bound in ratio if bound]
     low, high = min([*known, 0.95]), max([*known, 1.05])
     axes.set_xscale("log")
     axes.set_xlim(low / 1.04, high * 1.04)
@@ -91,10 +105,14 @@ def _forest(axes: Axes, rows: Sequence[tuple[str, tuple[float, float | None, flo
         value, start, end = ratio
         tone, marker, filled = _direction(value, start, end)
         if start and end:
-            axes.plot([start, end], [y, y], color=tone, linewidth=1.6, solid_capstyle="butt")
-        axes.plot(value, y, marker, color=tone, markerfacecolor=tone if filled else figure_style.SURFACE, zorder=3)
-        interval = f" ({start:.2f}–{end:.2f})" if start and end else ""
-        axes.text(1.02, y, f"{value:.2f}×{interval}", transform=right, va="center", fontsize=8)
+            axes.plot([_inside(start), _inside(end)], [y, y], color=tone, linewidth=1.6, solid_capstyle="butt")
+            for bound, arrow in ((start, "<"), (end, ">")):
+                if bound != _inside(bound):
+                    axes.plot(_inside(bound), y, arrow, color=tone)
+        face = tone if filled else figure_style.SURFACE
+        axes.plot(_inside(value), y, marker, color=tone, markerfacecolor=face, zorder=3)
+        interval = f" ({_times(start)[:-1]}–{_times(end)[:-1]})" if start and end else ""
+        axes.text(1.02, y, f"{_times(value)}{interval}", transform=right, va="center", fontsize=8)
     figure_style.name_rows(axes, [label for label, _ in rows])
     for tick, (_, ratio) in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if ratio is None else "normal")
@@ -102,8 +120,12 @@ def _forest(axes: Axes, rows: Sequence[tuple[str, tuple[float, float | None, flo
     _ratio_ticks(axes, low, high)
 
 
+def _inside(ratio: float) -> float:
+    return min(max(ratio, _SHOWN[0]), _SHOWN[1])
+
+
 def _direction(value: float, low: float | None, high: float | None) -> tuple[str, str, bool]:
-    if low is not None and high is not None and low <= 1 <= high:
+    if low is None or high is None or low <= 1 <= high:
         return figure_style.MUTED, "D", False
     return (figure_style.COMPILED, "o", True) if value > 1 else (figure_style.EAGER, "s", True)
 
@@ -111,31 +133,31 @@ def _direction(value: float, low: float | None, high: float | None) -> tuple[str
 def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
     """Ticks at round ratios, few enough to be read: fine steps near 1, coarse ones for a wide range."""
     start, end = low / 1.04, high * 1.04
-    even = ([k * step for k in range(1, round(end / step) + 1)] for step in _STEPS)
+    even = ([k * step for k in range(math.ceil(start / step), round(end / step) + 1)] for step in _STEPS)
     choices = ([tick for tick in ticks if start <= tick <= end] for ticks in (*even, _ROUND, _SPARSE, _DECADES))
-    shown = next((ticks for ticks in choices if len(ticks) <= 7), [1.0])
+    shown = next((ticks for ticks in choices if len(ticks) <= _MOST_TICKS), [1.0])
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
 
 
-def throughput_bars(document: Document, metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
+def throughput_bars(document: Document[Results], metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
     """One metric of every workload, both modes beside each other, each workload on a scale of its own.
 
     Workloads differ by orders of magnitude because their shapes do; what can be compared is the modes.
     """
-    modes, workloads = _modes_and_workloads(document)
-    missing, said = [], []
+    modes, workloads = document.data.modes, list(document.data.workloads)
+    missing: list[Missing] = []
+    said = []
     with canvas(0.45 + 0.42 * max(len(workloads), 2)) as (figure, (axes,)):
-        every = [found["workloads"] for found in modes.values()]
-        longest = {w: max((f.get(w, {}).get(metric) or 0 for f in every), default=0) or 1 for w in workloads}
+        every = [found.workloads for found in modes.values()]
+        longest = {w: max((getattr(f[w], metric) or 0 for f in every), default=0) or 1 for w in workloads}
         for index, (mode, found) in enumerate(modes.items()):
-            tone, _, _ = _MODES.get(mode, _OTHER_MODE)
+            tone, _, _ = MODES.get(mode, OTHER_MODE)
             for row, workload in enumerate(workloads):
-                value = (found["workloads"].get(workload) or {}).get(metric)
+                value = getattr(found.workloads[workload], metric)
                 if value is None:
-                    why = (found["workloads"].get(workload) or {}).get(f"{metric}_why")
-                    missing.append((f"{workload} ({mode})", why))
+                    missing.append((f"{workload} ({mode})", getattr(found.workloads[workload], f"{metric}_why")))
                     continue
                 at = row + (index - (len(modes) - 1) / 2) * 0.38
                 axes.barh(at, value / longest[workload], height=0.34, color=tone)
@@ -145,21 +167,14 @@ def throughput_bars(document: Document, metric: str = "output_throughput", unit:
         axes.set_xlim(0, 1.2)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
-        figure_style.legend_above(axes, {m: figure_style.solid(_MODES.get(m, _OTHER_MODE)[0]) for m in modes})
+        figure_style.legend_above(axes, {m: figure_style.solid(MODES.get(m, OTHER_MODE)[0]) for m in modes})
         alt = f"{metric_words(metric).capitalize()} in {unit}: {'; '.join(said) or 'nothing measured'}."
         caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has a scale of its own."
         return finish(figure, alt, caption + missing_words(missing))
 
 
-def _modes_and_workloads(document: Document) -> tuple[dict[str, Any], list[str]]:
-    """The modes that ran workloads, and every workload that any of them ran."""
-    every = data_of(document).get("modes") or {}
-    modes = {mode: found for mode, found in every.items() if found.get("workloads")}
-    return modes, list(dict.fromkeys(workload for found in modes.values() for workload in found["workloads"]))
-
-
 def latency_distribution(
-    document: Document,
+    document: Document[Results],
     raw: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     metric: str = "e2el_ms",
 ) -> Figure:
@@ -171,18 +186,19 @@ def latency_distribution(
             goes through the percentiles of the results.
         metric: `ttft_ms`, `tpot_ms`, `itl_ms` or `e2el_ms`.
     """
-    modes, workloads = _modes_and_workloads(document)
+    modes, workloads = document.data.modes, list(document.data.workloads)
     count = max(len(workloads), 1)
-    rows, missing, said = math.ceil(count / 2), [], []
-    with canvas(0.5 + 1.35 * rows, rows, min(count, 2)) as (figure, panels):
+    missing: list[Missing] = []
+    said = []
+    with canvas(0.5 + 1.35 * math.ceil(count / 2), math.ceil(count / 2), min(count, 2)) as (figure, panels):
         for axes, workload in zip(panels, workloads, strict=False):
             for mode, found in modes.items():
                 values = ((raw or {}).get(mode) or {}).get(workload)
                 line = _ecdf(values) if values else _from_percentiles(found, workload, metric)
                 if line is None:
-                    missing.append((f"{workload} ({mode})", None))
+                    missing.append((f"{workload} ({mode})", getattr(found.workloads[workload], f"mean_{metric}_why")))
                     continue
-                tone, dashes, _ = _MODES.get(mode, _OTHER_MODE)
+                tone, dashes, _ = MODES.get(mode, OTHER_MODE)
                 axes.plot(*line, dashes, color=tone, label=mode, linewidth=1.6)
                 middle = np.median(values) if values else np.interp(0.5, line[1], line[0])
                 said.append(f"{workload} {mode} {short(float(middle))} ms")
@@ -196,7 +212,7 @@ def latency_distribution(
         alt = f"Distribution of {name} per workload and mode; medians: {listed(said)}."
         caption = (
             f"{name.capitalize()}: the share of requests that took at most so many milliseconds. "
-            "Further left is faster, steeper is steadier."
+            "Further left is faster; a steeper line is less spread."
         )
         return finish(figure, alt, caption + missing_words(missing))
 
@@ -211,9 +227,9 @@ def _ecdf(values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(ordered, 2), np.concatenate([[0.0], np.repeat(share, 2)[:-1]])
 
 
-def _from_percentiles(mode: Mapping[str, Any], workload: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
-    results = mode["workloads"].get(workload) or {}
-    pairs = [(results.get(f"{name}_{metric}"), share) for name, share in _PERCENTILES]
+def _from_percentiles(mode: ModeResults, workload: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    results = mode.workloads[workload]
+    pairs = [(getattr(results, f"{name}_{metric}"), share) for name, share in _PERCENTILES]
     known = [pair for pair in pairs if pair[0] is not None]
     return (np.array([v for v, _ in known]), np.array([q for _, q in known])) if len(known) > 1 else None
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from evalpress.params.schema import Params
-from evalpress.sections.gate import Gate, gate
+from evalpress.sections.benchmark.results import Results
+from evalpress.sections.gate import Gate, Status, gate
 
 
-def gates(params: Params, data: Any) -> Iterator[Gate]:
+def gates(params: Params, data: Results) -> Iterator[Gate]:
     """The gates of the benchmark section."""
-    modes = data["modes"]
-    failed = sum(w["failed"] for mode in modes.values() for w in mode["workloads"].values())
+    workloads = [(f"{m}/{n}", w) for m, mode in data.modes.items() for n, w in mode.workloads.items()]
+    failed = sum(w.failed for _, w in workloads)
     yield gate("benchmark", "requests_failed", "pass" if failed == 0 else "fail", failed, "0")
-    unsteady = [
-        f"{m}/{n}" for m, mode in modes.items() for n, w in mode["workloads"].items() if w["steadiness"] == "unsteady"
-    ]
-    shown = f"unsteady: {', '.join(unsteady)}" if unsteady else "all steady or fair"
-    yield gate("benchmark", "steadiness", "warn" if unsteady else "pass", shown, "variation over blocks ≤ 10 %")
-    odd = [i["id"] for i in data["identities"] if i["status"] != "ok"]
-    yield gate(
-        "benchmark",
-        "identities",
-        "warn" if odd else "pass",
-        ", ".join(odd) or "all hold",
-        "all identities hold",
-    )
+    unsteady = [name for name, w in workloads if w.steadiness == "unsteady"]
+    found = f"unsteady: {', '.join(unsteady)}" if unsteady else "all steady or fair"
+    yield gate("benchmark", "steadiness", "warn" if unsteady else "pass", found, "variation over blocks ≤ 10 %")
+    odd = [item for item in data.identities if item.status != "ok"]
+    broken = any(item.status == "broken" for item in odd)
+    status: Status = "fail" if broken else "warn" if odd else "pass"
+    words = "; ".join(f"{item.id}: {item.found}" for item in odd) or f"all {len(data.identities)} hold"
+    yield gate("benchmark", "identities", status, words, "all invariants hold")

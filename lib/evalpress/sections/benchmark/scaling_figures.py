@@ -1,4 +1,4 @@
-"""Figures of the benchmark's scaling curves, with the ceilings that bound them."""
+"""Figures of the benchmark's scaling curves and of its rates, with the peak rates that bound them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure, canvas, finish
-from evalpress.display.wording import Missing, data_of, listed, missing_words, short
+from evalpress.display.wording import Missing, listed, missing_words, short
+from evalpress.sections.benchmark.figures import MODES, OTHER_MODE
+from evalpress.sections.benchmark.results import Results
 
 Row = Mapping[str, Any]
-_LOOKS = {"eager": (figure_style.EAGER, "s"), "compiled": (figure_style.COMPILED, "o")}
+"""A row of `scaling.batch` or `scaling.prompt`."""
+_KINDS = (
+    ("decode_throughput", "bandwidth_bound_tok_s", "decode", "MBU", "mbu"),
+    ("prefill_throughput", "arithmetic_bound_tok_s", "prefill", "MFU", "mfu"),
+)
 
 
-def scaling(document: dict[str, Any]) -> Figure:
-    """Decode throughput and TPOT against batch size, TTFT against prompt length, each with its bound.
-
-    Args:
-        document: the benchmark's results; reads `scaling.batch[]` (`mode`, `batch_size`, `decode_throughput`,
-            `mean_tpot_ms`, `bandwidth_bound_tok_s`) and `scaling.prompt[]` (`mode`, `prompt_len`, `mean_ttft_ms`,
-            `arithmetic_bound_ms`).
-    """
-    found = data_of(document).get("scaling") or {}
-    batch, prompt = found.get("batch") or [], found.get("prompt") or []
+def scaling(document: Document[Results]) -> Figure:
+    """Decode throughput and TPOT against batch size, TTFT against prompt length, each with its bound."""
+    batch = [row.model_dump() for row in document.data.scaling.batch]
+    prompt = [row.model_dump() for row in document.data.scaling.prompt]
     missing: list[Missing] = []
+    why = document.data.scaling.why
+    if why:
+        missing.append(("the curves", why))
     with canvas(6.3, 3, 1) as (figure, panels):
         for axes, rows, x, y, bound, title in (
             (panels[0], batch, "batch_size", "decode_throughput", "bandwidth_bound_tok_s", "decode, tok/s"),
@@ -41,7 +45,7 @@ def scaling(document: dict[str, Any]) -> Figure:
             figure_style.legend_right(panels[0])
         panels[1].set_xlabel("requests at once")
         panels[2].set_xlabel("prompt tokens, one request at a time")
-        alt = f"Scaling. {_said(batch, 'batch_size', 'decode_throughput', 'tok/s')} {_said_prompt(prompt)}"
+        alt = f"Scaling. {_batches_in_words(batch)} {_prompts_in_words(prompt)}"
         caption = (
             "How speed changes with the number of requests at once and with the length of the prompt; rates and TTFT "
             "on logarithmic scales. Dotted: what the measured memory bandwidth or matrix rate would allow."
@@ -55,16 +59,17 @@ def _curves(axes: Axes, rows: Sequence[Row], x: str, y: str, bound: str | None) 
     axes.grid(True, axis="y")
     missing: list[Missing] = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
-        tone, marker = _LOOKS.get(mode, (figure_style.GREEN, "D"))
+        tone, _, marker = MODES.get(mode, OTHER_MODE)
         chosen = [row for row in rows if row["mode"] == mode]
-        known = [row for row in chosen if row.get(y) is not None and row.get(x) is not None]
-        missing += [(f"{y} at {row.get(x)} ({mode})", row.get(f"{y}_why")) for row in chosen if row not in known]
+        known = [row for row in chosen if row[y] is not None]
+        missing += [(f"{y} at {row[x]} ({mode})", row[f"{y}_why"]) for row in chosen if row[y] is None]
         axes.plot([r[x] for r in known], [r[y] for r in known], f"-{marker}", color=tone, label=mode)
-    limits = {row[x]: row[bound] for row in rows if bound and row.get(bound) is not None and row.get(x) is not None}
-    if limits:
-        axes.plot(list(limits), list(limits.values()), ":", color=figure_style.MUTED, label="ceiling")
-    ticks = sorted({row[x] for row in rows if row.get(x) is not None})
-    axes.xaxis.set_major_locator(FixedLocator(ticks or [1]))
+    if bound:
+        limits = {row[x]: row[bound] for row in rows if row[bound] is not None}
+        missing += [(f"bound of {y}", row[f"{bound}_why"]) for row in rows if row[bound] is None][:1]
+        if limits:
+            axes.plot(list(limits), list(limits.values()), ":", color=figure_style.MUTED, label="peak rate")
+    axes.xaxis.set_major_locator(FixedLocator(sorted({row[x] for row in rows}) or [1]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
@@ -72,55 +77,52 @@ def _curves(axes: Axes, rows: Sequence[Row], x: str, y: str, bound: str | None) 
     return missing
 
 
-def _said(rows: Sequence[Row], x: str, y: str, unit: str) -> str:
-    known = [row for row in rows if row.get(y) is not None and row.get(x) is not None]
-    parts = [f"{row['mode']} at {short(row[x])}: {short(row[y])} {unit}" for row in known]
+def _batches_in_words(rows: Sequence[Row]) -> str:
+    known = [row for row in rows if row["decode_throughput"] is not None]
+    parts = [f"{row['mode']} at {row['batch_size']}: {short(row['decode_throughput'])} tok/s" for row in known]
     return f"Decode throughput by requests at once: {listed(parts)}." if parts else "Batch sizes: none measured."
 
 
-def _said_prompt(rows: Sequence[Row]) -> str:
-    known = [row for row in rows if row.get("mean_ttft_ms") is not None and row.get("prompt_len") is not None]
+def _prompts_in_words(rows: Sequence[Row]) -> str:
+    known = [row for row in rows if row["mean_ttft_ms"] is not None]
     parts = [f"{row['mode']} with {short(row['prompt_len'])} tokens: {short(row['mean_ttft_ms'])} ms" for row in known]
     return f"Time to first token by prompt length: {listed(parts)}." if parts else "Prompt lengths: none measured."
 
 
-def ceilings(document: dict[str, Any]) -> Figure:
-    """Decode and prefill rates of every workload on one logarithmic scale with the bound of each.
-
-    Args:
-        document: the benchmark's results; reads `modes.<mode>.workloads.<name>`: `decode_throughput`,
-            `prefill_throughput`, `bandwidth_bound_tok_s`, `arithmetic_bound_tok_s`, `mbu`, `mfu`.
-    """
-    modes = data_of(document).get("modes") or {}
-    names = list(dict.fromkeys(name for found in modes.values() for name in found.get("workloads") or {}))
+def ceilings(document: Document[Results]) -> Figure:
+    """Decode and prefill rates of every workload on one logarithmic scale with the bound of each."""
+    names = list(document.data.workloads)
     missing: list[Missing] = []
     said: list[str] = []
-    kinds = (
-        ("decode_throughput", "bandwidth_bound_tok_s", "decode, tok/s", "MBU", "mbu"),
-        ("prefill_throughput", "arithmetic_bound_tok_s", "prefill, tok/s", "MFU", "mfu"),
-    )
     with canvas(1.3 + 0.42 * max(len(names), 2), 2, 1) as (figure, panels):
-        for axes, (rate, bound, title, share, key) in zip(panels, kinds, strict=True):
-            axes.set_xscale("log")
-            for row, name in enumerate(names):
-                for mode, found in modes.items():
-                    figures = (found.get("workloads") or {}).get(name) or {}
-                    tone, marker = _LOOKS.get(mode, (figure_style.GREEN, "D"))
-                    if figures.get(rate) is None or figures.get(bound) is None:
-                        missing.append((f"{title.split(',')[0]} of {name} ({mode})", figures.get(f"{rate}_why")))
-                        continue
-                    axes.plot(figures[rate], row, marker, color=tone, label=mode if row == 0 else None)
-                    axes.plot(figures[bound], row, "|", color=figure_style.INK, markersize=12, markeredgewidth=1.6)
-                    if figures.get(key) is not None:
-                        said.append(f"{name} ({mode}): {share} {100 * figures[key]:.1f} %")
-            axes.set_title(title)
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        for axes, kind in zip(panels, _KINDS, strict=True):
+            _rates(axes, document.data, kind, missing, said)
+            axes.set_title(f"{kind[2]}, tok/s")
             figure_style.name_rows(axes, names)
         if said:
             figure_style.legend_right(panels[0])
-        alt = f"Rates beside their ceilings. {'; '.join(said) or 'None measured'}."
+        alt = f"Rates beside the peak rates. {'; '.join(said) or 'None measured'}."
         caption = (
             "Decode and prefill rates of each workload, and the upright bar that the measured memory bandwidth or "
             "matrix rate would allow; the scale is logarithmic. A wide gap: what remains is launching and scheduling."
         )
         return finish(figure, alt, caption + missing_words(missing))
+
+
+def _rates(axes: Axes, data: Results, kind: tuple[str, ...], missing: list[Missing], said: list[str]) -> None:
+    """The rates of one phase and their bounds; adds to `missing` and `said`."""
+    rate, bound, phase, share, key = kind
+    axes.set_xscale("log")
+    for row, name in enumerate(data.workloads):
+        for mode, found in data.modes.items():
+            record = found.workloads[name].model_dump()
+            tone, _, marker = MODES.get(mode, OTHER_MODE)
+            lacking = next((one for one in (rate, bound) if record[one] is None), None)
+            if lacking:
+                missing.append((f"{phase} of {name} ({mode})", record[f"{lacking}_why"]))
+                continue
+            axes.plot(record[rate], row, marker, color=tone, label=mode if row == 0 else None)
+            axes.plot(record[bound], row, "|", color=figure_style.INK, markersize=12, markeredgewidth=1.6)
+            if record[key] is not None:
+                said.append(f"{name} ({mode}): {share} {100 * record[key]:.1f} %")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from evalpress.core.results import Document
 from evalpress.display.tables import Column, Table, fmt, pick
+from evalpress.sections.benchmark.results import Results
 
 
-def batch_scaling(document: Document) -> Table:
+def batch_scaling(document: Document[Results]) -> Table:
     """Output throughput and TPOT against batch size."""
     columns: dict[str, Column | str] = {
         "batch_size": "requests at once",
@@ -18,12 +19,13 @@ def batch_scaling(document: Document) -> Table:
         "mean_ttft_ms": Column("mean TTFT", "ms"),
         "runs": "runs",
     }
-    scaling = document["params"]["benchmark"]["scaling"] or {}
+    scaling = document.params["benchmark"]["scaling"] or {}
     note = f"{scaling.get('batch_input_len')} input and {scaling.get('batch_output_len')} output tokens per request."
-    return Table.from_records("Batch size", columns, document["data"]["scaling"]["batch"], note=note)
+    records = [row.model_dump() for row in document.data.scaling.batch]
+    return Table.from_records("Batch size", columns, records, note=note)
 
 
-def prompt_scaling(document: Document) -> Table:
+def prompt_scaling(document: Document[Results]) -> Table:
     """TTFT of one request against prompt length."""
     columns: dict[str, Column | str] = {
         "prompt_len": "prompt tokens",
@@ -34,10 +36,10 @@ def prompt_scaling(document: Document) -> Table:
         "arithmetic_bound_ms": Column("arithmetic bound", "ms"),
         "runs": "runs",
     }
-    return Table.from_records("Prompt length", columns, document["data"]["scaling"]["prompt"])
+    return Table.from_records("Prompt length", columns, [row.model_dump() for row in document.data.scaling.prompt])
 
 
-def output_scaling(document: Document) -> Table:
+def output_scaling(document: Document[Results]) -> Table:
     """The line through end-to-end latency against output length: cost per token, and what is paid once."""
     columns: dict[str, Column | str] = {
         "mode": "mode",
@@ -47,12 +49,14 @@ def output_scaling(document: Document) -> Table:
         "r_squared": Column("R²", "share"),
         "requests": "requests",
     }
-    records = [{"mode": mode} | found for mode, found in document["data"]["scaling"]["output"].items()]
+    records = [{"mode": mode} | found.model_dump() for mode, found in document.data.scaling.output.items()]
     for record in records:
         low, high = record.get("ms_per_token_low"), record.get("ms_per_token_high")
         record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else pick(record, "ms_per_token_low")
     note = (
-        "Least squares over the requests of the workloads with one request at a time. A negative intercept says that "
-        "the line is bent: later tokens cost more than early ones, or noise outweighs what is paid once."
+        "Weighted least squares over the requests of the workloads with one request at a time: the spread grows with "
+        "the length, so a request weighs as the reciprocal of its length squared. The interval is over the slopes of "
+        "single blocks. A negative intercept says that later tokens cost more than early ones, or that noise is larger "
+        "than what is paid once."
     )
     return Table.from_records("Output length", columns, records, note=note)

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from evalpress import engine
 from evalpress.core.progress import step
 from evalpress.params.schema import Mode, Params
+from evalpress.sections.benchmark.engine_results import Startup
 
+_EVERY = "the start beside compiled, too: nothing that an earlier start saved was loaded"
 _NEVER = "no engine of these settings was ever started with an empty compile cache here; remove .cache to measure it"
 
 
-def load(params: Params, mode: Mode) -> dict[str, Any]:
-    """Start the mode's engine; `startup` is a warm start, `startup_cold` the last one with an empty compile cache.
+@dataclass(frozen=True)
+class Starts:
+    """The starts of one mode, as measured."""
 
-    A start that finds the cache empty is a cold one, and the engine is started once more for the warm figure. A
-    later run, which finds the cache filled, measures the warm start and repeats the cold one with its date.
+    warm: Startup
+    """The one that the report shows first."""
+    cold: Startup | None
+    cold_why: str | None
+    repeats_s: tuple[float, ...]
+    """`total_s` of further starts like `warm`."""
+
+
+def load(params: Params, mode: Mode) -> Starts:
+    """Start the mode's engine, which stays loaded.
+
+    A start that finds the compile cache empty is a cold one. If it left something in the cache, the engine is started
+    once more for the warm figure. Whatever that second start does, the cold figure is the first one's; a second start
+    that compiled again says so. An engine that saves nothing for later starts is not started again. A later run, which
+    finds the cache filled, measures the warm start and shows the saved cold one with its date.
     """
     step(f"loading the {mode} engine")
     loaded = engine.get(params, mode)
-    if mode == "compiled" and loaded.startup["compile_cache"] == engine.EMPTY:
+    cold: Startup | None = None
+    if loaded.startup["compile_cache"] == engine.EMPTY:
+        cold = Startup.model_validate(loaded.startup)
         step(f"loading the {mode} engine again, from its compile cache")
         loaded = engine.reload(params, mode)
-        loaded.startup["second_in_process"] = True
-    facts = {"startup": loaded.startup, "memory": loaded.memory, "compilation": loaded.compilation}
+    warm = Startup.model_validate(loaded.startup)
+    repeats = []
+    for number in range(2, params.benchmark.startup_repeats + 1):
+        step(f"start {number} of the {mode} engine")
+        repeats.append(float(engine.reload(params, mode).startup["total_s"]))
     if mode == "eager":
-        return facts | {"startup_cold": None, "startup_cold_why": "eager mode does not compile"}
-    cold = engine.cold_start(params, mode)
-    return facts | ({"startup_cold": cold} if cold else {"startup_cold": None, "startup_cold_why": _NEVER})
+        return Starts(warm, None, "eager mode does not compile", tuple(repeats))
+    if cold is None:
+        saved = engine.load_cold_start(params, mode)
+        cold = Startup.model_validate(saved) if saved else None
+    return Starts(warm, cold, None if cold else _EVERY if warm.cold else _NEVER, tuple(repeats))

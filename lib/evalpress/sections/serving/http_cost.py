@@ -11,12 +11,13 @@ from evalpress.core.progress import step
 from evalpress.params.schema import Mode, Workload
 from evalpress.sections.benchmark import metrics
 from evalpress.sections.benchmark.block import prompts, run_block, warm_up
+from evalpress.sections.benchmark.observations import Block
 from evalpress.sections.job import Job
 
 COMPARED = ("mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms", "output_throughput")
 _NO_INTERVAL = "fewer than two requests"
-Blocks = dict[str, list[dict[str, Any]]]
-"""mode -> blocks of requests as `bench` measures them."""
+Blocks = dict[str, list[Block]]
+"""mode -> blocks of requests as the benchmark measures them."""
 
 
 def in_process(job: Job, modes: tuple[Mode, ...]) -> Blocks:
@@ -37,7 +38,7 @@ def in_process(job: Job, modes: tuple[Mode, ...]) -> Blocks:
         step(f"the same requests without a server, {mode}")
         warm_up(loaded, load, prompts(job.params, load, "http", 0, loaded)[:1])
         found[mode] = [run_block(loaded, load, prompts(job.params, load, "http", 1, loaded))]
-        job.raw(f"{mode}-in-process", found[mode])
+        job.raw(f"{mode}-in-process", [block.model_dump(mode="json") for block in found[mode]])
     return found
 
 
@@ -52,7 +53,7 @@ def compare(job: Job, levels: Sequence[dict[str, Any]], inside: Blocks) -> list[
         mode = level["mode"]
         if level["concurrency"] != 1 or mode not in inside:
             continue
-        figures = metrics.figures(inside[mode])
+        figures = metrics.figures(inside[mode]).model_dump()
         row: dict[str, Any] = {
             "mode": mode,
             "served": {key: level[key] for key in COMPARED},

@@ -1,0 +1,149 @@
+"""After how many output tokens the compiled mode has paid for its longer start, with the uncertainty of both sides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalpress.core import stats
+from evalpress.core.results import nulls
+from evalpress.sections.benchmark.engine_results import Startup
+from evalpress.sections.benchmark.results import (
+    BreakEven,
+    BreakEvenFigures,
+    ModeResults,
+    PairedMetric,
+    WorkloadShape,
+)
+
+MIN_STARTS = 3
+"""Starts per mode below which their spread says nothing: two leave one degree of freedom."""
+_SHARED_CONFIDENCE = 0.975
+"""Of each side's own interval: by Bonferroni both hold together with at least 95 %."""
+_LARGEST = 600.0
+"""Logarithm beyond which a ratio is no longer told apart from infinity."""
+_KEYS = ("extra_startup_s", "saved_s_per_token", "tokens", "seconds", "tokens_low", "tokens_high")
+
+
+@dataclass(frozen=True)
+class Span:
+    """An interval of a number; a missing end is unbounded."""
+
+    low: float
+    high: float
+
+
+def break_even(
+    modes: Mapping[str, ModeResults],
+    shapes: Mapping[str, WorkloadShape],
+    compared: Mapping[str, Mapping[str, PairedMetric]],
+) -> BreakEven:
+    """For the warm start, by the phases that depend on the mode, and for the start with an empty compile cache."""
+    main = next((name for name, shape in shapes.items() if shape.kind == "throughput"), next(iter(shapes)))
+    ratio = compared[main]["output_throughput"]
+    starts = {mode: _own_starts(found) for mode, found in modes.items()}
+    warm = from_starts(starts["eager"], starts["compiled"], ratio)
+    found: dict[str, Any] = {"workload": main} | warm.model_dump()
+    phases = [_mode_phases(mode, modes[mode].startup) for mode in ("eager", "compiled")]
+    if None in phases:
+        found |= {"by_phases": None, "by_phases_why": "this vLLM did not print every phase that depends on the mode"}
+    else:
+        eager, compiled = ([seconds] for seconds in phases if seconds is not None)
+        found["by_phases"] = from_starts(eager, compiled, ratio)
+    cold = modes["compiled"].startup_cold
+    if cold is None:
+        found |= {"cold": None, "cold_why": modes["compiled"].startup_cold_why}
+    else:
+        found["cold"] = from_starts(starts["eager"], [_own_start(cold)], ratio)
+    return BreakEven(**found)
+
+
+def not_measured(why: str) -> BreakEven:
+    """Break-even of a report that lacks one of the two modes."""
+    return BreakEven(**nulls((*_KEYS, "workload", "by_phases", "cold"), why))
+
+
+def _own_starts(mode: ModeResults) -> list[float]:
+    """Every start of the mode in this run, as `_own_start` counts it."""
+    first = mode.startup
+    return [_own_start(first), *(total - first.import_s - first.config_s for total in mode.startup_repeats_s)]
+
+
+def _own_start(startup: Startup) -> float:
+    """Seconds without what a process pays once whatever the mode: a saved cold start paid it in another process."""
+    return startup.total_s - startup.import_s - startup.config_s
+
+
+def _mode_phases(mode: str, start: Startup) -> float | None:
+    """Seconds of the phases that depend on the mode: the rest also depends on which engine a process loads first.
+
+    None where a phase that took place was not printed; eager compiles nothing, and not every platform captures graphs.
+    """
+    needed = [start.kv_cache_s, *([start.compile_s] if mode == "compiled" else [])]
+    needed += [start.graph_capture_s] if start.captured_graphs else []
+    if None in needed:
+        return None
+    return sum(value or 0.0 for value in (start.compile_s, start.graph_capture_s, start.kv_cache_s))
+
+
+def from_starts(eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric) -> BreakEvenFigures:
+    """Break-even of two series of starts (seconds) and the paired ratio of output throughput."""
+    extra = sum(compiled) / len(compiled) - sum(eager) / len(eager)
+    if ratio.eager is None or ratio.compiled is None:
+        why = ratio.eager_why or ratio.compiled_why or "not measured"
+        return BreakEvenFigures(extra_startup_s=extra, **nulls(_KEYS[1:], why))
+    saved = 1 / ratio.eager - 1 / ratio.compiled
+    found: dict[str, Any] = {"extra_startup_s": extra, "saved_s_per_token": saved}
+    if saved <= 0:
+        why = "never: compiled mode saved no time per output token in this run"
+        return BreakEvenFigures(**found, **nulls(_KEYS[2:], why))
+    tokens = max(extra, 0.0) / saved
+    found |= {"tokens": tokens, "seconds": tokens / ratio.compiled}
+    return BreakEvenFigures(**found, **_interval(eager, compiled, ratio))
+
+
+def _interval(eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric) -> dict[str, Any]:
+    """`tokens_low` and `tokens_high`, of at least 95 % together, or why there are none."""
+    keys = ("tokens_low", "tokens_high")
+    why = _no_interval(eager, compiled, ratio)
+    if why or ratio.ci_low is None or ratio.ci_high is None or ratio.eager is None:
+        return nulls(keys, why or "not measured")
+    starts = stats.difference_interval(compiled, eager, _SHARED_CONFIDENCE)
+    assert starts is not None
+    speed = _at_shared_confidence(ratio.ci_low, ratio.ci_high, ratio.n_pairs)
+    extra = Span(max(starts[0], 0.0), max(starts[1], 0.0))
+    gain = Span(*(-math.expm1(-min(max(end, -_LARGEST), _LARGEST)) / ratio.eager for end in speed))
+    found: dict[str, Any] = {}
+    if gain.high > 0:
+        found["tokens_low"] = extra.low / gain.high
+    else:
+        found |= {"tokens_low": None, "tokens_low_why": _NEVER}
+    if gain.low > 0:
+        return found | {"tokens_high": extra.high / gain.low}
+    return found | {"tokens_high": None, "tokens_high_why": _NEVER}
+
+
+def _at_shared_confidence(low: float, high: float, pairs: int) -> tuple[float, float]:
+    """Logarithms of the ends of a paired ratio's interval at `_SHARED_CONFIDENCE`, from those at 95 % (Student's t)."""
+    from scipy.special import stdtrit  # late: a command that computes no interval starts without it
+
+    wider = stdtrit(pairs - 1, 0.5 + _SHARED_CONFIDENCE / 2) / stdtrit(pairs - 1, 0.975)
+    centre, half = (math.log(low) + math.log(high)) / 2, (math.log(high) - math.log(low)) / 2 * wider
+    return centre - half, centre + half
+
+
+_NEVER = "never: at this end of the speed-up's interval compiled mode saves nothing"
+
+
+def _no_interval(eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric) -> str | None:
+    if ratio.ci_low is None:
+        return f"no interval of the speed-up: {ratio.ci_low_why}"
+    fewest = min(len(eager), len(compiled))
+    if fewest < MIN_STARTS:
+        return (
+            f"the spread of starts is not known: {len(eager)} eager and {len(compiled)} compiled were measured, "
+            f"{MIN_STARTS} of each are needed (benchmark.startup_repeats)"
+        )
+    return None
