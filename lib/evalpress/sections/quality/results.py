@@ -142,6 +142,38 @@ class StandardTasks(Model):
     raw: str = Field(description="the harness's whole result, path inside results/")
 
 
+class PassAtK(Model):
+    """The share of problems solved by at least one of k completions."""
+
+    k: int
+    greedy: bool = Field(description="from the greedy completion; else the unbiased estimate from drawn samples")
+    value: Share
+    ci_low: Share = Field(description="95 %: Wilson for greedy, over problems (normal) for samples")
+    ci_high: Share
+
+
+class HumanEvalProblem(Model):
+    """One problem: whether the greedy completion passes its tests, and how many drawn ones do."""
+
+    task_id: str
+    passed: bool
+    why: str
+    samples: Count
+    samples_passed: Count
+
+
+class HumanEvalScores(Model):
+    """HumanEval."""
+
+    source: str
+    n: Count = Field(description="problems")
+    samples: Count = Field(description="drawn completions per problem")
+    temperature: float
+    scores: list[PassAtK]
+    problems: list[HumanEvalProblem]
+    raw: str = Field(description="all completions, path inside results/")
+
+
 class OtherRun(Model):
     """The report that this one is compared with."""
 
@@ -194,6 +226,8 @@ class Results(BaseResults):
     chat_template_why: str | None = None
     standard_tasks: StandardTasks | None
     standard_tasks_why: str | None = None
+    human_eval: HumanEvalScores | None = None
+    human_eval_why: str | None = "the set does not switch it on (quality.human_eval.run)"
     comparison: Comparison | None
     comparison_why: str | None = None
     mode: str = Field(description="the engine that answered: eager or compiled")

@@ -13,7 +13,7 @@ from evalpress.engine import Sampling
 from evalpress.model import chat
 from evalpress.sections import staleness
 from evalpress.sections.job import Job
-from evalpress.sections.quality import judging, paired, standard
+from evalpress.sections.quality import judging, paired, programming, standard
 from evalpress.sections.quality.cases import Case
 from evalpress.sections.quality.results import Kind, Results
 
@@ -51,6 +51,7 @@ def measure(job: Job) -> Results:
             **data,
             **asking,
             **tasks,
+            **programming.measure(job, made_with, kind),
             **compared,
             "mode": params.quality.mode,
             "asked_now": len(missing),

@@ -148,6 +148,30 @@ def standard_tasks(document: QualityResults) -> Table | Prose:
     return Table("Scores", heads, rows, note=note)
 
 
+def human_eval(document: QualityResults) -> Table | Prose:
+    """pass@k on HumanEval with intervals."""
+    found = document.data.human_eval
+    if found is None:
+        return Prose(f"Not measured: {escape_markdown(str(document.data.human_eval_why))}.")
+    rows: list[list[Cell]] = [
+        [f"pass@{one.k}", "greedy" if one.greedy else f"{found.samples} drawn", one.value, one.ci_low, one.ci_high]
+        for one in found.scores
+    ]
+    heads: list[Column | str] = [
+        "score",
+        "completions",
+        Column("share of problems", "share"),
+        Column("95 % from", "share"),
+        Column("to", "share"),
+    ]
+    note = (
+        f"{found.n} problems ({found.source}), each run against its tests in the sandbox. Greedy: Wilson's interval; "
+        f"drawn (temperature {found.temperature:g}): the unbiased estimate of Chen et al. 2021 with a normal interval "
+        f"over problems. Every completion: results/{found.raw}."
+    )
+    return Table("HumanEval", heads, rows, note=note)
+
+
 def _ours(row: TaskScore) -> Cell:
     if row.ours is None or row.ours_n is None:
         return pick(row.model_dump(), "ours")

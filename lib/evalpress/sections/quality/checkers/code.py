@@ -99,18 +99,18 @@ class PythonFunction(Checker):
             return Judgement("needs_review", "Python without a function: read whether it does what was asked")
         if "problem" in report:
             return Judgement("fail", quoted(str(report["problem"]), 200))
-        found = self._compare(report.get("results"))
+        found = self._compare(report.get("results"), output)
         # In a closed block the function is finished.
         closed = output.count("```") >= 2 and output.count("```") % 2 == 0
         return replace(found, settled=found.settled or closed)
 
-    def _compare(self, results: Any) -> Judgement:
+    def _compare(self, results: Any, output: str) -> Judgement:
         if not isinstance(results, list) or len(results) != len(self.tests):
             return Judgement("fail", "the program tampered with the report of its tests")
         returned = [one["value"] if isinstance(one, dict) and "value" in one else None for one in results]
         raised = not all(isinstance(one, dict) and "value" in one for one in results)
         right = [test.accepts(value, self.tolerance) for test, value in zip(self.tests, returned, strict=True)]
-        if not all(right) and not raised and self.function is None and self._other_values(returned):
+        if not all(right) and not raised and self.function is None and self._other_values(returned, "print(" in output):
             shown = ", ".join(map(_shown, returned[:4]))
             return Judgement("needs_review", f"returns {shown}, …, not the kind of value that the tests expect")
         reason = f"{sum(right)} of {len(right)} calls of {self.function or 'the function'}() right"
@@ -120,10 +120,10 @@ class PythonFunction(Checker):
         reason += f"; {self._described(wrong[0], results[wrong[0]])}"
         return Judgement("needs_review" if all(self.tests[at].edge for at in wrong) else "fail", reason)
 
-    def _other_values(self, returned: list[Any]) -> bool:
+    def _other_values(self, returned: list[Any], prints: bool) -> bool:
         """Whether the function prints (returns nothing each time) or names each class by a text of its own."""
         if all(value is None for value in returned):
-            return True
+            return prints
         wanted = [json.dumps(test.right[0]) for test in self.tests]
         if not all(isinstance(value, str) for value in returned) or set(wanted) != {"true", "false"}:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 
 from pydantic import SerializeAsAny
@@ -67,11 +68,17 @@ class Answer(Composite):
     """
 
     def check(self, output: str) -> Judgement:
-        if self._asked.kind == "chat":
-            return self.parts[0].judge(output)
-        line, complete = first_line(output)
+        line, complete = (output, False) if self._asked.kind == "chat" else first_line(output)
         found = self.parts[0].judge(line)
+        if found.verdict == "pass" and garbled(line):
+            return Judgement("needs_review", f"characters that are no text beside the answer: {found.reason}")
         return replace(found, settled=complete or found.settled)
+
+
+def garbled(text: str) -> bool:
+    """Whether a text holds characters that no reader can read: broken UTF-8 and control characters."""
+    controls = ("Cc", "Cs", "Cn")
+    return any(one == "\ufffd" or (unicodedata.category(one) in controls and one not in "\n\r\t") for one in text)
 
 
 def first_line(output: str) -> tuple[str, bool]:
