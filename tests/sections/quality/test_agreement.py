@@ -26,7 +26,6 @@ def listed(judged, kind):
 def test_the_corpus_is_large_and_says_why():
     labelled = agreement.load(CORPUS)
     assert all(one.why for one in labelled)
-    assert {one.kind for one in labelled} == {"chat", "base"}
     assert len({(one.model, one.temperature, one.case, one.output) for one in labelled}) >= 200
 
 
