@@ -35,7 +35,7 @@ def layer_errors(document: dict[str, Any]) -> Figure:
     candidates: Legs = found.get("candidates") or {}
     legs: Legs = floor | dict(candidates)
     why = data.get("layers_why") or found.get("limit_why")
-    nothing = [] if legs and found.get("limits") else [("hidden states", why)]
+    nothing = [] if legs and found.get("limit") else [("hidden states", why)]
     with canvas(4.4 if stages else 1.6, 2, 1, sharex=True) as (figure, panels):
         if not nothing:
             _allowed(panels[0], found["limits"])
