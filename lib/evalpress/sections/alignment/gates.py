@@ -14,9 +14,12 @@ _STAND_IN = "a second implementation on the reference's device, not the device u
 
 def gates(params: Params, data: Any) -> Iterator[Gate]:
     """The gates of the alignment section."""
-    for name, run in data["candidates"].items():
-        found = [*_agreement(params.gates, name, run), *_layers(name, data.get("layers"))]
+    runs = data["candidates"]
+    for name, run in runs.items():
+        found = _agreement(params.gates, name, run)
         yield from (_of_a_stand_in(one) for one in found) if run.get("stand_in") else found
+    for name, one in _layers(data.get("layers")):
+        yield _of_a_stand_in(one) if runs.get(name, {}).get("stand_in") else one
     for name, run in (data.get("decode") or {}).items():
         yield from _agreement(params.gates, f"decode.{name}", run)
         other, allowed = run["not_arg_max"], "0 tokens that are not the arg max of their own logits"
@@ -55,13 +58,11 @@ def _noise(g: GateParams, name: str, run: Mapping[str, Any]) -> Gate:
     return found
 
 
-def _layers(name: str, layers: Mapping[str, Any] | None) -> Iterator[Gate]:
-    """The first stage of the model whose error leaves the noise, for a run with hidden states."""
-    run = (layers or {}).get("candidates", {}).get(name)
-    if run is not None:
-        first = run["first_beyond_noise"]
-        allowed = "no stage leaves the noise"
-        yield gate("alignment", f"{name}.layers", "fail" if first else "pass", first or "none", allowed)
+def _layers(layers: Mapping[str, Any] | None) -> Iterator[tuple[str, Gate]]:
+    """Run with hidden states -> the first stage of the model whose error leaves the noise."""
+    for name, run in (layers or {}).get("candidates", {}).items():
+        first, allowed = run["first_beyond_noise"], "no stage leaves the noise"
+        yield name, gate("alignment", f"{name}.layers", "fail" if first else "pass", first or "none", allowed)
 
 
 def _of_a_stand_in(found: Gate) -> Gate:
