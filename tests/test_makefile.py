@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = (
     "report",
+    "card",
+    "compare",
+    "pdf",
     "status",
     "sets",
     "docs",
