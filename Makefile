@@ -12,7 +12,7 @@ NAMED = '$(subst ','\'',$(SET))'
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report card compare pdf status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
+.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -39,6 +39,9 @@ card: env ## write the model repository of a finished report to reports/SET/card
 
 compare: env ## compare two finished reports, figure by figure (SETS="a b")
 	@$(PY) -m evalpress compare $(SETS) $(ARGS)
+
+doctor: env ## what this host has and lacks, with the remedy (ARGS=--json)
+	@$(PY) -m evalpress doctor $(ARGS)
 
 pdf: env ## print a finished report as PDF (needs Chromium)
 	@$(PY) -m evalpress pdf --set $(NAMED) $(ARGS)

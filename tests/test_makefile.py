@@ -17,6 +17,8 @@ TARGETS = (
     "card",
     "compare",
     "pdf",
+    "doctor",
+    "model",
     "status",
     "sets",
     "docs",
