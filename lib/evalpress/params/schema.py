@@ -248,6 +248,8 @@ class QualityParams(Block):
     human_eval: HumanEvalParams = HumanEvalParams()
     compare_with: str | None = None
     """Another finished report's results/quality.json: paired case by case with this one's."""
+    compare_margin: Share = 0.05
+    """The loss of accuracy against that report that is still acceptable, a share."""
 
 
 class GateParams(Block):

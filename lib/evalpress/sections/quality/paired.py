@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,23 @@ from evalpress.core import paths, stats
 from evalpress.core.errors import UserError
 from evalpress.sections import job
 from evalpress.sections.job import read_results
+from evalpress.sections.quality import noninferiority
 from evalpress.sections.quality.results import JudgedCase
 
 Outcomes = Mapping[str, bool]
 """Case or item -> whether it was right."""
 
 
-def compare(cases: Sequence[JudgedCase], standard: Mapping[str, Any] | None, other: str | None) -> dict[str, Any]:
+def compare(
+    cases: Sequence[JudgedCase], standard: Mapping[str, Any] | None, other: str | None, margin: float = 0.05
+) -> dict[str, Any]:
     """`comparison` for the section's data: null with the reason where the set names no other report.
 
     Args:
         cases: this run's judged cases.
         standard: what `standard.outcomes` gives for this run.
         other: another report's `results/quality.json`.
+        margin: the loss of accuracy that is still acceptable, a share.
 
     Raises:
         UserError: the other file is no quality result.
@@ -32,9 +37,9 @@ def compare(cases: Sequence[JudgedCase], standard: Mapping[str, Any] | None, oth
     path = paths.resolve(other)
     document = read_results(path, "quality")
     theirs = document.data.cases
-    rows = [_row("quality cases", _decided(cases, theirs), _decided(theirs, cases))]
+    rows = [_row("quality cases", _decided(cases, theirs), _decided(theirs, cases), margin)]
     for task, ours in (standard or {}).items():
-        rows.append(_row(f"task {task}", ours, _items(path).get(task, {})))
+        rows.append(_row(f"task {task}", ours, _items(path).get(task, {}), margin))
     return {
         "comparison": {
             "other": {
@@ -78,8 +83,8 @@ def _decided(cases: Sequence[JudgedCase], others: Sequence[JudgedCase]) -> Outco
     }
 
 
-def _row(what: str, ours: Outcomes, theirs: Outcomes) -> dict[str, Any]:
-    """Counts of the four outcomes over the pairs, and the exact p value."""
+def _row(what: str, ours: Outcomes, theirs: Outcomes, margin: float) -> dict[str, Any]:
+    """Counts of the four outcomes over the pairs, the exact p value, and the difference held against the margin."""
     pairs = sorted(ours.keys() & theirs.keys())
     only_ours = [name for name in pairs if ours[name] and not theirs[name]]
     only_theirs = [name for name in pairs if theirs[name] and not ours[name]]
@@ -92,7 +97,11 @@ def _row(what: str, ours: Outcomes, theirs: Outcomes) -> dict[str, Any]:
         "only_other": len(only_theirs),
         "neither": sum(not ours[name] and not theirs[name] for name in pairs),
         "changed": {"only_this": only_ours, "only_other": only_theirs},
+        "margin": margin,
     }
     if not pairs:
-        return row | {"p_value": None, "p_value_why": "the two runs have no case in common"}
-    return row | {"p_value": stats.mcnemar_exact(len(only_ours), len(only_theirs))}
+        why = "the two runs have no case in common"
+        keys = ("p_value", "difference", "ci_low", "ci_high", "smallest_detectable", "conclusion")
+        return row | dict.fromkeys(keys) | {f"{key}_why": why for key in keys}
+    found = noninferiority.compare(row["both"], len(only_ours), len(only_theirs), row["neither"], margin)
+    return row | {"p_value": stats.mcnemar_exact(len(only_ours), len(only_theirs))} | asdict(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_serializer
+from pydantic.functional_serializers import SerializerFunctionWrapHandler
 
 from evalpress.core.results import Model
 from evalpress.core.results import Results as BaseResults
@@ -14,6 +15,9 @@ Verdict = Literal["pass", "fail", "cut", "needs_review"]
 Kind = Literal["chat", "base"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+
+
+_OLDER = "written by an older version"
 
 
 class SamplingUsed(Model):
@@ -202,6 +206,29 @@ class PairedOutcomes(Model):
     changed: Changed
     p_value: float | None = Field(description="McNemar's exact test, two-sided")
     p_value_why: str | None = None
+    margin: Share | None = Field(None, description="the loss of accuracy that is still acceptable, a share")
+    margin_why: str | None = _OLDER
+    difference: float | None = Field(None, description="this run's accuracy minus the other's, a share")
+    difference_why: str | None = _OLDER
+    ci_low: float | None = Field(None, description="95 % interval of the difference (Newcombe 1998, method 10)")
+    ci_low_why: str | None = _OLDER
+    ci_high: float | None = None
+    ci_high_why: str | None = _OLDER
+    smallest_detectable: Share | None = Field(
+        None, description="the difference that these pairs find with a power of 80 %, a share"
+    )
+    smallest_detectable_why: str | None = _OLDER
+    conclusion: Literal["not inferior", "inferior", "undecided"] | None = Field(
+        None, description="the interval held against the margin"
+    )
+    conclusion_why: str | None = _OLDER
+
+    @model_serializer(mode="wrap")
+    def _reasons_of_nulls_only(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        unused = {key for key in found if key.endswith("_why") and found.get(key.removesuffix("_why")) is not None}
+        return {k: v for k, v in found.items() if k not in unused and (v is not None or k + "_why" in fields)}
 
 
 class Comparison(Model):

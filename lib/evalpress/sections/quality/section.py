@@ -45,7 +45,7 @@ def measure(job: Job) -> Results:
     data = judging.judged_data(cases, outputs, reviews, kind)
     tasks = standard.measure(job, made_with)
     items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
-    compared = paired.compare(data["cases"], items, params.quality.compare_with)
+    compared = paired.compare(data["cases"], items, params.quality.compare_with, params.quality.compare_margin)
     return Results.model_validate(
         {
             **data,

@@ -198,13 +198,20 @@ def comparison(document: QualityResults) -> Table | Prose:
         "only_other": "only the other",
         "neither": "neither",
         "p_value": "p (McNemar, exact)",
+        "difference": Column("difference", "share"),
+        "ci_low": Column("95 % from", "share"),
+        "ci_high": Column("to", "share"),
+        "conclusion": "against the margin",
+        "smallest_detectable": Column("smallest effect found", "share"),
         "left_out": "left out",
     }
     other = found.other
     note = (
         f"The other run: {other.path}, model {other.model}, {moment(other.created)}. Only cases that both "
         "runs decided, with the same prompt and rule, are paired. p: how probable so uneven a split of the "
-        "disagreements would be if both runs were equally good."
+        "disagreements would be if both runs were equally good. Not inferior: the whole interval of the difference "
+        f"(Newcombe) lies above a loss of {fmt(found.rows[0].margin, 'share')}. Smallest effect: what this many pairs "
+        "find with a power of 80 %."
     )
     return Table.from_records("Paired with another run", columns, [row.model_dump() for row in found.rows], note=note)
 
