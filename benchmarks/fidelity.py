@@ -3,13 +3,12 @@
 Each measurement runs a warm-up of the workload's size and then the workload once. Prints output throughput of both per
 round and the paired ratio ours / theirs with its 95 % interval.
 
-    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine [--text] | --serve]
+    python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine [--text]]
 
 Without an option against `vllm bench throughput`, each measurement a process of its own. With --one-engine both measure
 the very same loaded engine in turn, with the very same prompts as token ids, which takes the machine's mood between two
-processes and the form of the prompts out of the ratio; with --text theirs draws its own prompts, which are text. With
---serve one server is started, and `vllm bench serve` as a command of its own is held against the same client as the
-serving section drives it, at 16 requests at a time.
+processes and the form of the prompts out of the ratio; with --text theirs draws its own prompts, which are text. The
+serving section's client is held against `vllm bench serve` by benchmarks/clients.py.
 
 Known differences, none of them tuned away: prompts that are text are turned into tokens within theirs' measured time;
 theirs shows a progress bar; ours records every request's and token's time.
@@ -47,7 +46,6 @@ parser = FlexibleArgumentParser()
 module.add_cli_args(parser)
 module.main(parser.parse_args(sys.argv[2:]))
 """
-CONCURRENCY = 16
 TOKENS_WITHIN = 0.02
 """Its random prompts are text: encoded again, a few come out a token longer or shorter."""
 
@@ -141,30 +139,6 @@ def one_engine(demo: Params, mode: str, count: int, rounds: int, *, text: bool) 
     return alternate(rounds, ours_once, theirs_once)
 
 
-def serve(demo: Params, mode: str, count: int, rounds: int, environment: dict[str, str]) -> Pairs:
-    """Output tokens per second of one server, by the command and by the serving section's way of driving it."""
-    from evalpress import engine, launch
-    from evalpress.engine import client, server
-
-    engine.import_vllm(demo)
-    port = server.free_port("127.0.0.1", 0)
-    base_url = f"http://127.0.0.1:{port}"
-    argv = launch.serve_argv(demo, mode, port=port)  # type: ignore[arg-type]
-    name = launch.model_name(demo)
-    load = {"input_len": INPUT_LEN, "output_len": OUTPUT_LEN, "num_prompts": count, "max_concurrency": CONCURRENCY}
-    asked = [*client.argv(base_url, name, name, load | {"warmups": 8}, 0), "--tokenizer", str(ROOT / demo.model.path)]
-    with tempfile.TemporaryDirectory() as folder:
-        saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
-
-        def by_command() -> float:
-            _run([sys.executable, "-c", THEIRS, "serve", *asked, *saved], environment)
-            return float(json.loads((Path(folder) / "theirs.json").read_text())["output_throughput"])
-
-        log = Path(folder) / "server.log"
-        with server.running([launch.program(argv), *argv[1:]], environment, base_url, log, 600, lambda text: None):
-            return alternate(rounds, lambda: float(client.bench(asked)["output_throughput"]), by_command)
-
-
 def alternate(rounds: int, ours_once: Callable[[], float], theirs_once: Callable[[], float]) -> Pairs:
     """Both in turn, ours first in every other round; prints each figure."""
     pairs: Pairs = {"ours": [], "theirs": []}
@@ -191,7 +165,6 @@ def main() -> None:
     parser.add_argument("--num-prompts", type=int, default=400)
     parser.add_argument("--one-engine", action="store_true", help="both on the same loaded engine, in turn")
     parser.add_argument("--text", action="store_true", help="with --one-engine: theirs draws its own prompts, as text")
-    parser.add_argument("--serve", action="store_true", help="through a server, against vllm bench serve")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     demo = params.load("demo")
@@ -204,8 +177,6 @@ def main() -> None:
         if any(os.environ.get(name) != value for name, value in environment.items()):
             os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
         pairs = one_engine(demo, asked.mode, count, asked.rounds, text=asked.text)
-    elif asked.serve:
-        pairs = serve(demo, asked.mode, count, asked.rounds, kernel_env.server_env(demo))
     else:
         pairs = alternate(
             asked.rounds,

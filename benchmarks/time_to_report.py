@@ -26,9 +26,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import vllm_bench
 from evalpress import launch, params
 from evalpress.core.paths import ROOT
-from evalpress.engine import client, server
+from evalpress.engine import server
 from evalpress.launch import environment as kernel_env
 from evalpress.params import Params
 from evalpress.params.schema import BenchmarkParams, Mode
@@ -75,10 +76,10 @@ def parts(folder: Path) -> Iterator[tuple[str, float, bool]]:
     ceilings = results["benchmark"]["ceilings"]
     yield "peak rates", sum(one["seconds"] for one in ceilings["rounds"]), True
     serving = results["serving"]
-    inside = [json.loads(path.read_text())[0]["duration"] for path in raw.glob("serving-*-in-process.json")]
+    inside = [row["e2el"] for path in raw.glob("serving-*-in-process.json") for row in json.loads(path.read_text())]
     yield "the same requests without a server", sum(inside), True
     clients = sum(point["client_s"] for key in ("levels", "rates") for point in serving[key])
-    yield "load on the servers, by vLLM's client", clients, True
+    yield "load on the servers", clients, True
     times = {section.name: _notebook_seconds(folder, section.notebook) for section in (*EXECUTION, SUMMARY)}
     for name in ("alignment", "quality", "evidence"):
         yield f"{name} (notebook)", times[name], True
@@ -119,24 +120,17 @@ def commands(demo: Params, made: Path, folder: Path) -> Iterator[tuple[str, floa
 
 
 def _serve(demo: Params, mode: Mode, points: list[dict[str, Any]], folder: Path) -> Iterator[tuple[str, float]]:
-    port = server.free_port("127.0.0.1", 0)
-    base_url = f"http://127.0.0.1:{port}"
-    argv = launch.serve_argv(demo, mode, port=port)
+    argv = launch.serve_argv(demo, mode, port=0)
     start = time.monotonic()
-    launched = server.running(
-        [launch.program(argv), *argv[1:]], kernel_env.server_env(demo), base_url, folder / f"{mode}.log", 600, _silent
-    )
-    with launched:
+    program, log = [launch.program(argv), *argv[1:]], folder / f"{mode}.log"
+    with server.running(program, kernel_env.server_env(demo), demo.serving.host, log, 600) as answering:
+        base_url = answering.endpoint.base_url
         yield f"server {mode}", time.monotonic() - start
         for point in points:
-            asked = client.argv(base_url, launch.model_name(demo), launch.model_name(demo), point, 0)
+            asked = vllm_bench.argv(base_url, launch.model_name(demo), launch.model_name(demo), point, 0)
             asked += ["--tokenizer", str(ROOT / demo.model.path)]
             label = point.get("max_concurrency") or f"{point['request_rate']:g}/s"
             yield f"bench serve {mode} {label}", _bench("serve", asked, {})
-
-
-def _silent(text: str) -> None:
-    """The server's progress concerns nobody here."""
 
 
 def _bench(command: str, arguments: list[str], environment: dict[str, str]) -> float:

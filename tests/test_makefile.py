@@ -14,11 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = (
     "report",
-    "card",
-    "compare",
-    "pdf",
-    "doctor",
-    "model",
     "status",
     "sets",
     "docs",

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 import samples
+import serving_samples
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure
 from evalpress.display.wording import metric_words, missing_words
@@ -35,11 +36,12 @@ MAKERS = {
     "profile_by_position": (profile_by_position, samples.alignment),
     "profile_by_margin": (profile_by_margin, samples.alignment),
     "layer_errors": (layer_errors, samples.alignment),
-    "throughput_latency": (throughput_latency, samples.serving),
-    "offered_load": (offered_load, samples.serving),
+    "throughput_latency": (throughput_latency, serving_samples.document),
+    "offered_load": (offered_load, serving_samples.document),
     "category_bars": (category_bars, samples.quality),
 }
-UNTYPED = [name for name, (_, document) in MAKERS.items() if document not in (samples.benchmark, samples.quality)]
+VALIDATED = (samples.benchmark, samples.quality, serving_samples.document)
+UNTYPED = [name for name, (_, document) in MAKERS.items() if document not in VALIDATED]
 """Figures of sections whose results are not typed yet."""
 
 
@@ -128,11 +130,10 @@ def test_the_stage_that_leaves_the_noise_is_named():
 
 
 def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
-    document = samples.serving()
+    document = serving_samples.document()
     assert "compiled at 14 requests per second: 100% good" in offered_load(document).alt
     assert "eager at 42 requests per second: 71% good" in offered_load(document).alt
-    document["data"]["slo_ms"] = {}
-    assert "dotted line" not in offered_load(document).caption
+    assert "dotted line" not in offered_load(serving_samples.document(slo_ms={})).caption
 
 
 def test_many_layers_are_named_every_few():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import numpy as np
 import psutil
@@ -11,7 +10,7 @@ import pytest
 from evalpress import engine, params
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import resolve
-from evalpress.engine import Sampling, server
+from evalpress.engine import Sampling
 from evalpress.engine.core import Engine
 
 TEXT = "The chemical symbol for water is"
@@ -135,22 +134,3 @@ def test_a_prompt_longer_than_the_context_is_named():
     small = Engine(None, "eager", 8, {}, {}, {}, {})
     with pytest.raises(MeasurementError, match="prompt 2 has 9 tokens: engine.max_model_len allows 8"):
         small.generate([[1, 2], [1] * 9], Sampling(max_tokens=1))
-
-
-def test_a_port_in_use_is_named():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(MeasurementError, match=f"serving.port: {port} on 127.0.0.1 cannot be used"):
-            server.free_port("127.0.0.1", port)
-    assert server.free_port("127.0.0.1", 0) > 0
-
-
-def test_a_server_that_dies_says_why(tmp_path):
-    argv = ["python3", "-c", "raise RuntimeError('no such model')"]
-    with (
-        pytest.raises(MeasurementError, match="exit status 1 .*no such model"),
-        server.running(argv, {}, "http://127.0.0.1:9", tmp_path / "log", 30, lambda text: None),
-    ):
-        raise AssertionError("it must not get here")

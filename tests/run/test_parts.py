@@ -17,7 +17,7 @@ from evalpress.core import lock
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.launch import environment
-from evalpress.run import kernel, notebook, parameters, processes, staleness, terminal
+from evalpress.run import notebook, parameters, processes, staleness, terminal
 from evalpress.sections import backup
 from evalpress.sections.registry import SECTIONS, SUMMARY, by_name
 from hypothesis import given
@@ -282,15 +282,6 @@ def test_preloaded_libraries_are_found_once_and_only_for_cpu(tmp_path, monkeypat
 
 
 # Processes
-
-
-def test_what_comes_first_in_a_kernel_has_one_thread(tmp_path):
-    first = "import os, threading; os.environ['SEEN'] = str(threading.active_count())"
-    with kernel.SharedKernel(tmp_path, tmp_path, {}, first) as shared:
-        shared.start(tmp_path / "log")
-        shared.begin(tmp_path / "log")
-        shared.quietly(f"open({str(tmp_path / 'found')!r}, 'w').write(__import__('os').environ['SEEN'])")
-    assert (tmp_path / "found").read_text() == "1"
 
 
 def test_marked_processes_end_wherever_they_went(tmp_path):

@@ -229,7 +229,6 @@ def _layers(rng: random.Random) -> dict[str, Any]:
     device[stages.index("layer 1 mlp")] = 0.3
     return {
         "limit": 3.0,
-        "limits": [3 * error for error in noise],
         "stages": stages,
         "noise_floor": {"arrived": noise, "made": noise},
         "candidates": {
@@ -238,31 +237,6 @@ def _layers(rng: random.Random) -> dict[str, Any]:
             }
         },
     }  # fmt: skip
-
-
-def serving() -> dict[str, Any]:
-    """Two servers: concurrency levels with a knee, the last client-bound in one, and three rates."""
-    rows = ((1, 410, 6.1, 7.9, 2.3), (2, 760, 7.0, 9.4, 2.5), (4, 1290, 9.2, 15, 2.9), (8, 1720, 16, 34, 4.1),
-            (16, 1810, 39, 92, 7.9))  # fmt: skip
-    keys = ("concurrency", "output_throughput", "mean_ttft_ms", "p99_ttft_ms", "mean_tpot_ms")
-    levels = [
-        dict(zip(keys, (row[0], row[1] / slower, *(value * slower for value in row[2:])), strict=True))
-        | {"mode": mode, "p99_tpot_ms": row[4] * 1.4 * slower, "client_bound": mode == "eager" and row[0] == 16}
-        for mode, slower in (("compiled", 1.0), ("eager", 1.4))
-        for row in rows
-    ]
-    rates = [
-        {
-            "mode": mode,
-            "request_rate": rate,
-            "slo_attainment": min(1, most / rate),
-            "p99_ttft_ms": 40 + 3 * rate**2 / most,
-        }
-        | {"client_bound": False}
-        for mode, most in (("compiled", 52.0), ("eager", 30.0))
-        for rate in (14.0, 28.0, 42.0)
-    ]
-    return {"data": {"levels": levels, "rates": rates, "slo_ms": {"ttft": 100.0}}}
 
 
 def quality() -> Document[Results]:

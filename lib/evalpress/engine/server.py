@@ -1,4 +1,4 @@
-"""Life cycle of a vLLM OpenAI server: start, await, ask, stop; never left behind."""
+"""Life cycle of a vLLM OpenAI server: start, find its address, await its answer, stop; never left behind."""
 
 from __future__ import annotations
 
@@ -14,59 +14,49 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
+import psutil
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import ROOT
-from evalpress.engine.forked import Forked
+from evalpress.engine import failure
+from evalpress.engine.endpoint import Endpoint
+from evalpress.launch import url_of
 
-_POLL_S = 0.5
+_POLL_S = 0.25
+NOT_PASSED_ON = ("VLLM_API_KEY",)
+"""Variables of the caller that a server of ours does not see: a key would lock out the clients of the report."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers. `ready_s` is null for one that this suite did not start."""
+    """A server that answers."""
 
-    base_url: str
-    ready_s: float | None
-    argv: tuple[str, ...]
-
-
-def free_port(host: str, port: int) -> int:
-    """`port` when it is free, any free one for 0.
-
-    Raises:
-        MeasurementError: the port is in use.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise MeasurementError(
-                f"serving.port: {port} on {host} cannot be used ({error.strerror}); "
-                "free it, choose another, or 0 for any free port"
-            ) from None
-        return int(probe.getsockname()[1])
+    endpoint: Endpoint
+    ready_s: float
+    """From the start of the process to the first answer of the health check."""
 
 
 class Launch:
-    """A server process from its start on. It may not answer yet; whoever asks for `ready` waits for that.
+    """A server process from its start on. It may not answer yet; `ready` waits for that.
 
-    Its output goes to `log`. With `fork` it is forked from the process that `forked.prepare` left. A thread asks
-    the health check, so that the time to the first answer is known although nobody waits.
+    The server binds the port itself; with port 0 the system gives it a free one. Its address is read from the sockets
+    on which the process listens, so what answers there is this server and no other program. A thread asks the health
+    check, so that the time to the first answer is known although nobody waits.
+
+    Args:
+        argv: the command; its `--host` and `--port` as the server reads them.
+        env: variables over those of this process.
+        host: the address that the command binds.
+        log: the file for its output.
     """
 
-    def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], base_url: str, log: Path, *, fork: bool = False
-    ) -> None:
-        self.argv, self.base_url, self.log = tuple(argv), base_url, log
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], host: str, log: Path) -> None:
+        self.log, self._host = log, host
         log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
-        self._ready_s: float | None = None
-        log.write_bytes(b"")
-        self.forked = fork
-        self._process = Forked(argv, env, log) if fork else _started(argv, env, log)
+        self._server: Server | None = None
+        self._silent = "nothing listened yet"
+        self._process = _start(argv, env, log)
         atexit.register(self.stop)
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -78,92 +68,99 @@ class Launch:
             progress: told how long it has been waited for.
 
         Raises:
-            MeasurementError: it ends or stays silent; the message ends with its last error line.
+            MeasurementError: it ends or stays silent; the message gives the reason that its log states.
         """
-        while self._ready_s is None:
+        while self._server is None:
             if self._process.poll() is not None:
-                raise MeasurementError(
-                    f"the server ended with exit status {self._process.returncode} before it answered: "
-                    f"{_last_error(self.log)}"
-                )
+                ended = failure.ending(self._process.returncode)
+                raise MeasurementError(f"the server {ended} before it answered: {failure.reason(self.log)}")
             waited = time.monotonic() - self._started
             if waited > timeout_s:
-                raise MeasurementError(
-                    f"the server did not answer in time (serving.startup_timeout_s): {_last_error(self.log)}"
-                )
+                limit = f"{timeout_s:g} s (serving.startup_timeout_s)"
+                told = failure.reason(self.log)
+                raise MeasurementError(f"the server did not answer within {limit}, {self._silent}: {told}")
             progress(f"waiting for the server, {waited:.0f} s")
             time.sleep(_POLL_S)
-        return Server(self.base_url, self._ready_s, self.argv)
+        return self._server
 
     def stop(self) -> None:
-        """End the whole group."""
-        _stop(self._process)
+        """End the whole group: SIGTERM, then SIGKILL."""
+        for sent, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, sent)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience_s)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         atexit.unregister(self.stop)
 
     def _watch(self) -> None:
         while self._process.poll() is None:
-            if answers(self.base_url):
-                self._ready_s = time.monotonic() - self._started
-                return
+            for port in listening_ports(self._process.pid):
+                endpoint = Endpoint(url_of(self._host, port))
+                silent = endpoint.answers()
+                if silent is None:
+                    self._server = Server(endpoint, time.monotonic() - self._started)
+                    return
+                self._silent = f"{endpoint.base_url}/health gave {silent}"
             time.sleep(_POLL_S)
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that another program uses before a server takes its time to find out; 0 is always free.
+
+    Raises:
+        MeasurementError: the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise MeasurementError(
+                f"serving.port: {port} on {host} cannot be used ({error.strerror or error}); "
+                "free it, choose another, or 0 for any free port"
+            ) from None
+
+
+def listening_ports(pid: int) -> list[int]:
+    """TCP ports on which a process listens (not those of its children: an engine core has ports of its own)."""
+    try:
+        found = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return []
+    return sorted({connection.laddr.port for connection in found if connection.status == psutil.CONN_LISTEN})
 
 
 @contextlib.contextmanager
 def running(
     argv: Sequence[str],
     env: Mapping[str, str],
-    base_url: str,
+    host: str,
     log: Path,
     timeout_s: float,
-    progress: Callable[[str], None],
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Server]:
-    """The server for the length of a `with` block.
-
-    Raises:
-        MeasurementError: it ends or stays silent before `timeout_s`; the message ends with its last error line.
-    """
-    launch = Launch(argv, env, base_url, log)
+    """The server for the length of a `with` block; arguments and errors as `Launch` and `Launch.ready`."""
+    launch = Launch(argv, env, host, log)
     try:
         yield launch.ready(timeout_s, progress)
     finally:
         launch.stop()
 
 
-def _started(argv: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
+def _start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    with log.open("wb") as out:
         # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
         return subprocess.Popen(
             list(argv),
-            env={**os.environ, **env},
+            env={**kept, **env},
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=ROOT,
             start_new_session=True,
         )
-
-
-def answers(base_url: str) -> bool:
-    """Whether a server answers its health check."""
-    try:
-        return requests.get(f"{base_url}/health", timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
-
-
-def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if "Error" in line or "error" in line]
-    return (told or lines or ["it printed nothing"])[-1][-300:]
-
-
-def _stop(process: subprocess.Popen[bytes] | Forked) -> None:
-    """End the whole group: politely, then for certain."""
-    for sent, patience in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sent)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-            break
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalpress.engine import cold, compile_cache, forked, inspection, memory, startup, vllm_compat
+from evalpress.engine import cold, compile_cache, inspection, memory, startup, vllm_compat
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
 from evalpress.engine.log_lines import Line
@@ -26,7 +26,7 @@ _HIDING = {"VLLM_CONFIGURE_LOGGING": ("0",), "VLLM_LOGGING_LEVEL": ("WARNING", "
 
 def supported_architectures(params: Params) -> Sequence[str]:
     """The architectures registered in the installed vLLM (its plugins included)."""
-    _import(params)
+    import_vllm(params)
     from vllm import ModelRegistry
 
     return sorted(ModelRegistry.get_supported_archs())
@@ -38,11 +38,6 @@ def import_vllm(params: Params) -> None:
     Measuring code calls it first, so that the import is timed in a process that has imported neither torch
     nor transformers, as a user's process would.
     """
-    _import(params)
-    forked.settle()
-
-
-def _import(params: Params) -> None:
     os.environ.update(environment.engine_env(params))  # what the set says is what runs, also for a second set
     if "import_s" in _one_off:
         return

@@ -5,7 +5,9 @@ from __future__ import annotations
 from evalpress.launch.commands import (
     DEFAULT_PORT,
     PROMPT,
+    address,
     curl_argv,
+    curl_options,
     engine_arguments,
     env,
     model_name,
@@ -14,13 +16,17 @@ from evalpress.launch.commands import (
     prompt,
     serve_argv,
     shell,
+    shown_url,
     two_devices,
+    url_of,
 )
 
 __all__ = [
     "DEFAULT_PORT",
     "PROMPT",
+    "address",
     "curl_argv",
+    "curl_options",
     "engine_arguments",
     "env",
     "model_name",
@@ -29,5 +35,7 @@ __all__ = [
     "prompt",
     "serve_argv",
     "shell",
+    "shown_url",
     "two_devices",
+    "url_of",
 ]

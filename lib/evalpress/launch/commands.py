@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from evalpress import model
 from evalpress.core.paths import ROOT
@@ -26,6 +28,7 @@ PROMPT = "The capital of France is"
 TOKEN_PROMPT = [1, 2, 3, 4]
 """Asked of a model without a tokenizer, which takes token ids only."""
 MAX_TOKENS = 16
+_BEARER = re.compile(r"Authorization: Bearer \$[A-Za-z_]\w*")
 DEFAULT_PORT = 8000
 
 _OFFLINE_ONLY = ("max_logprobs", "logprobs_mode")
@@ -82,8 +85,12 @@ def _launcher(params: Params) -> list[str]:
 
 
 def serve_argv(params: Params, mode: Mode, port: int | None = None) -> list[str]:
-    """The OpenAI server of the set in one mode; to be run in the project's folder."""
-    bound = port or params.serving.port or DEFAULT_PORT
+    """The OpenAI server of the set in one mode; to be run in the project's folder.
+
+    Args:
+        port: another one than the run book's; 0 lets the system choose.
+    """
+    bound = (params.serving.port or DEFAULT_PORT) if port is None else port
     where = ["--host", params.serving.host, "--port", str(bound)]
     return [*_launcher(params), *_flags(engine_arguments(params, mode)), *where]
 
@@ -103,7 +110,35 @@ def _range(start: int, end: int) -> str:
     return str(start) if end - start == 1 else f"{start}-{end - 1}"
 
 
-def curl_argv(base_url: str, served: str, prompt: str | Sequence[int]) -> list[str]:
+def address(params: Params) -> str:
+    """Where the run book's server answers: the one that already runs, else host and port of the set."""
+    if params.serving.base_url:
+        return shown_url(params.serving.base_url)
+    return url_of(params.serving.host, params.serving.port or DEFAULT_PORT)
+
+
+def url_of(host: str, port: int) -> str:
+    """`http://host:port`, an IPv6 address in brackets; an address that listens everywhere is reached on loopback."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def shown_url(url: str) -> str:
+    """A base URL as it may be printed: without a login, a trailing slash or the `/v1` that every request adds."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+
+
+def curl_options(params: Params) -> tuple[str, ...]:
+    """What curl needs for a server that already runs: its certificate authority, and where its key is read from."""
+    found: tuple[str, ...] = ("--cacert", params.serving.ca_file) if params.serving.ca_file else ()
+    if params.serving.base_url and params.serving.api_key_env:
+        found += ("-H", f"Authorization: Bearer ${params.serving.api_key_env}")
+    return found
+
+
+def curl_argv(base_url: str, served: str, prompt: str | Sequence[int], options: Sequence[str] = ()) -> list[str]:
     """One completion at temperature 0. `--fail-with-body` turns an HTTP error into an exit status."""
     body = {
         "model": served,
@@ -113,7 +148,7 @@ def curl_argv(base_url: str, served: str, prompt: str | Sequence[int]) -> list[s
     }
     url = f"{base_url}/v1/completions"
     data = json.dumps(body, ensure_ascii=False)
-    return ["curl", "-sS", url, "--fail-with-body", "-H", "Content-Type: application/json", "-d", data]
+    return ["curl", "-sS", url, "--fail-with-body", *options, "-H", "Content-Type: application/json", "-d", data]
 
 
 def prompt(params: Params, mode: Mode) -> str | list[int]:
@@ -141,14 +176,17 @@ def env(params: Params, *, server: bool = True) -> dict[str, str]:
 
 
 def shell(argv: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
-    """A command as POSIX shell text: one option per line, every word quoted where it must be."""
+    """A command as POSIX shell text: one option per line, every word quoted where it must be.
+
+    A bearer token is read from a variable, which the shell puts in.
+    """
     lines = [f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items()]
     words: list[str] = []
     for word in argv:
         if words and (word.startswith("--") or word in ("-H", "-d")):
             lines.append(" ".join(words))
             words = []
-        words.append(shlex.quote(word))
+        words.append(f'"{word}"' if _BEARER.fullmatch(word) else shlex.quote(word))
     return " \\\n  ".join([*lines, " ".join(words)])
 
 

@@ -25,6 +25,9 @@ _ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _OPENMP = ("libiomp5.so",)
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 """Where it is set, vLLM's CPU worker takes the size of the KV cache, whole GiB, from it and from nowhere else."""
+SPAWN = ("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+"""Where the engine core is a process of its own: forked from one that has initialised a device, it could not use it
+(torch_npu and CUDA both refuse). vLLM's CPU platform spawns by itself."""
 
 
 def in_process(params: Params) -> bool:
@@ -47,6 +50,8 @@ def engine_env(params: Params) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if not in_process(params):
+        env[SPAWN[0]] = SPAWN[1]
     if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
         env[CPU_KV_SPACE] = str(math.ceil(params.engine.kv_cache_gib))
     if params.model.source == "folder" or params.model.recipe is not None or model.local(params) is not None:
@@ -73,7 +78,8 @@ def server_env(params: Params) -> dict[str, str]:
     vLLM gives a server's engine core a process of its own whatever the variable says; on CPU "0" keeps it from
     starting one more process for a single worker, which takes as long again to start and computes the same.
     """
-    return engine_env(params) | preload_env(params) | params.engine.env
+    spawn = {} if params.platform.backend == "cpu" else dict([SPAWN])
+    return spawn | engine_env(params) | preload_env(params) | params.engine.env
 
 
 def preload_env(params: Params) -> dict[str, str]:

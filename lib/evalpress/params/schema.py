@@ -7,6 +7,7 @@ make sense of a file that says nothing about a field.
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
@@ -14,6 +15,7 @@ from evalpress.core.validation import KeyPath
 from evalpress.params import names
 from evalpress.params.place import Place
 
+_LAST_PORT = 65535
 Mode = Literal["eager", "compiled"]
 SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -145,6 +147,15 @@ class BenchmarkParams(Block):
         return {name: load for name, load in value.items() if load is not None}
 
 
+class SloSearchParams(Block):
+    """The search for the highest request rate that keeps the SLO: bracketing, then bisection."""
+
+    attainment: Share = 0.95
+    """A rate keeps the SLO where this share of its requests does, in every repeat."""
+    steps: PositiveInt = 4
+    """Rates tried per server."""
+
+
 class ServingParams(Block):
     """The OpenAI server and the load put on it."""
 
@@ -156,20 +167,28 @@ class ServingParams(Block):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
-    fork: bool = True
-    """CPU only: fork the servers from a process that has imported vLLM; False: start them by the run book's command."""
+    served_model: str | None = None
+    """The name under which a server that already runs offers the model; None: the first that it offers."""
+    api_key_env: str | None = None
+    """Environment variable with the key of a server that already runs; None: VLLM_API_KEY, else OPENAI_API_KEY."""
+    ca_file: str | None = None
+    """Certificate authority (PEM) of a server that already runs behind https; None: the system's."""
     concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 32, 128)
     """Closed loop: so many requests in flight, from one stream to saturation."""
     rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)
     """Poisson arrivals at these shares of the request throughput at saturation, measured just before."""
+    repeats: PositiveInt = 3
+    """Runs of every level and rate, the servers in turn; three or more give an interval over repeats."""
     requests_per_level: PositiveInt = 16
-    """At least so many requests per point; a closed loop sends at least three for each that is in flight."""
+    """At least so many requests in the window of a closed loop and per run of an open loop; at least one per stream."""
     rate_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Arrivals at a rate last at least about so long: many times a request's E2EL, or there is no steady state."""
     input_len: PositiveInt = 64
     output_len: PositiveInt = 32
     slo: dict[Literal["ttft", "tpot", "e2el"], Annotated[float, Field(gt=0)]] = {"ttft": 200.0, "tpot": 50.0}
     """What a request must keep to count as good, in ms: goodput is the good requests per second."""
+    slo_search: SloSearchParams | None = None
+    """Search for the highest request rate that keeps the SLO; None: no search."""
 
     @property
     def mode(self) -> Mode:
@@ -180,6 +199,26 @@ class ServingParams(Block):
     def _each_mode_once(self) -> ServingParams:
         if not self.modes or len(set(self.modes)) != len(self.modes):
             raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> ServingParams:
+        last = self.port + len(self.modes) - 1
+        if self.port and not self.base_url and last > _LAST_PORT:
+            raise ValueError(
+                f"port: found {self.port} for {len(self.modes)} modes, which take consecutive ports; "
+                f"allowed at most {_LAST_PORT - len(self.modes) + 1}, or 0 for any free ports"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _address(self) -> ServingParams:
+        if self.base_url is not None:
+            parts = urlsplit(self.base_url)  # a ValueError of its own for brackets that do not match
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"base_url: found {self.base_url!r}, allowed http://host:port or https://host:port")
+            if parts.port is not None and not parts.port:
+                raise ValueError("base_url: found port 0, allowed 1 to 65535")
         return self
 
 
@@ -206,9 +245,6 @@ class AlignmentParams(Block):
     """Positions per text compared for vLLM, whose full-vocabulary logits are dear: evenly spaced, with the last."""
     max_position: PositiveInt = 1024
     """Texts are cut to this many tokens."""
-    decode_tokens: PositiveInt = 32
-    """Tokens generated per prompt, whose logits are compared at every step; at most 16 where a step has over 32,768
-    logits."""
 
 
 class LmEvalParams(Block):

@@ -27,8 +27,6 @@ from evalpress.run.logs import LogPump
 from evalpress.sections.staleness import digest
 
 _START_S = 120
-_FIRST_S = 600
-"""For a start with something before it: importing vLLM from a cold disk can take minutes."""
 _SOCKET_PATH = 90
 """Longest folder for IPC sockets: a socket's whole path must stay below 104 bytes (the shortest sun_path)."""
 
@@ -48,23 +46,14 @@ __import__("sys").modules["__main__"].__spec__ = None
 """
 
 
-# `-m ipykernel_launcher` with something before it: later the process has threads, and no fork has those.
-_LAUNCH = """
-{first}
-from ipykernel import kernelapp
-kernelapp.launch_new_instance()
-"""
+_LAUNCH = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
 
 class _ThisInterpreter(KernelSpecManager):
     """Whatever kernels are installed: the kernel is this interpreter."""
 
-    def __init__(self, first: str) -> None:
-        super().__init__()
-        self._code = _LAUNCH.format(first=first)
-
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [sys.executable, "-u", "-P", "-c", self._code, "-f", "{connection_file}", *_ARGUMENTS]
+        argv = [sys.executable, "-u", "-P", "-c", _LAUNCH, "-f", "{connection_file}", *_ARGUMENTS]
         return KernelSpec(argv=argv, display_name="Python 3 (evalpress)", language="python")
 
 
@@ -75,11 +64,10 @@ class SharedKernel:
         report: the report's folder; every process that the kernel starts is marked with it.
         workdir: the working folder of notebooks.
         env: variables over those of this process.
-        first: a statement that each new kernel runs before anything else, with one thread.
     """
 
-    def __init__(self, report: Path, workdir: Path, env: Mapping[str, str], first: str = "") -> None:
-        self._report, self._workdir, self._env, self._first = report, workdir, env, first
+    def __init__(self, report: Path, workdir: Path, env: Mapping[str, str]) -> None:
+        self._report, self._workdir, self._env = report, workdir, env
         self._home: Path | None = None
         self._pump: LogPump | None = None
         self.manager: AsyncKernelManager | None = None
@@ -96,7 +84,7 @@ class SharedKernel:
         self._pump = LogPump()
         self._pump.to(log, append)
         self.manager = AsyncKernelManager(
-            kernel_spec_manager=_ThisInterpreter(self._first),
+            kernel_spec_manager=_ThisInterpreter(),
             kernel_name="evalpress",
             connection_file=str(self._home / "kernel.json"),
             transport="ipc" if len(str(self._home)) < _SOCKET_PATH else "tcp",
@@ -188,7 +176,7 @@ class SharedKernel:
         assert self.manager is not None
         self.client = self.manager.client()
         self.client.start_channels()
-        run_sync(self.client.wait_for_ready)(timeout=_FIRST_S if self._first else _START_S)
+        run_sync(self.client.wait_for_ready)(timeout=_START_S)
         self.client.allow_stdin = False
 
     def _fresh_home(self) -> Path:

@@ -18,7 +18,6 @@ from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY, Section, b
 from evalpress.sections.states import SectionState
 
 DONE, FAILED = 0, 1
-_PREPARE = "__import__('importlib').import_module('evalpress.sections.serving.servers').prepare({!r}, {!r})"
 _AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r})"
 
 
@@ -119,8 +118,7 @@ class ReportRun:
         from evalpress.run.kernel import SharedKernel
 
         env = environment.engine_env(self.asked.params) | environment.preload_env(self.asked.params)
-        first = _PREPARE.format(self.asked.set_name, self.asked.reports_dir) if self._serves else ""
-        kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env, first)
+        kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env)
         with contextlib.suppress(RuntimeError):  # told when the first notebook tries again
             kernel.start(self.asked.log(step.section), step.appends)
         return kernel

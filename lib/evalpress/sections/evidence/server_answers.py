@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
+from evalpress.engine.endpoint import Endpoint
 from evalpress.model import chat
 from evalpress.params import prompts
 from evalpress.params.schema import Params
@@ -43,7 +42,7 @@ class Kept:
         return max(len(one.token_ids) for one in self.alone.values())
 
 
-def ask(job: Job, base_url: str, served: str) -> None:
+def ask(job: Job, endpoint: Endpoint, served: str) -> None:
     """Ask every evidence prompt as token ids, alone and under load, and keep what comes back in `results/raw`.
 
     A server that gives no token ids (an older one, or a refusal) is a finding: the reason is kept instead.
@@ -56,19 +55,19 @@ def ask(job: Job, base_url: str, served: str) -> None:
             asked = {
                 prompt.id: list(formatter.ask(prompt.text).token_ids) for prompt in prompts.load(p.evidence.prompts)
             }
-            kept["prompts"] = _alone(p, base_url, served, asked)
-            kept["under_load"] = _under_load(p, base_url, served, asked)
+            kept["prompts"] = _alone(p, endpoint, served, asked)
+            kept["under_load"] = _under_load(p, endpoint, served, asked)
     except MeasurementError as error:
         kept["prompts_why"] = str(error)
     job.raw(RAW, kept)
 
 
-def _alone(p: Params, base_url: str, served: str, asked: Mapping[str, list[int]]) -> dict[str, Any]:
+def _alone(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> dict[str, Any]:
     length = output_tokens(p, len(asked), max(map(len, asked.values())))
-    return {name: {"prompt_token_ids": ids} | _answer(base_url, served, ids, length) for name, ids in asked.items()}
+    return {name: {"prompt_token_ids": ids} | _answer(endpoint, served, ids, length) for name, ids in asked.items()}
 
 
-def _under_load(p: Params, base_url: str, served: str, asked: Mapping[str, list[int]]) -> list[dict[str, Any]]:
+def _under_load(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> list[dict[str, Any]]:
     """All prompts at once among OTHERS requests, `evidence.repeats` times."""
     length = output_tokens(p, len(asked), max(map(len, asked.values())), p.evidence.repeats)
     names = list(asked)
@@ -77,24 +76,21 @@ def _under_load(p: Params, base_url: str, served: str, asked: Mapping[str, list[
         for turn in range(p.evidence.repeats):
             # The others are the same tokens in another order: of the same lengths, and never the same prompt.
             others = [asked[names[i % len(names)]][::-1] + [i + turn] for i in range(OTHERS)]
-            busy = [pool.submit(_answer, base_url, served, ids, 2 * length) for ids in others]
-            wanted = {name: pool.submit(_answer, base_url, served, ids, length) for name, ids in asked.items()}
+            busy = [pool.submit(_answer, endpoint, served, ids, 2 * length) for ids in others]
+            wanted = {name: pool.submit(_answer, endpoint, served, ids, length) for name, ids in asked.items()}
             found.append({name: future.result() for name, future in wanted.items()})
             for future in busy:
                 future.result()
     return found
 
 
-def _answer(base_url: str, served: str, ids: list[int], length: int) -> dict[str, Any]:
+def _answer(endpoint: Endpoint, served: str, ids: list[int], length: int) -> dict[str, Any]:
     body = {"model": served, "prompt": ids, "max_tokens": length, "ignore_eos": True, "logprobs": 0}
     try:
-        reply = requests.post(
-            f"{base_url}/v1/completions", json=body | {"return_token_ids": True} | NEUTRAL, timeout=300
-        )
-        choice = reply.json()["choices"][0]
+        choice = endpoint.post("/v1/completions", body | {"return_token_ids": True} | NEUTRAL)["choices"][0]
         scores = (choice.get("logprobs") or {}).get("token_logprobs") or []
         return {"token_ids": list(choice["token_ids"]), "text": str(choice["text"]), "scores": list(scores)}
-    except (requests.RequestException, ValueError, LookupError, TypeError) as error:
+    except (LookupError, TypeError) as error:
         raise MeasurementError(f"the server gave no token ids: {type(error).__name__}: {error}") from None
 
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure, canvas, finish
-from evalpress.display.wording import Missing, data_of, listed, metric_words, missing_words, short, words
+from evalpress.display.wording import Missing, listed, metric_words, missing_words, short, words
+from evalpress.sections.serving.points import Level, Rate
+from evalpress.sections.serving.results import Results
 
-Level = Mapping[str, Any]
 _STATISTICS = (("mean", "-", "o"), ("p99", "--", "s"))
 _PANELS = ("ttft_ms", "tpot_ms")
 
 
-def throughput_latency(document: dict[str, Any]) -> Figure:
-    """What more throughput costs in latency, one point per concurrency level.
-
-    Args:
-        document: the serving section's results; reads `levels[]`: `concurrency`, `output_throughput`,
-            `{mean,p99}_{ttft,tpot}_ms`, and `mode` where several modes were served. Levels with a true
-            `client_bound` are marked and not joined.
-    """
-    levels: Sequence[Level] = data_of(document).get("levels") or []
-    modes = list(dict.fromkeys(str(level.get("mode") or "") for level in levels))
+def throughput_latency(document: Document[Results]) -> Figure:
+    """What more throughput costs in latency, one point per concurrency level; crosses where the client was too slow."""
+    levels = document.data.levels
+    modes = list(dict.fromkeys(level.mode for level in levels))
     missing: list[Missing] = []
     with canvas(4.2, len(_PANELS), 1, sharex=True) as (figure, panels):
         for axes, metric in zip(panels, _PANELS, strict=True):
             for index, mode in enumerate(modes):
-                chosen = [level for level in levels if str(level.get("mode") or "") == mode]
+                chosen = [level for level in levels if level.mode == mode]
                 missing += _curves(axes, chosen, metric, mode, _tone(mode, index))
             axes.set_title(f"{metric_words(metric)}, ms")
             axes.grid(True, axis="y")
@@ -47,30 +42,23 @@ def throughput_latency(document: dict[str, Any]) -> Figure:
             "Throughput against latency as more requests are served at a time; the number at each point is "
             "the concurrency. Further right and lower is better."
         )
-        bound = any(level.get("client_bound") for level in levels)
+        bound = any(level.client_bound for level in levels)
         marks = " Crosses: the client was the bottleneck there." if bound else ""
         return finish(figure, alt, caption + marks + missing_words(missing))
 
 
-def offered_load(document: dict[str, Any]) -> Figure:
-    """SLO attainment and waiting time as requests arrive at random, faster and faster.
-
-    Args:
-        document: the serving section's results; reads `rates[]`: `mode`, `request_rate`, `slo_attainment`,
-            `p99_ttft_ms`, and `slo_ms`.
-    """
-    data = data_of(document)
-    points: Sequence[Level] = [rate for rate in data.get("rates") or [] if not rate.get("client_bound")]
-    rates = [point for point in points if point.get("request_rate") is not None]
-    limit = (data.get("slo_ms") or {}).get("ttft")
-    missing: list[Missing] = [("an offered rate", p.get("request_rate_why")) for p in points if p not in rates]
+def offered_load(document: Document[Results]) -> Figure:
+    """SLO attainment and waiting time as requests arrive at random, faster and faster."""
+    rates = [rate for rate in document.data.rates if not rate.client_bound]
+    limit = document.data.slo_ms.get("ttft")
+    missing: list[Missing] = []
     with canvas(4.2, 2, 1, sharex=True) as (figure, panels):
-        for index, mode in enumerate(dict.fromkeys(str(rate.get("mode") or "") for rate in rates)):
-            chosen = sorted((r for r in rates if r.get("mode") == mode), key=lambda rate: rate["request_rate"])
+        for index, mode in enumerate(dict.fromkeys(rate.mode for rate in rates)):
+            chosen = sorted((r for r in rates if r.mode == mode), key=lambda rate: rate.request_rate)
             tone = _tone(mode, index)
             for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
-                known = [(r["request_rate"], r[key]) for r in chosen if r.get(key) is not None]
-                missing += [(f"{key} of {mode}", r.get(f"{key}_why")) for r in chosen if r.get(key) is None]
+                known = [(r.request_rate, getattr(r, key)) for r in chosen if getattr(r, key) is not None]
+                missing += [(f"{key} of {mode}", getattr(r, f"{key}_why")) for r in chosen if getattr(r, key) is None]
                 axes.plot(*_xy(known), "-", marker="os"[index % 2], color=tone, label=words(mode))
         panels[0].axhline(1, color=figure_style.MUTED, linestyle=":", label="every request")
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -96,10 +84,9 @@ def offered_load(document: dict[str, Any]) -> Figure:
         return finish(figure, alt, caption + missing_words(missing))
 
 
-def _rate_words(rate: Level) -> str:
-    share = rate.get("slo_attainment")
-    kept = "n/a" if share is None else f"{share:.0%} good"
-    return f"{rate.get('mode')} at {short(rate['request_rate'])} requests per second: {kept}"
+def _rate_words(rate: Rate) -> str:
+    kept = "n/a" if rate.slo_attainment is None else f"{rate.slo_attainment:.0%} good"
+    return f"{rate.mode} at {short(rate.request_rate)} requests per second: {kept}"
 
 
 def _tone(mode: str, index: int) -> str:
@@ -114,12 +101,12 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
     missing = []
     for statistic, dashes, marker in _STATISTICS:
         key = f"{statistic}_{metric}"
-        known = [v for v in levels if v.get(key) is not None and v.get("output_throughput") is not None]
+        known = [v for v in levels if getattr(v, key) is not None]
         missing += [
-            (f"{metric_words(key)} at {v.get('concurrency')}", v.get(f"{key}_why")) for v in levels if v not in known
+            (f"{metric_words(key)} at {v.concurrency}", getattr(v, f"{key}_why")) for v in levels if v not in known
         ]
-        points = [(v["output_throughput"], v[key]) for v in known if not v.get("client_bound")]
-        crossed = [(v["output_throughput"], v[key]) for v in known if v.get("client_bound")]
+        points = [(v.output_throughput, getattr(v, key)) for v in known if not v.client_bound]
+        crossed = [(v.output_throughput, getattr(v, key)) for v in known if v.client_bound]
         axes.plot(*_xy(crossed), "x", color=tone)
         fill = tone if statistic == "mean" else figure_style.SURFACE
         label = f"{words(mode)} {statistic}".strip()
@@ -131,10 +118,11 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
 def _number_levels(axes: Axes, levels: Sequence[Level], metric: str) -> None:
     """The concurrency of each level above its highest point."""
     for level in levels:
-        heights = [level[f"{s}_{metric}"] for s, _, _ in _STATISTICS if level.get(f"{s}_{metric}") is not None]
-        if heights and level.get("output_throughput") is not None:
-            at = (level["output_throughput"], max(heights))
-            text = str(level.get("concurrency", ""))
+        values = [getattr(level, f"{statistic}_{metric}") for statistic, _, _ in _STATISTICS]
+        heights = [value for value in values if value is not None]
+        if heights:
+            at = (level.output_throughput, max(heights))
+            text = str(level.concurrency)
             axes.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
 
 
@@ -143,8 +131,6 @@ def _xy(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]
 
 
 def _level_words(level: Level) -> str:
-    speed, wait = level.get("output_throughput"), level.get("mean_ttft_ms")
-    fast = "n/a" if speed is None else f"{short(speed)} tok/s"
-    late = "n/a" if wait is None else f"{short(wait)} ms"
-    server = f"{level['mode']}, " if level.get("mode") else ""
-    return f"{server}{level.get('concurrency')} at a time: {fast} with {late} to the first token"
+    late = "n/a" if level.mean_ttft_ms is None else f"{short(level.mean_ttft_ms)} ms"
+    fast = f"{short(level.output_throughput)} tok/s"
+    return f"{level.mode}, {level.concurrency} at a time: {fast} with {late} to the first token"

@@ -2,93 +2,106 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from evalpress import engine
 from evalpress.core import stats
 from evalpress.core.progress import step
-from evalpress.params.schema import Mode, Workload
-from evalpress.sections.benchmark import metrics
-from evalpress.sections.benchmark.block import prompts, run_block, warm_up
-from evalpress.sections.benchmark.observations import Block
+from evalpress.params.schema import Mode
 from evalpress.sections.job import Job
+from evalpress.sections.serving.client import Observation
+from evalpress.sections.serving.point import Repeat, nullable
+from evalpress.sections.serving.points import Level
+from evalpress.sections.serving.prompts import Prompts
+from evalpress.sections.serving.results import Compared, HttpCost
 
-COMPARED = ("mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms", "output_throughput")
+NAME = "concurrency-1"
+"""The point whose prompts are asked again."""
+_METRICS = ("ttft", "tpot", "e2el")
 _NO_INTERVAL = "fewer than two requests"
-Blocks = dict[str, list[Block]]
-"""mode -> blocks of requests as the benchmark measures them."""
+_NO_VALUE = "no request gave more than one token"
 
 
-def in_process(job: Job, modes: tuple[Mode, ...]) -> Blocks:
-    """The requests of the serving workload in this process, one at a time.
+def in_process(job: Job, modes: Sequence[Mode], prompts: Prompts) -> dict[str, tuple[Observation, ...]]:
+    """The requests of the single stream in this process, one at a time, by mode.
 
     Measured one at a time because HTTP's share of a latency is largest and clearest there: no queue hides it.
     """
     serving = job.params.serving
-    found: Blocks = {}
+    found: dict[str, tuple[Observation, ...]] = {}
+    sampling = engine.Sampling(max_tokens=serving.output_len, ignore_eos=True)
     for mode in modes:
         loaded = engine.get(job.params, mode)
-        load = Workload(
-            num_prompts=serving.requests_per_level,
-            input_len=serving.input_len,
-            output_len=serving.output_len,
-            concurrent=False,
-        )
         step(f"the same requests without a server, {mode}")
-        warm_up(loaded, load, prompts(job.params, load, "http", 0, loaded)[:1])
-        found[mode] = [run_block(loaded, load, prompts(job.params, load, "http", 1, loaded))]
-        job.raw(f"{mode}-in-process", [block.model_dump(mode="json") for block in found[mode]])
+        loaded.generate(prompts.draw(1, f"{NAME}-warm-up", 0), sampling)
+        start = time.perf_counter()
+        found[mode] = tuple(
+            _observed(loaded, prompt, sampling, start) for prompt in prompts.draw(serving.requests_per_level, NAME, 0)
+        )
+        job.raw(f"{mode}-in-process", [{"ttft": o.ttft_s, "e2el": o.e2el_s} for o in found[mode]])
     return found
 
 
-def compare(job: Job, levels: Sequence[dict[str, Any]], inside: Blocks) -> list[dict[str, Any]]:
-    """One row per mode: the served figure at one request at a time, the in-process figure, the difference.
+def _observed(loaded: engine.Engine, prompt: list[int], sampling: engine.Sampling, start: float) -> Observation:
+    sent = time.perf_counter() - start
+    (done,) = loaded.generate([prompt], sampling)
+    ttft, e2el = done.timing.ttft, done.timing.e2el
+    return Observation(sent, time.perf_counter() - start, ttft, (e2el - ttft,), len(prompt), len(done.token_ids))
 
-    The differences have Welch's 95 % interval over requests: `added_<latency>_ms`, `…_low`, `…_high`; `…_median` is the
-    difference of the medians.
-    """
+
+def compare(
+    levels: Sequence[Level],
+    repeats: Mapping[tuple[str, str], Sequence[Repeat]],
+    inside: Mapping[str, Sequence[Observation]],
+) -> tuple[HttpCost, ...]:
+    """One row per mode: the served figure at one request at a time, the in-process figure, the difference."""
     rows = []
     for level in levels:
-        mode = level["mode"]
-        if level["concurrency"] != 1 or mode not in inside:
-            continue
-        figures = metrics.figures(inside[mode]).model_dump()
-        row: dict[str, Any] = {
-            "mode": mode,
-            "served": {key: level[key] for key in COMPARED},
-            "in_process": {key: figures[key] for key in COMPARED},
-        }
-        served = _latencies(job.read_raw(f"{mode}-concurrency-1"))
-        for name, values in served.items():
-            row |= _added(name, level, figures, values, metrics.observations(inside[mode], name))
-        rows.append(row)
-    return rows
+        if level.concurrency == 1 and level.mode in inside:
+            counted = [one for repeat in repeats[level.mode, NAME] for one in repeat.window.counted]
+            rows.append(_row(level, counted, inside[level.mode]))
+    return tuple(rows)
 
 
-def _added(
-    name: str, level: Mapping[str, Any], figures: Mapping[str, Any], served: list[float], inside: list[float]
-) -> dict[str, Any]:
+def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observation]) -> HttpCost:
+    differences: dict[str, Any] = {}
+    means: dict[str, Any] = {}
+    for name in _METRICS:
+        ours, theirs = _values(inside, name), _values(served, name)
+        means |= nullable(f"mean_{name}_ms", float(np.mean(ours)) if ours else None, _NO_VALUE)
+        differences |= _added(name, theirs, ours)
+    total = sum(one.output_tokens for one in inside)
+    throughput = total / (inside[-1].ended_s - inside[0].sent_s)
+    keys = [f"mean_{name}_ms" for name in _METRICS]
+    over_http: dict[str, Any] = {}
+    for key in keys:
+        over_http |= nullable(key, getattr(level, key), getattr(level, f"{key}_why") or "")
+    return HttpCost(
+        mode=level.mode,
+        served=Compared(**over_http, output_throughput=level.output_throughput),
+        in_process=Compared(**means, output_throughput=throughput),
+        **differences,
+    )
+
+
+def _added(name: str, served: list[float], inside: list[float]) -> dict[str, Any]:
     key = f"added_{name}_ms"
-    found: dict[str, Any] = {
-        key: level[f"mean_{name}_ms"] - figures[f"mean_{name}_ms"],
-        f"{key}_median": level[f"median_{name}_ms"] - figures[f"median_{name}_ms"],
-    }
-    interval = stats.difference_interval(served, inside) if served and inside else None
-    if interval is None:
-        bounds = dict.fromkeys((f"{key}_low", f"{key}_high"))
-        return found | bounds | {f"{bound}_why": _NO_INTERVAL for bound in bounds}
-    return found | {f"{key}_low": interval[0], f"{key}_high": interval[1]}
+    if not served or not inside:
+        ends = ("", "_median", "_low", "_high")
+        return {k: v for end in ends for k, v in nullable(f"{key}{end}", None, _NO_VALUE).items()}
+    bounds = stats.difference_interval(served, inside)
+    low, high = bounds if bounds else (None, None)
+    return (
+        {key: float(np.mean(served) - np.mean(inside)), f"{key}_median": float(np.median(served) - np.median(inside))}
+        | nullable(f"{key}_low", low, _NO_INTERVAL)
+        | nullable(f"{key}_high", high, _NO_INTERVAL)
+    )
 
 
-def _latencies(kept: Mapping[str, Any]) -> dict[str, list[float]]:
-    """TTFT, TPOT and E2EL of each request that vLLM's client completed, in milliseconds."""
-    found: dict[str, list[float]] = {"ttft": [], "tpot": [], "e2el": []}
-    for ttft, gaps, tokens in zip(kept["ttfts"], kept["itls"], kept["output_lens"], strict=True):
-        if tokens == 0:  # it failed
-            continue
-        found["ttft"].append(1e3 * ttft)
-        found["e2el"].append(1e3 * (ttft + sum(gaps)))
-        if tokens > 1:
-            found["tpot"].append(1e3 * sum(gaps) / (tokens - 1))
-    return found
+def _values(observations: Sequence[Observation], name: str) -> list[float]:
+    found = [getattr(one, f"{name}_s") for one in observations if one.error is None]
+    return [1e3 * value for value in found if value is not None]

@@ -1,71 +1,160 @@
-"""Load on servers by vLLM's own client: closed loops from one stream to saturation, Poisson arrivals, goodput."""
+"""Load on servers: closed loops from one stream to saturation and Poisson arrivals, repeated, the servers in turn."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from evalpress import model
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
-from evalpress.engine import client
 from evalpress.sections.job import Job
+from evalpress.sections.serving import client, counters, point, window
+from evalpress.sections.serving.client import Load
+from evalpress.sections.serving.point import Repeat
+from evalpress.sections.serving.points import Level, Rate
+from evalpress.sections.serving.prompts import Prompts
+from evalpress.sections.serving.results import Saturation
 from evalpress.sections.serving.servers import Target
 
-LATENCIES = ("ttft", "tpot", "itl", "e2el")
-STATISTICS = ("mean", "median", "std", "p90", "p99")
-RAW = ("duration", "ttfts", "itls", "input_lens", "output_lens", "start_times", "errors")
-"""What the client keeps of every request (seconds, tokens)."""
-FROM_CLIENT = (
-    "duration",
-    "completed",
-    "failed",
-    "total_input_tokens",
-    "total_output_tokens",
-    "request_throughput",
-    "output_throughput",
-    "total_token_throughput",
-    "request_goodput",
-)
-CLIENT_BOUND = 0.9
-"""From this share of one core on, the client is taken for the bottleneck: its Python runs on one core at a time."""
-WAVES = 3
-"""A closed loop sends at least so many requests for each that is in flight."""
 SATURATED = 1.1
 """A last step of concurrency that brings less than this factor of throughput has reached saturation."""
+_WARM_UP = (4, 8)
+"""Requests of a warm-up: as many as streams, within these bounds."""
 
 
-def points(job: Job, targets: Sequence[Target]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Closed-loop levels and Poisson rates of all targets, which take turns (A B B A) at each point.
+@dataclass
+class Loads:
+    """The load that one section puts on its servers, and what was observed.
 
-    Returns:
-        `levels` and `rates`; each point has its `mode` and the keys of `vllm bench serve`.
+    A closed loop sends as many requests as the window is to hold, one wave before it (sent together) and one after.
     """
-    serving = job.params.serving
-    levels: list[dict[str, Any]] = []
-    for index, concurrency in enumerate(serving.concurrency):
-        for target in _turn(targets, index):
-            step(f"load on the {target.mode} server: {concurrency} at a time")
-            levels.append(_closed_loop(job, target, concurrency))
-    peak = saturation(levels, job.params.engine.max_num_seqs)
-    rates: list[dict[str, Any]] = []
-    for index, share in enumerate(serving.rate_shares):
-        for target in _turn(targets, index):
-            rate = round(share * peak[target.mode]["request_throughput"], 3)
-            step(f"load on the {target.mode} server: {rate:.3g} requests per second")
-            rates.append(_poisson(job, target, share, rate))
-    return levels, rates
+
+    job: Job
+    targets: Sequence[Target]
+    prompts: Prompts
+    levels: list[Level] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
+    repeats: dict[tuple[str, str], list[Repeat]] = field(default_factory=dict)
+    """By mode and name of the point."""
+
+    def measure(self) -> None:
+        """All levels and rates of the set; every repeat goes through all points, the servers in turn (A B, B A)."""
+        serving = self.job.params.serving
+        for repeat in range(serving.repeats):
+            for index, concurrency in enumerate(serving.concurrency):
+                for target in self.turn(index + repeat):
+                    self._closed_loop(target, concurrency, repeat)
+        self.levels = [self._level(t, c) for c in serving.concurrency for t in self.targets]
+        peak = saturation(self.levels, self.job.params.engine.max_num_seqs)
+        offered = {
+            (target.mode, share): round(share * peak[target.mode].request_throughput, 3)
+            for share in serving.rate_shares
+            for target in self.targets
+        }
+        for repeat in range(serving.repeats):
+            for index, share in enumerate(serving.rate_shares):
+                for target in self.turn(index + repeat):
+                    self.poisson(target, offered[target.mode, share], f"rate-{share:g}", repeat)
+        self.rates = [
+            self.rate(target, f"rate-{share:g}", offered[target.mode, share], share)
+            for share in serving.rate_shares
+            for target in self.targets
+        ]
+
+    def poisson(self, target: Target, rate: float, name: str, repeat: int) -> Repeat:
+        """One repeat of Poisson arrivals at a rate (requests per second), kept under the name of its point."""
+        step(f"load on the {target.mode} server: {rate:.3g} requests per second{self._counted(repeat)}")
+        serving = self.job.params.serving
+        count = max(serving.requests_per_level, math.ceil(rate * serving.rate_seconds))
+        load, tokens = self._sent(
+            target,
+            lambda whom: client.open_loop(
+                whom, self.prompts.draw(count, name, repeat), arrivals(count, rate, self.job.params.engine.seed, repeat)
+            ),
+        )
+        return self._keep(target, name, Repeat(load, window.open_loop(load.observations), None, tokens))
+
+    def rate(self, target: Target, name: str, rate: float, share: float | None) -> Rate:
+        """The point of all repeats at a rate."""
+        repeats = self.repeats[target.mode, name]
+        late = [one.late_s for repeat in repeats for one in repeat.observations]
+        spans = [repeat.observations[-1].sent_s - repeat.observations[0].sent_s for repeat in repeats]
+        why = "a rate that the search for the highest one tried"
+        return Rate(
+            **self._shape(target),
+            **point.figures(repeats, self.job.params.serving.slo),
+            **point.nullable("share_of_saturation", share, why),
+            request_rate=rate,
+            arrivals_s=float(np.mean(spans)),
+            answered_by_last_arrival=float(np.mean([_answered_by_last_arrival(repeat) for repeat in repeats])),
+            late_ms=1e3 * float(np.percentile(late, 99)),
+        )
+
+    def _closed_loop(self, target: Target, concurrency: int, repeat: int) -> None:
+        step(f"load on the {target.mode} server: {concurrency} at a time{self._counted(repeat)}")
+        name = f"concurrency-{concurrency}"
+        if repeat == 0:
+            warm_up = self.prompts.draw(_warm_ups(concurrency), f"{name}-warm-up", 0)
+            client.closed_loop(self._whom(target), warm_up, concurrency)
+        count = max(self.job.params.serving.requests_per_level, concurrency) + 2 * concurrency
+        drawn = self.prompts.draw(count, name, repeat)
+        load, tokens = self._sent(target, lambda whom: client.closed_loop(whom, drawn, concurrency))
+        found = Repeat(load, window.closed_loop(load.observations, concurrency), concurrency, tokens)
+        self._keep(target, name, found)
+
+    def _level(self, target: Target, concurrency: int) -> Level:
+        return Level(
+            **self._shape(target),
+            **point.figures(self.repeats[target.mode, f"concurrency-{concurrency}"], self.job.params.serving.slo),
+            concurrency=concurrency,
+            max_concurrency=concurrency,
+            warmups=_warm_ups(concurrency),
+        )
+
+    def _sent(self, target: Target, send: Callable[[client.Target], Load]) -> tuple[Load, counters.Counted | None]:
+        before = counters.read(target.endpoint) if target.own else None  # others use a server that already ran
+        load = send(self._whom(target))
+        return load, counters.grown(target.endpoint, before, load.observations)
+
+    def _keep(self, target: Target, name: str, found: Repeat) -> Repeat:
+        kept = self.repeats.setdefault((target.mode, name), [])
+        kept.append(found)
+        errors = [one.error for one in found.observations if one.error is not None]
+        if len(errors) == len(found.observations):
+            raise MeasurementError(f"load ({name}, {target.mode} server): no request completed: {errors[0]}")
+        self.job.raw(f"{target.mode}-{name}", [_raw(repeat) for repeat in kept])
+        return found
+
+    def turn(self, index: int) -> Sequence[Target]:
+        """The servers in the order of this turn: A B, then B A."""
+        return self.targets if index % 2 == 0 else tuple(reversed(self.targets))
+
+    def _counted(self, repeat: int) -> str:
+        repeats = self.job.params.serving.repeats
+        return f", {repeat + 1} of {repeats}" if repeats > 1 else ""
+
+    def _whom(self, target: Target) -> client.Target:
+        return client.Target(
+            target.endpoint, target.offers.name, self.job.params.serving.output_len, target.offers.by_vllm
+        )
+
+    def _shape(self, target: Target) -> dict[str, Any]:
+        serving = self.job.params.serving
+        return {"mode": target.mode, "input_len": serving.input_len, "output_len": serving.output_len}
 
 
-def _turn(targets: Sequence[Target], index: int) -> list[Target]:
-    return list(targets) if index % 2 == 0 else list(reversed(targets))
+def arrivals(count: int, rate: float, seed: int, repeat: int) -> list[float]:
+    """Times of Poisson arrivals in seconds, scaled so that `count` requests arrive in exactly count / rate seconds."""
+    gaps = np.random.default_rng([seed, repeat]).exponential(1 / rate, count)
+    times = np.cumsum(gaps)
+    return [float(time) for time in (times - times[0]) * (count / rate) / times[-1]]
 
 
-def saturation(levels: Sequence[dict[str, Any]], max_num_seqs: int | None = None) -> dict[str, dict[str, Any]]:
+def saturation(levels: Sequence[Level], max_num_seqs: int | None = None) -> dict[str, Saturation]:
     """Each mode's highest throughput, over levels where the client was not the bottleneck.
 
     `reached` says that more requests at a time would bring nothing: the highest level fills the scheduler, so that
@@ -74,77 +163,50 @@ def saturation(levels: Sequence[dict[str, Any]], max_num_seqs: int | None = None
     Args:
         max_num_seqs: requests that the scheduler runs at a time, where the set fixes it.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for mode in dict.fromkeys(level["mode"] for level in levels):
-        all_levels = [level for level in levels if level["mode"] == mode]
-        used = [level for level in all_levels if not level["client_bound"]] or all_levels[:1]
-        best = max(used, key=lambda level: level["output_throughput"])
-        before = [level["output_throughput"] for level in used[:-1]]
+    found: dict[str, Saturation] = {}
+    for mode in dict.fromkeys(level.mode for level in levels):
+        all_levels = [level for level in levels if level.mode == mode]
+        used = [level for level in all_levels if not level.client_bound] or all_levels[:1]
+        best = max(used, key=lambda level: level.output_throughput)
+        before = [level.output_throughput for level in used[:-1]]
         why = None
-        if max_num_seqs is not None and used[-1]["concurrency"] >= max_num_seqs:
+        if max_num_seqs is not None and used[-1].concurrency >= max_num_seqs:
             why = f"the scheduler runs {max_num_seqs} at a time (engine.max_num_seqs): more would queue"
-        elif before and used[-1]["output_throughput"] < SATURATED * max(before):
+        elif before and used[-1].output_throughput < SATURATED * max(before):
             why = f"the step to the highest level brought less than {SATURATED - 1:.0%}"
-        keys = ("concurrency", "output_throughput", "request_throughput", "mean_ttft_ms", "mean_tpot_ms")
-        found[mode] = {key: best[key] for key in keys} | {"reached": why is not None, "reached_why": why or "not yet"}
+        found[mode] = Saturation(
+            concurrency=best.concurrency,
+            output_throughput=best.output_throughput,
+            request_throughput=best.request_throughput,
+            **point.nullable("mean_ttft_ms", best.mean_ttft_ms, best.mean_ttft_ms_why or ""),
+            **point.nullable("mean_tpot_ms", best.mean_tpot_ms, best.mean_tpot_ms_why or ""),
+            reached=why is not None,
+            reached_why=why or "not yet",
+        )
     return found
 
 
-def _closed_loop(job: Job, target: Target, concurrency: int) -> dict[str, Any]:
-    count = max(job.params.serving.requests_per_level, WAVES * concurrency)
-    load = {"num_prompts": count, "max_concurrency": concurrency, "warmups": min(max(concurrency, 4), 8)}
-    return {"concurrency": concurrency} | _point(job, target, load, f"concurrency-{concurrency}")
+def _warm_ups(concurrency: int) -> int:
+    return min(max(concurrency, _WARM_UP[0]), _WARM_UP[1])
 
 
-def _poisson(job: Job, target: Target, share: float, rate: float) -> dict[str, Any]:
-    count = max(job.params.serving.requests_per_level, math.ceil(rate * job.params.serving.rate_seconds))
-    load = {"num_prompts": count, "request_rate": rate}
-    name = f"rate-{share:g}"
-    point = {"share_of_saturation": share} | _point(job, target, load, name)
-    return point | _build_up(job.read_raw(f"{target.mode}-{name}"))
+def _answered_by_last_arrival(repeat: Repeat) -> float:
+    """In a steady state only what is in flight is unanswered then, so the share nears 1 as the arrivals go on."""
+    last = repeat.observations[-1].sent_s
+    return float(np.mean([one.error is None and one.ended_s <= last for one in repeat.observations]))
 
 
-def _build_up(kept: Mapping[str, Any]) -> dict[str, float]:
-    """How long requests arrived (s), and the share of them that was answered when the last one arrived.
-
-    In a steady state only what is in flight is unanswered then, so the share nears 1 as the arrivals go on.
-    """
-    started = np.asarray(kept["start_times"])
-    ended = started + np.asarray(kept["ttfts"]) + np.asarray([sum(gaps) for gaps in kept["itls"]])
-    answered = (ended <= started.max()) & (np.asarray(kept["output_lens"]) > 0)
-    return {"arrivals_s": float(np.ptp(started)), "answered_by_last_arrival": float(np.mean(answered))}
-
-
-def _point(job: Job, target: Target, load: dict[str, Any], name: str) -> dict[str, Any]:
-    """One point of the load curve, under the keys of `vllm bench serve`."""
-    p = job.params
-    load = {"input_len": p.serving.input_len, "output_len": p.serving.output_len} | load
-    asked = load | {"slo": dict(p.serving.slo)}
-    arguments = client.argv(target.base_url, target.served, target.served, asked, p.engine.seed)
-    found = client.bench([*arguments, "--tokenizer", str(Path(model.resolve(p)))])
-    errors = [text for text in found.get("errors", []) if text]
-    if found["completed"] == 0:
-        raise MeasurementError(f"load ({name}): no request completed: {(errors or ['no reason given'])[0][:200]}")
-    job.raw(f"{target.mode}-{name}", {key: found[key] for key in RAW})
-    point = {"mode": target.mode, **load}
-    point |= {key: found.get(key, len(errors)) for key in FROM_CLIENT if key != "request_goodput"}
-    point |= {f"{s}_{name}_ms": found[f"{s}_{name}_ms"] for name in LATENCIES for s in STATISTICS}
-    point |= _kept(found, load["num_prompts"])
-    share = found["client_cpu_share"]
-    return point | {"client_s": found["client_s"], "client_cpu_share": share, "client_bound": share >= CLIENT_BOUND}
-
-
-def _kept(found: dict[str, Any], sent: int) -> dict[str, Any]:
-    """Goodput as vLLM's client counts it, and SLO attainment: the share of all requests sent that kept the SLO.
-
-    The client divides by the time until the last answer, so goodput lies below the offered rate by that tail even
-    where every request is good; the share has no tail (SLO attainment: Zhong et al., DistServe, OSDI 2024).
-    """
-    good = found.get("request_goodput")
-    if good is None:
-        why = "the set gives no serving.slo"
-        return dict.fromkeys(("request_goodput", "slo_attainment")) | {
-            "request_goodput_why": why,
-            "slo_attainment_why": why,
-        }
-    return {"request_goodput": good, "slo_attainment": round(good * found["duration"]) / sent}
+def _raw(repeat: Repeat) -> dict[str, Any]:
+    """What is kept of every request: seconds and tokens, in the order of sending; names as `vllm bench serve` has."""
+    sent = repeat.observations
+    return {
+        "window": [repeat.window.begin, repeat.window.end],
+        "start_times": [one.sent_s for one in sent],
+        "end_times": [one.ended_s for one in sent],
+        "late": [one.late_s for one in sent],
+        "ttfts": [one.ttft_s for one in sent],
+        "itls": [list(one.gaps_s) for one in sent],
+        "input_lens": [one.input_tokens for one in sent],
+        "output_lens": [one.output_tokens for one in sent],
+        "errors": [one.error or "" for one in sent],
+    }

@@ -6,54 +6,85 @@ from typing import Any
 
 from evalpress import engine
 from evalpress.core.progress import step
-from evalpress.engine import client
-from evalpress.params.schema import Mode
+from evalpress.params.schema import Mode, Params
 from evalpress.platforms.host import usable_cores
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.job import Job
-from evalpress.sections.serving import http_cost, identities, load, requests, servers
+from evalpress.sections.serving import asking, http_cost, invariants, load, search, servers, window
+from evalpress.sections.serving.load import Loads
+from evalpress.sections.serving.prompts import Prompts
+from evalpress.sections.serving.results import Results
+from evalpress.sections.serving.servers import Target
 
+CLIENT = "this suite's load client, under the definitions of vllm bench serve"
 _ALONE = "this process's engines were released before the servers took the device or the memory"
+_NO_SEARCH = "the set asks for none (serving.slo_search)"
+_NO_SLO = "the set gives no serving.slo"
 
 
-def measure(job: Job) -> dict[str, Any]:
+def measure(job: Job) -> Results:
     """Start (or reach) the servers, ask them, load them, stop them; observations go to `results/raw`.
 
     Raises:
         MeasurementError: a server does not start or answer, or all requests of a point fail.
     """
     params = job.params
-    engine.import_vllm(params)
-    data: dict[str, Any] = {"servers": {}, "levels": [], "rates": []}
-    groups = servers.groups(params) if not params.serving.base_url else [params.serving.modes]
-    for group in groups:
+    if not params.serving.base_url:
+        engine.import_vllm(params)
+    prompts = Prompts.of(params)
+    found: dict[str, Any] = {"servers": {}, "levels": (), "rates": (), "http_cost": (), "saturation": {}}
+    searched: dict[str, Any] = {}
+    repeats: dict[tuple[str, str], list[Any]] = {}
+    for group in servers.groups(params):
         with servers.targets(job, group) as targets:
-            _ask(job, targets, data)
-            inside = http_cost.in_process(job, _loaded(job, targets))
-            levels, rates = load.points(job, targets)
-        data["levels"] += levels
-        data["rates"] += rates
-        data.setdefault("http_cost", []).extend(http_cost.compare(job, levels, inside))
-    if not data["http_cost"]:
-        data["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
-    data["saturation"] = load.saturation(data["levels"], params.engine.max_num_seqs)
-    data["identities"] = identities.check(data["levels"] + data["rates"])
-    data["slo_ms"] = dict(params.serving.slo)
-    return data | {"client": client.version_note(), "cores": usable_cores()}
+            _ask(job, targets, found)
+            inside = http_cost.in_process(job, _loaded(job, targets), prompts)
+            loads = Loads(job, targets, prompts)
+            loads.measure()
+            peak = load.saturation(loads.levels, params.engine.max_num_seqs)
+            if params.serving.slo_search and params.serving.slo:
+                rates = {mode: at.request_throughput for mode, at in peak.items()}
+                searched |= search.search(loads, params.serving.slo_search, rates)
+        repeats |= loads.repeats
+        found["levels"] += tuple(loads.levels)
+        found["rates"] += tuple(loads.rates)
+        found["saturation"] |= peak
+        found["http_cost"] += http_cost.compare(loads.levels, loads.repeats, inside)
+    return Results(
+        **found,
+        **_absent(params, found, searched),
+        identities=invariants.check(repeats, params.serving.input_len, params.serving.output_len),
+        slo_ms={str(name): limit for name, limit in params.serving.slo.items()},
+        windows={"levels": window.RULE_CLOSED, "rates": window.RULE_OPEN},
+        client=CLIENT,
+        cores=usable_cores(),
+    )
 
 
-def _loaded(job: Job, targets: list[servers.Target]) -> tuple[Mode, ...]:
-    """Modes whose engine fits into this process beside the servers."""
+def _absent(params: Params, found: dict[str, Any], searched: dict[str, Any]) -> dict[str, Any]:
+    """What was not measured, with its reason."""
+    absent: dict[str, Any] = {"slo_search": searched or None}
+    if not searched:
+        absent["slo_search_why"] = _NO_SEARCH if not params.serving.slo_search else _NO_SLO
+    if not found["http_cost"]:
+        absent["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
+    return absent
+
+
+def _loaded(job: Job, targets: list[Target]) -> tuple[Mode, ...]:
+    """Modes whose engine fits into this process beside the servers; none where no level is a single stream."""
+    if 1 not in job.params.serving.concurrency:
+        return ()
     fitting = {target.mode for target in targets if target.beside_engines}
     return tuple(mode for mode in job.params.serving.modes if mode in fitting)
 
 
-def _ask(job: Job, targets: list[servers.Target], data: dict[str, Any]) -> None:
+def _ask(job: Job, targets: list[Target], found: dict[str, Any]) -> None:
     for target in targets:
-        data["servers"][target.mode] = {"base_url": target.base_url, "model": target.served} | target.facts
-    if "curl" not in data:
+        found["servers"][target.mode] = target.facts
+    if "curl" not in found:
         first = targets[0]
-        data["curl"] = requests.curl(first.base_url, first.served) | {"mode": first.mode}
+        found["curl"] = asking.curl(first.endpoint, first.offers.name, job.params, first.mode)
         step("the evidence prompts")
-        server_answers.ask(job, first.base_url, first.served)
-        data["stream"] = requests.stream(first.base_url, first.served, job.params) | {"mode": first.mode}
+        server_answers.ask(job, first.endpoint, first.offers.name)
+        found["stream"] = asking.stream(first.endpoint, first.offers.name, job.params, first.mode)

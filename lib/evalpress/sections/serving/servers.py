@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from evalpress import launch as runbook
+from evalpress import launch
 from evalpress.core.errors import MeasurementError
 from evalpress.core.hashing import digest
+from evalpress.core.paths import resolve
 from evalpress.core.progress import step
-from evalpress.engine import engines_together, forked, import_vllm, release, server, servers_fit
+from evalpress.engine import engines_together, release, server, servers_fit
+from evalpress.engine.endpoint import Endpoint
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.job import Job, open_job
-from evalpress.sections.serving.requests import served_model
+from evalpress.sections.serving.asking import Offered, offered
+from evalpress.sections.serving.results import Server
 
 RUNNING = "running"
 """Stands for the mode of a server that this suite did not start."""
+KEY_VARIABLES = ("VLLM_API_KEY", "OPENAI_API_KEY")
+"""Where the key of a server that already runs is looked for, unless the set names a variable (serving.api_key_env)."""
+_BESIDE = "beside other sections"
+_TOGETHER = "with the other server"
 
 
 @dataclass(frozen=True)
@@ -27,28 +33,19 @@ class Target:
     """A server that answers, in one mode."""
 
     mode: str
-    base_url: str
-    served: str
-    facts: dict[str, Any]
+    endpoint: Endpoint
+    offers: Offered
+    facts: Server
     beside_engines: bool = False
     """Whether memory holds this process's engines beside it."""
 
+    @property
+    def own(self) -> bool:
+        """Whether this suite started it, so that nobody else uses it."""
+        return self.mode != RUNNING
+
 
 _ahead: dict[str, dict[Mode, server.Launch]] = {}
-
-
-def prepare(set_name: str, reports_dir: str) -> None:
-    """Import vLLM and leave a fork of this process behind, from which the servers of a set start when they are due.
-
-    Called before this process has threads. Only where `start_ahead` may start them and the system's libraries allow a
-    fork (Linux); elsewhere nothing happens.
-    """
-    params = open_job("serving", set_name, reports_dir).params
-    if sys.platform == "linux" and params.serving.fork and _may_be_beside(params):
-        with contextlib.suppress(Exception):  # the first section that imports vLLM says why it cannot
-            step("importing vLLM")
-            import_vllm(params)
-            forked.keep()
 
 
 def start_ahead(set_name: str, reports_dir: str) -> None:
@@ -63,9 +60,9 @@ def start_ahead(set_name: str, reports_dir: str) -> None:
 
 
 def groups(params: Params) -> list[tuple[Mode, ...]]:
-    """Modes whose servers live side by side and are loaded in turn."""
+    """Modes whose servers live side by side and are loaded in turn; one group for a server that already runs."""
     modes = params.serving.modes
-    return [modes] if engines_together(params) else [(mode,) for mode in modes]
+    return [modes] if params.serving.base_url or engines_together(params) else [(mode,) for mode in modes]
 
 
 @contextlib.contextmanager
@@ -76,7 +73,7 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         MeasurementError: one does not start or answer.
     """
     if job.params.serving.base_url:
-        yield [_existing(job.params.serving.base_url.rstrip("/"))]
+        yield [_existing(job.params)]
         return
     launched = _ahead.pop(_key(job), {})
     ahead = bool(launched)
@@ -85,11 +82,19 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         release()
     launched = launched or _launch(job, modes)
     try:
-        started = "beside other sections" if ahead else ("with the other server" if len(launched) > 1 else "alone")
+        started = _BESIDE if ahead else (_TOGETHER if len(launched) > 1 else "alone")
         yield [_target(job, mode, launched[mode], started, fits) for mode in modes]
     finally:
-        for launch in launched.values():
-            launch.stop()
+        for launch_ in launched.values():
+            launch_.stop()
+
+
+def endpoint_of(params: Params) -> Endpoint:
+    """The server that already runs (serving.base_url), with its key from the environment."""
+    serving = params.serving
+    names = (serving.api_key_env,) if serving.api_key_env else KEY_VARIABLES
+    key = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    return Endpoint.of(serving.base_url or "", key, str(resolve(serving.ca_file)) if serving.ca_file else None)
 
 
 def _key(job: Job) -> str:
@@ -117,46 +122,53 @@ def _beside(params: Params) -> bool:
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
     launched: dict[Mode, server.Launch] = {}
     with contextlib.ExitStack() as undo:  # where one cannot be started, none stays
-        for index, mode in enumerate(modes):
+        for mode in modes:
             step(f"starting the {mode} server")
-            launched[mode] = _launch_one(job, mode, index)
+            launched[mode] = _launch_one(job, mode)
             undo.callback(launched[mode].stop)
         undo.pop_all()
     return launched
 
 
-def _launch_one(job: Job, mode: Mode, index: int) -> server.Launch:
-    wanted = job.params.serving.port
-    port = server.free_port(job.params.serving.host, wanted + index if wanted else 0)
-    argv = runbook.serve_argv(job.params, mode, port=port)
-    return server.Launch(
-        [runbook.program(argv), *argv[1:]],
-        environment.server_env(job.params),
-        f"http://{job.params.serving.host}:{port}",
-        job.folder / "logs" / f"server-{mode}.log",
-        fork=forked.prepared(),
+def _launch_one(job: Job, mode: Mode) -> server.Launch:
+    port = _port(job.params, mode)
+    server.check_port(job.params.serving.host, port)
+    argv = launch.serve_argv(job.params, mode, port=port)
+    log = job.folder / "logs" / f"server-{mode}.log"
+    program = [launch.program(argv), *argv[1:]]
+    return server.Launch(program, environment.server_env(job.params), job.params.serving.host, log)
+
+
+def _port(params: Params, mode: Mode) -> int:
+    """The set's port, the next one for a second mode beside it; 0, which lets the system choose, where it has none."""
+    beside = next(group for group in groups(params) if mode in group)
+    return params.serving.port + beside.index(mode) if params.serving.port else 0
+
+
+def _target(job: Job, mode: Mode, launched: server.Launch, started: str, fits: bool) -> Target:
+    ready = launched.ready(job.params.serving.startup_timeout_s, step)
+    offers = offered(ready.endpoint)
+    command = launch.shell(launch.serve_argv(job.params, mode, _port(job.params, mode) or None), launch.env(job.params))
+    facts = Server(
+        base_url=ready.endpoint.base_url, model=offers.name, command=command, ready_s=ready.ready_s, started=started
     )
+    return Target(mode, ready.endpoint, offers, facts, fits)
 
 
-def _target(job: Job, mode: Mode, launch: server.Launch, started: str, fits: bool) -> Target:
-    ready = launch.ready(job.params.serving.startup_timeout_s, step)
-    port = int(ready.base_url.rsplit(":", 1)[1])
-    command = runbook.shell(runbook.serve_argv(job.params, mode, port=port), runbook.env(job.params))
-    facts: dict[str, Any] = {"command": command, "ready_s": ready.ready_s, "started": started}
-    facts["forked"] = launch.forked
-    return Target(mode, ready.base_url, served_model(ready.base_url), facts, fits)
-
-
-def _existing(base_url: str) -> Target:
-    if not server.answers(base_url):
-        raise MeasurementError(f"serving.base_url: no server answers at {base_url}/health")
+def _existing(params: Params) -> Target:
+    endpoint = endpoint_of(params)
+    silent = endpoint.answers()
+    if silent is not None and not silent.startswith("HTTP"):
+        raise MeasurementError(f"serving.base_url: no server answers at {endpoint.base_url}: {silent}")
+    offers = offered(endpoint, params.serving.served_model)
     why = "the server was already running (serving.base_url)"
-    facts: dict[str, Any] = {
-        "command": None,
-        "command_why": why,
-        "ready_s": None,
-        "ready_s_why": why,
-        "started": "before this report",
-    }
-    facts["forked"] = False
-    return Target(RUNNING, base_url, served_model(base_url), facts)
+    facts = Server(
+        base_url=endpoint.base_url,
+        model=offers.name,
+        command=None,
+        command_why=why,
+        ready_s=None,
+        ready_s_why=why,
+        started="before this report",
+    )
+    return Target(RUNNING, endpoint, offers, facts)

@@ -2,67 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Badge, Code, Column, Missing, Prose, Quantity, Table, fmt, output, pick, snippet
+from evalpress.display.tables import (
+    Badge,
+    Cell,
+    Code,
+    Column,
+    Missing,
+    Prose,
+    Quantity,
+    Table,
+    fmt,
+    output,
+    pick,
+    snippet,
+)
+from evalpress.sections.serving.points import Bounds, Level, Point, Rate
+from evalpress.sections.serving.results import HttpCost, Results
 
 _STARTED = {
     "beside other sections": "beside other sections, so later than alone",
     "with the other server": "together with the other server, so later than alone",
 }
-_FORKED = (
-    " The servers are the run book's module and arguments, forked from a process of this report that had imported "
-    "vLLM: the run book's command takes longer by that import, in its own process and in the engine core's. "
-    "Forked processes run with KMP_AFFINITY=none, since Intel's OpenMP would bind them all to one core. "
-    "A set with fork: false under serving has them started by the command itself."
-)
+_LATENCY = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "E2EL"}
+Columns = dict[str, Column | str]
 
 
-def server(document: Document) -> Table:
+def server(document: Document[Results]) -> Table:
     """Which servers were asked and when they were ready."""
-    data = document["data"]
     rows = [
-        [mode, Code(found["model"]), pick(found, "ready_s"), _started(found)] for mode, found in data["servers"].items()
+        [mode, Code(found.model), pick(found.model_dump(), "ready_s"), _STARTED.get(found.started, found.started)]
+        for mode, found in document.data.servers.items()
     ]
-    forked = any(found["forked"] for found in data["servers"].values())
     heads: list[Column | str] = ["server", "model name served", Column("ready after", "s"), "started"]
-    note = "Ready: from the start of the process to the first answer of the health check."
-    return Table("The servers", heads, rows, note=note + (_FORKED if forked else ""))
+    note = (
+        "Each is started by the run book's command, on a free port of its own where the set names none. "
+        "Ready: from the start of the process to the first answer of the health check."
+    )
+    return Table("The servers", heads, rows, note=note)
 
 
-def _started(found: dict[str, Any]) -> str:
-    return ("forked, " if found["forked"] else "") + _STARTED.get(found["started"], found["started"])
-
-
-def asked(document: Document) -> Table:
+def asked(document: Document[Results]) -> Table:
     """The two single requests: the run book's curl and a streaming client."""
-    data = document["data"]
-    curl, stream = data["curl"], data["stream"]
-    curl_output = output(curl["output"]) if curl["output"] is not None else pick(curl, "output")
+    curl, stream = document.data.curl, document.data.stream
+    curl_output = output(curl.output) if curl.output is not None else Missing(curl.output_why or "")
     rows: list[list[Any]] = [
-        ["curl, as in the run book", curl_output, curl.get("finish_reason", "–"), "–", "–"],
+        ["curl, as in the run book", curl_output, curl.finish_reason or "–", "–", "–"],
         [
             "streaming client",
-            output(stream["output"]),
-            stream["finish_reason"] or "–",
-            Quantity(stream["ttft_ms"], "ms"),
-            Quantity(stream["e2el_ms"], "ms"),
+            output(stream.output),
+            stream.finish_reason or "–",
+            Quantity(stream.ttft_ms, "ms"),
+            Quantity(stream.e2el_ms, "ms"),
         ],
     ]
     heads: list[Column | str] = ["request", Column("output", wide=True), "finish reason", "TTFT", "E2EL"]
-    note = ("Prompt: ", Code(stream["prompt"]), f" · server: {stream['mode']}")
+    note = ("Prompt: ", Code(stream.prompt), f" · server: {stream.mode}")
     return Table("Single requests", heads, rows, note=note)
 
 
-def curl(document: Document) -> Prose:
+def curl(document: Document[Results]) -> Prose:
     """The curl command that was executed."""
-    return snippet(document["data"]["curl"]["command"], "bash")
+    return snippet(document.data.curl.command, "bash")
 
 
-_POINT: dict[str, Column | str] = {
-    "duration": Column("duration", "s"),
-    "completed": "completed",
+_POINT: Columns = {
+    "duration": Column("window", "s"),
+    "window_requests": "requests",
     "failed": "failed",
     "output_throughput": Column("output", "tok/s"),
     "request_throughput": Column("requests", "req/s"),
@@ -75,122 +84,189 @@ _POINT: dict[str, Column | str] = {
     "mean_e2el_ms": Column("mean E2EL", "ms"),
     "p99_e2el_ms": Column("p99 E2EL", "ms"),
     "client_cpu_share": Column("client CPU", "share"),
-    "bottleneck": "",
+    "remark": "",
 }
 
 
-def levels(document: Document) -> Table:
-    """Closed loops: a fixed number of requests in flight, under the keys of vllm bench serve."""
-    columns: dict[str, Column | str] = {"concurrency": Column("requests in flight"), "mode": "server"}
+def levels(document: Document[Results]) -> Table:
+    """Closed loops: a fixed number of requests in flight."""
+    columns: Columns = {"concurrency": Column("requests in flight"), "mode": "server"}
+    data = document.data
+    first = data.levels[0]
     note = (
-        f"{_shape(document)} One run per point, so no interval: points of a short duration move from run to run. The "
-        f"first requests of a level start together, and TTFT and its p99 hold that burst. {_client(document)}"
+        f"About {fmt(first.input_len)} input and {fmt(first.output_len)} output tokens per request. "
+        f"{_counted(data, 'levels')} {_client(data)}"
     )
-    return Table.from_records("Closed loop", columns | _POINT, _ordered(document, "levels"), note=note)
+    return Table.from_records("Closed loop", columns | _POINT, _records(data, data.levels), note=note)
 
 
-def rates(document: Document) -> Table:
+def rates(document: Document[Results]) -> Table:
     """Poisson arrivals at shares of the saturated request throughput."""
-    columns: dict[str, Column | str] = {
+    columns: Columns = {
         "share_of_saturation": Column("of saturation", "share"),
         "mode": "server",
         "request_rate": Column("offered", "req/s"),
         "arrivals_s": Column("arrivals", "s"),
-        "answered_by_last_arrival": Column("answered by the last arrival", "share"),
+        "late_ms": Column("sent late, p99", "ms"),
     }
+    data = document.data
     note = (
-        "Requests arrive at random (Poisson), whether or not earlier ones are done. Rates count until the last answer, "
-        "as in vllm bench serve, so they stay below the offered rate by that tail even where the server keeps up; SLO "
-        "attainment has no tail. Where much is unanswered when the arrivals end, a point shows how the load builds up "
-        f"and not yet a steady state: serving.rate_seconds makes it longer. {_slo(document)}"
+        "Requests arrive at random (Poisson), whether or not earlier ones are done. "
+        f"{_counted(data, 'rates')} serving.rate_seconds makes the arrivals longer. {_slo(data)}"
     )
-    return Table.from_records("Open loop", columns | _POINT, _ordered(document, "rates"), note=note)
+    return Table.from_records("Open loop", columns | _POINT, _records(data, data.rates), note=note)
 
 
-def _ordered(document: Document, kind: str) -> list[dict[str, Any]]:
-    """The points of one kind in the order of their load, in which they were not measured: the servers took turns.
+def intervals(document: Document[Results]) -> Table:
+    """95 % intervals of the points' figures."""
+    data = document.data
+    rows = [
+        [point.mode, point.load_words, *(_mean_bounds(point, key) for key in ("output_throughput", "mean_ttft_ms")),
+         *(_percentile_bounds(point, f"{statistic}_ttft_ms") for statistic in ("median", "p90", "p99"))]
+        for point in _ordered(data, [*data.levels, *data.rates])
+    ]  # fmt: skip
+    heads: list[Column | str] = ["server", "load", "output, tok/s", "mean TTFT, ms"]
+    heads += [f"{statistic} TTFT, ms" for statistic in ("median", "p90", "p99")]
+    note = (
+        "Of throughput and means: Student's t over the repeats, three or more. Of percentiles: order statistics over "
+        "requests, whose number is reduced by how much neighbouring requests resemble each other."
+    )
+    return Table("95 % intervals", heads, rows, note=note)
 
-    Each has the words for one at which the client was the bottleneck.
-    """
-    servers = list(document["data"]["servers"])
-    load = "concurrency" if kind == "levels" else "share_of_saturation"
-    points = sorted(document["data"][kind], key=lambda p: (p[load], servers.index(p["mode"])))
-    return [p | {"bottleneck": "client is the bottleneck: not used" if p["client_bound"] else "–"} for p in points]
+
+def _mean_bounds(point: Point, key: str) -> Cell:
+    if point.intervals is None:
+        return Missing(point.intervals_why or "")
+    bounds = point.intervals.get(key)
+    return _between(bounds) if bounds else Missing("not known for every repeat")
 
 
-def _shape(document: Document) -> str:
-    first = document["data"]["levels"][0]
-    return f"About {fmt(first['input_len'])} input and {fmt(first['output_len'])} output tokens per request."
+def _percentile_bounds(point: Point, key: str) -> Cell:
+    bounds = point.percentile_intervals.get(key)
+    return _between(bounds) if bounds else Missing(getattr(point, f"{key}_why") or "not recorded")
 
 
-def _client(document: Document) -> str:
-    data = document["data"]
+def _between(bounds: Bounds) -> Cell:
+    if bounds.low is None or bounds.high is None:
+        return Missing(bounds.low_why or bounds.high_why or "")
+    return f"{fmt(bounds.low)} to {fmt(bounds.high)}"
+
+
+def _ordered(data: Results, points: Sequence[Point]) -> list[Point]:
+    """Points in the order of their load, the servers in one order."""
+    servers = list(data.servers)
+    return sorted(points, key=lambda point: (point.load_key, servers.index(point.mode)))
+
+
+def _records(data: Results, points: Sequence[Level] | Sequence[Rate]) -> list[dict[str, Any]]:
+    return [point.model_dump() | {"remark": _remark(point)} for point in _ordered(data, points)]
+
+
+def _remark(point: Point) -> str:
+    remarks = ["client is the bottleneck: not used"] if point.client_bound else []
+    remarks += [f"drifts by {point.drift:+.0%}"] if point.drifts and point.drift is not None else []
+    remarks += [f"whole run: {point.not_steady_why}"] if point.not_steady_why else []
+    return "; ".join(remarks) or "–"
+
+
+def _counted(data: Results, kind: str) -> str:
+    points: Sequence[Point] = data.levels if kind == "levels" else data.rates
+    repeats = max((point.repeats for point in points), default=1)
+    runs = "One run per point, so no interval" if repeats == 1 else f"{repeats} runs per point, the servers in turn"
+    few = "; fewer than three give no interval over runs" if repeats == 2 else ""
+    rule = data.windows.get(kind)
+    window = (
+        f" What counts is a window of each run, without ramp and cool-down: {rule[0].lower()}{rule[1:]}" if rule else ""
+    )
+    return f"{runs}{few}.{window} A p99 needs 100 requests in the windows."
+
+
+def _client(data: Results) -> str:
     return (
-        f"Measured by {data['client']} (vllm bench serve). Client CPU is the client's share of one core; client and "
-        f"servers share this host's {data['cores']} cores. {_slo(document)}"
+        f"Measured by {data.client}. Client CPU is the client's share of one core; client and "
+        f"servers share this host's {data.cores} cores. {_slo(data)}"
     )
 
 
-def _slo(document: Document) -> str:
-    limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in document["data"]["slo_ms"].items())
+def _slo(data: Results) -> str:
+    limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in data.slo_ms.items())
     if not limits:
         return "The set gives no SLO."
-    return f"Goodput: completed requests per second that keep {limits}; SLO attainment: their share of all sent."
+    return f"Goodput: completed requests per second that keep {limits}; SLO attainment: their share of the window's."
 
 
-def saturation(document: Document) -> Prose:
+def saturation(document: Document[Results]) -> Prose:
     """The highest throughput of each server, in a sentence."""
     sentences = []
-    for mode, found in document["data"]["saturation"].items():
-        reached = found["reached_why"] if found["reached"] else "not saturated yet at the highest level"
+    for mode, found in document.data.saturation.items():
+        reached = found.reached_why if found.reached else "not saturated yet at the highest level"
         sentences.append(
-            f"**{mode}**: at most {fmt(found['output_throughput'], 'tok/s')} and "
-            f"{fmt(found['request_throughput'], 'req/s')}, with {found['concurrency']} requests at a time; {reached}."
+            f"**{mode}**: at most {fmt(found.output_throughput, 'tok/s')} and "
+            f"{fmt(found.request_throughput, 'req/s')}, with {found.concurrency} requests at a time; {reached}."
         )
     return Prose(" ".join(sentences))
 
 
-def http_cost(document: Document) -> Table:
+def highest_rate(document: Document[Results]) -> Table:
+    """The highest request rate that keeps the SLO, as the search found it."""
+    data = document.data
+    title = "Highest rate that keeps the SLO"
+    if data.slo_search is None:
+        return Table(title, ["", ""], [["not searched", Missing(data.slo_search_why or "")]])
+    rows: list[list[Any]] = []
+    for mode, found in data.slo_search.items():
+        record = found.model_dump()
+        rates_ = [pick(record, key) for key in ("request_rate", "request_rate_high", "request_goodput")]
+        rows.append([mode, Quantity(found.attainment_min, "share"), *rates_, len(found.tried)])
+    heads: list[Column | str] = ["server", "requests that must keep it", Column("keeps it", "req/s")]
+    heads += [Column("does not", "req/s"), Column("goodput", "req/s"), "rates tried"]
+    note = f"The highest rate lies between the two. {_slo(data)}"
+    return Table(title, heads, rows, note=note)
+
+
+def http_cost(document: Document[Results]) -> Table:
     """The same requests one at a time, over HTTP and in this process."""
-    data = document["data"]
+    data = document.data
     title = "What HTTP costs, one request at a time"
-    if not data["http_cost"]:
-        return Table(title, ["", ""], [["not measured", Missing(data["http_cost_why"])]])
-    names = {"mean_ttft_ms": "mean TTFT", "mean_tpot_ms": "mean TPOT", "mean_e2el_ms": "mean E2EL"}
-    rows = [
-        [
-            row["mode"],
-            name,
-            Quantity(row["served"][key], "ms"),
-            Quantity(row["in_process"][key], "ms"),
-            Quantity(row[f"added_{key.removeprefix('mean_')}"], "ms"),
-            _between(row, f"added_{key.removeprefix('mean_')}"),
-            _between_medians(row, f"added_{key.removeprefix('mean_')}_median"),
-        ]
-        for row in data["http_cost"]
-        for key, name in names.items()
-    ]
+    if not data.http_cost:
+        return Table(title, ["", ""], [["not measured", Missing(data.http_cost_why or "")]])
+    rows = [_cost(row, name) for row in data.http_cost for name in _LATENCY]
     heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference", "95 % interval"]
     heads.append("difference of medians")
     note = (
         "The difference holds the HTTP server, its hand-over to the engine's process, streaming and the client. "
         "The in-process engine is another process with the same settings. Interval: Welch's, over requests; one that "
-        "contains 0 shows no difference. The medians forgive a single late answer, the means do not."
+        "contains 0 shows no difference. Medians are robust to a single late answer, means are not."
     )
     return Table(title, heads, rows, note=note)
 
 
-def _between_medians(row: dict[str, Any], key: str) -> Quantity | Missing:
-    found = pick(row, key)
+def _cost(row: HttpCost, name: str) -> list[Any]:
+    record = row.model_dump()
+    key, mean = f"added_{name}_ms", f"mean_{name}_ms"
+    low = pick(record, f"{key}_low")
+    between = low if isinstance(low, Missing) else f"{fmt(low)} to {fmt(record[f'{key}_high'])} ms"
+    return [
+        row.mode,
+        f"mean {_LATENCY[name]}",
+        _in_ms(record["served"], mean),
+        _in_ms(record["in_process"], mean),
+        _in_ms(record, key),
+        between,
+        _in_ms(record, f"{key}_median"),
+    ]
+
+
+def _in_ms(record: dict[str, Any], key: str) -> Cell:
+    found = pick(record, key)
     return found if isinstance(found, Missing) else Quantity(found, "ms")
 
 
-def _between(row: dict[str, Any], key: str) -> str | Missing:
-    low = pick(row, f"{key}_low")
-    return low if isinstance(low, Missing) else f"{fmt(low)} to {fmt(row[f'{key}_high'])} ms"
-
-
-def identities(document: Document) -> Table:
-    """The identities that the points were checked against."""
-    rows = [[i["statement"], Badge("ok"), i["found"]] for i in document["data"]["identities"]]
-    return Table("Identities checked", ["identity", "holds", "found"], rows)
+def identities(document: Document[Results]) -> Table:
+    """The invariants that the points were checked against."""
+    kinds = {"ok": "ok", "broken": "fail"}
+    rows = [
+        [one.statement, Badge(kinds[one.status]) if one.status in kinds else "n/a", one.found]
+        for one in document.data.identities
+    ]
+    return Table("Invariants checked", ["invariant", "holds", "found"], rows)

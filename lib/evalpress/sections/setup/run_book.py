@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from evalpress.launch import settings
 from evalpress.launch.commands import (
-    DEFAULT_PORT,
+    address,
     curl_argv,
+    curl_options,
     env,
     model_name,
     offline_snippet,
@@ -53,13 +54,13 @@ def build(params: Params) -> RunBook:
     and why this does not.
     """
     mode, base_url = params.serving.mode, params.serving.base_url
-    address = base_url or f"http://{params.serving.host}:{params.serving.port or DEFAULT_PORT}"
     serving = _section("serving", params)
-    started = (None, f"the server at {base_url} was already running") if base_url and serving[0] else serving
+    started = (None, f"the server at {address(params)} was already running") if base_url and serving[0] else serving
     fast = started if "eager" in params.serving.modes else (None, _FAST_WHY)
     two, on_cpu = two_devices(params), params.platform.backend == "cpu"
     two_title = "Two ranks, each on half of the cores" if on_cpu else "Two cards, tensor parallel"
-    asked = curl_argv(address, model_name(params), prompt(params, mode))
+    served = params.serving.served_model or model_name(params)
+    asked = curl_argv(address(params), served, prompt(params, mode), curl_options(params))
     offline, why = _section("benchmark", params)
     snippet = offline_snippet(params, mode)
     return RunBook(

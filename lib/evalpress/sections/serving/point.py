@@ -1,0 +1,226 @@
+"""From the observed requests of a point's repeats to its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from evalpress.sections.serving import percentiles, window
+from evalpress.sections.serving.client import Load, Observation
+from evalpress.sections.serving.counters import Counted
+from evalpress.sections.serving.points import Bounds, Run, WholeRun
+from evalpress.sections.serving.window import Window
+
+Slo = Mapping[Literal["ttft", "tpot", "e2el"], float]
+"""Limits in ms by metric: ttft, tpot, e2el."""
+LATENCIES = ("ttft", "tpot", "itl", "e2el")
+STATISTICS = ("mean", "median", "std", "p90", "p99")
+CLIENT_BOUND = 0.9
+"""From this share of one core on, the client is taken for the bottleneck: its Python runs on one core at a time."""
+ENOUGH_REPEATS = 3
+"""Fewer repeats give no interval that says anything: Student's factor is 12.7 for two."""
+REPEATED = ("request_throughput", "output_throughput", "slo_attainment", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
+_ONE_TOKEN = "no request gave more than one token"
+_NO_SLO = "the set gives no serving.slo"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One run of the client at a point, and the window in it."""
+
+    load: Load
+    window: Window
+    concurrency: int | None = None
+    """Of a closed loop."""
+    counted: Counted | None = None
+    """Tokens by the server's and the client's count."""
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        return self.load.observations
+
+
+def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
+    """The fields of `Point` that follow from the observations."""
+    sent = [one for repeat in repeats for one in repeat.observations]
+    counted = [one for repeat in repeats for one in repeat.window.counted]
+    ended = [one for repeat in repeats for one in _ended(repeat)]
+    failures = [one.error for one in sent if one.error is not None]
+    duration = sum(repeat.window.length for repeat in repeats)
+    tokens = round(sum(window.tokens(repeat.observations, repeat.window) for repeat in repeats))
+    runs = tuple(_run(repeat, slo) for repeat in repeats)
+    drifts = [moved for repeat in repeats if (moved := window.drift(repeat.window)) is not None]
+    drift = max(drifts, key=abs, default=None)
+    share = max(repeat.load.cpu_share for repeat in repeats)
+    found: dict[str, Any] = {
+        "repeats": len(repeats),
+        "num_prompts": len(sent),
+        "failed": len(failures),
+        "failed_first": failures[0] if failures else None,
+        **_throughput(ended, duration, tokens),
+        **_goodput(ended, counted, duration, slo),
+        "window_requests": len(counted),
+        "not_steady_why": next((r.window.why_whole for r in repeats if r.window.why_whole), None),
+        "mean_in_flight": _mean_in_flight(repeats, duration),
+        **nullable("drift", drift, "too few requests in the window"),
+        "drifts": drift is not None and abs(drift) > window.DRIFT,
+        **_intervals(runs),
+        "percentile_intervals": _percentile_intervals(counted),
+        "whole_run": _whole_run(repeats, sent),
+        "runs": runs,
+        "client_s": sum(repeat.load.seconds for repeat in repeats),
+        "client_cpu_share": share,
+        "client_bound": share >= CLIENT_BOUND,
+    }
+    return found | latencies(counted)
+
+
+def nullable(key: str, value: float | None, why: str) -> dict[str, Any]:
+    """A value that may not be measurable, with the reason beside it where it is not."""
+    return {key: value} if value is not None else {key: None, f"{key}_why": why}
+
+
+def latencies(counted: Sequence[Observation]) -> dict[str, Any]:
+    """All statistics of all latencies in ms; percentiles only where there are requests enough."""
+    found: dict[str, Any] = {}
+    answered = sum(one.error is None for one in counted)
+    for name in LATENCIES:
+        values = _values(counted, name)
+        for statistic in STATISTICS:
+            key = f"{statistic}_{name}_ms"
+            needed = percentiles.NEEDED.get(statistic, 1)
+            if not values:
+                why = _ONE_TOKEN if answered else "no request of the window was answered"
+                found |= nullable(key, None, why)
+            elif answered < needed:
+                found |= nullable(key, None, f"{answered} requests in the window, {needed} are needed")
+            else:
+                found[key] = _STATISTIC[statistic](values)
+    return found
+
+
+_STATISTIC: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "median": lambda values: float(np.median(values)),
+    "std": lambda values: float(np.std(values)),
+    "p90": lambda values: float(np.percentile(values, 90)),
+    "p99": lambda values: float(np.percentile(values, 99)),
+}
+
+
+def _values(observations: Sequence[Observation], name: str) -> list[float]:
+    """A latency of each answered request in ms; of ITL every gap."""
+    answered = [one for one in observations if one.error is None]
+    if name == "itl":
+        return [1e3 * gap for one in answered if one.output_tokens > 1 for gap in one.gaps_s]
+    return [1e3 * value for one in answered if (value := getattr(one, f"{name}_s")) is not None]
+
+
+def kept(one: Observation, slo: Slo) -> bool:
+    """Whether a request kept every limit; one whose latency is undefined did not."""
+    if one.error is not None:
+        return False
+    values = {name: getattr(one, f"{name}_s") for name in slo}
+    return all(values[name] is not None and 1e3 * values[name] <= limit for name, limit in slo.items())
+
+
+def attainment(counted: Sequence[Observation], slo: Slo) -> tuple[float | None, str]:
+    """The share of these requests that kept the SLO, or None and the reason (SLO attainment: Zhong et al., DistServe,
+    OSDI 2024)."""
+    if not slo:
+        return None, _NO_SLO
+    answered = [one for one in counted if one.error is None]
+    if "tpot" in slo and answered and all(one.output_tokens <= 1 for one in answered):
+        return None, f"the SLO limits TPOT, and {_ONE_TOKEN}"
+    return sum(kept(one, slo) for one in counted) / len(counted), ""
+
+
+def _ended(repeat: Repeat) -> list[Observation]:
+    """Requests whose last token came in the window."""
+    begin, end = repeat.window.begin, repeat.window.end
+    return [one for one in repeat.observations if one.error is None and begin <= one.ended_s <= end]
+
+
+def _throughput(ended: Sequence[Observation], duration: float, tokens: int) -> dict[str, Any]:
+    inputs = sum(one.input_tokens or 0 for one in ended)
+    return {
+        "duration": duration,
+        "completed": len(ended),
+        "total_input_tokens": inputs,
+        "total_output_tokens": tokens,
+        "request_throughput": len(ended) / duration,
+        "output_throughput": tokens / duration,
+        "total_token_throughput": (inputs + tokens) / duration,
+    }
+
+
+def _goodput(ended: Sequence[Observation], counted: Sequence[Observation], duration: float, slo: Slo) -> dict[str, Any]:
+    share, why = attainment(counted, slo)
+    good = None if share is None else sum(kept(one, slo) for one in ended) / duration
+    return nullable("request_goodput", good, why) | nullable("slo_attainment", share, why)
+
+
+def _mean_in_flight(repeats: Sequence[Repeat], duration: float) -> float:
+    parts = [
+        window.in_flight(r.observations, r.window.begin, r.window.end) * r.window.length / duration for r in repeats
+    ]
+    return float(sum(parts))
+
+
+def _run(repeat: Repeat, slo: Slo) -> Run:
+    counted, length = repeat.window.counted, repeat.window.length
+    share, why = attainment(counted, slo)
+    found: dict[str, Any] = {
+        "window_s": length,
+        "window_requests": len(counted),
+        "request_throughput": len(_ended(repeat)) / length,
+        "output_throughput": window.tokens(repeat.observations, repeat.window) / length,
+    }
+    return Run(**found, **nullable("slo_attainment", share, why), **_means(counted))
+
+
+def _means(observations: Sequence[Observation]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("ttft", "tpot", "e2el"):
+        values = _values(observations, name)
+        found |= nullable(f"mean_{name}_ms", float(np.mean(values)) if values else None, _ONE_TOKEN)
+    return found
+
+
+def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
+    if len(runs) < ENOUGH_REPEATS:
+        why = f"{len(runs)} of the {ENOUGH_REPEATS} repeats that an interval needs (serving.repeats)"
+        return {"intervals": None, "intervals_why": why}
+    found = {}
+    for key in REPEATED:
+        values = [value for run in runs if (value := getattr(run, key)) is not None]
+        if len(values) == len(runs):
+            error = float(stats.sem(values))
+            half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+            found[key] = Bounds(low=float(np.mean(values)) - half, high=float(np.mean(values)) + half)
+    return {"intervals": found}
+
+
+def _percentile_intervals(counted: Sequence[Observation]) -> dict[str, Bounds]:
+    found = {}
+    answered = sum(one.error is None for one in counted)
+    for name in ("ttft", "tpot", "e2el"):
+        values = _values(counted, name)
+        for statistic, share in percentiles.QUANTILES.items():
+            if values and answered >= percentiles.NEEDED[statistic]:
+                bounds = percentiles.interval(values, share)
+                low = nullable("low", bounds.low, bounds.why or "")
+                found[f"{statistic}_{name}_ms"] = Bounds(**low, **nullable("high", bounds.high, bounds.why or ""))
+    return found
+
+
+def _whole_run(repeats: Sequence[Repeat], sent: Sequence[Observation]) -> WholeRun:
+    answered = [one for one in sent if one.error is None]
+    duration = sum(max(o.ended_s for o in r.observations) - r.observations[0].sent_s for r in repeats)
+    tokens = sum(one.output_tokens for one in answered)
+    found = _throughput(answered, duration, tokens) | {"failed": len(sent) - len(answered)}
+    return WholeRun(**found, **_means(sent))

@@ -1,0 +1,219 @@
+"""The schema of a point of the load curve in `results/serving.json`."""
+
+from __future__ import annotations
+
+from evalpress.core.results import Model
+
+
+class Bounds(Model):
+    """A 95 % interval in the unit of its figure."""
+
+    low: float | None
+    low_why: str | None = None
+    high: float | None
+    high_why: str | None = None
+
+
+class Latencies(Model):
+    """Latencies in milliseconds, over the requests of the windows of all repeats together.
+
+    TTFT: request sent to first token. TPOT: (E2EL - TTFT) / (output tokens - 1). ITL: gaps between chunks. E2EL:
+    request sent to last token.
+    """
+
+    mean_ttft_ms: float | None
+    mean_ttft_ms_why: str | None = None
+    median_ttft_ms: float | None
+    median_ttft_ms_why: str | None = None
+    std_ttft_ms: float | None
+    std_ttft_ms_why: str | None = None
+    p90_ttft_ms: float | None
+    p90_ttft_ms_why: str | None = None
+    p99_ttft_ms: float | None
+    p99_ttft_ms_why: str | None = None
+    mean_tpot_ms: float | None
+    mean_tpot_ms_why: str | None = None
+    median_tpot_ms: float | None
+    median_tpot_ms_why: str | None = None
+    std_tpot_ms: float | None
+    std_tpot_ms_why: str | None = None
+    p90_tpot_ms: float | None
+    p90_tpot_ms_why: str | None = None
+    p99_tpot_ms: float | None
+    p99_tpot_ms_why: str | None = None
+    mean_itl_ms: float | None
+    mean_itl_ms_why: str | None = None
+    median_itl_ms: float | None
+    median_itl_ms_why: str | None = None
+    std_itl_ms: float | None
+    std_itl_ms_why: str | None = None
+    p90_itl_ms: float | None
+    p90_itl_ms_why: str | None = None
+    p99_itl_ms: float | None
+    p99_itl_ms_why: str | None = None
+    mean_e2el_ms: float | None
+    mean_e2el_ms_why: str | None = None
+    median_e2el_ms: float | None
+    median_e2el_ms_why: str | None = None
+    std_e2el_ms: float | None
+    std_e2el_ms_why: str | None = None
+    p90_e2el_ms: float | None
+    p90_e2el_ms_why: str | None = None
+    p99_e2el_ms: float | None
+    p99_e2el_ms_why: str | None = None
+
+
+class WholeRun(Model):
+    """The same load with ramp and cool-down, all repeats together, under the definitions of `vllm bench serve`."""
+
+    duration: float
+    """Seconds."""
+    completed: int
+    failed: int
+    total_input_tokens: int
+    total_output_tokens: int
+    request_throughput: float
+    """Completed requests per second."""
+    output_throughput: float
+    """Output tokens per second."""
+    total_token_throughput: float
+    """Input and output tokens per second."""
+    mean_ttft_ms: float | None
+    mean_ttft_ms_why: str | None = None
+    mean_tpot_ms: float | None
+    mean_tpot_ms_why: str | None = None
+    mean_e2el_ms: float | None
+    mean_e2el_ms_why: str | None = None
+
+
+class Run(Model):
+    """One repeat of a point, in its window."""
+
+    window_s: float
+    window_requests: int
+    request_throughput: float
+    output_throughput: float
+    slo_attainment: float | None
+    slo_attainment_why: str | None = None
+    mean_ttft_ms: float | None
+    mean_ttft_ms_why: str | None = None
+    mean_tpot_ms: float | None
+    mean_tpot_ms_why: str | None = None
+    mean_e2el_ms: float | None
+    mean_e2el_ms_why: str | None = None
+
+
+class Point(Latencies):
+    """One point of the load curve: a load that was put on a server, once or several times.
+
+    Throughput and latencies are those of the window in which the load stood, over all repeats.
+    """
+
+    mode: str
+    input_len: int
+    """Tokens per request."""
+    output_len: int
+    """Tokens per request."""
+    repeats: int
+    num_prompts: int
+    """Requests sent, all repeats together."""
+    failed: int
+    """Of the requests sent."""
+    failed_first: str | None = None
+    """What the first failed request was told."""
+    duration: float
+    """Length of the windows in seconds, all repeats together."""
+    completed: int
+    """Requests whose last token came in a window."""
+    total_input_tokens: int
+    """Of the completed requests."""
+    total_output_tokens: int
+    """Tokens that came in a window."""
+    request_throughput: float
+    """completed / duration, per second."""
+    output_throughput: float
+    """total_output_tokens / duration, per second."""
+    total_token_throughput: float
+    """(total_input_tokens + total_output_tokens) / duration, per second."""
+    request_goodput: float | None
+    """Completed requests that kept the SLO, per second."""
+    request_goodput_why: str | None = None
+    slo_attainment: float | None
+    """Share of the window's requests that kept the SLO; a failed one did not."""
+    slo_attainment_why: str | None = None
+    window_requests: int
+    """Requests whose latencies are counted: sent in a window and ended in it."""
+    not_steady_why: str | None = None
+    """Why the whole run counts instead of a window, where it does."""
+    mean_in_flight: float
+    """Requests in flight, averaged over the windows."""
+    drift: float | None
+    """How much longer requests took at the end of a window than at its begin, as a share; the repeat with most."""
+    drift_why: str | None = None
+    drifts: bool
+    """Whether the drift says that the load had not settled."""
+    intervals: dict[str, Bounds] | None
+    """95 % intervals of the mean over repeats, by key (Student's t)."""
+    intervals_why: str | None = None
+    percentile_intervals: dict[str, Bounds]
+    """95 % intervals of the percentiles, by key (order statistics)."""
+    whole_run: WholeRun
+    runs: tuple[Run, ...]
+    client_s: float
+    """Seconds that the client ran, warm-up included."""
+    client_cpu_share: float
+    """The client's process time as a share of one core."""
+    client_bound: bool
+    """Whether the client, not the server, was the bottleneck."""
+
+    @property
+    def load_words(self) -> str:
+        """The load as a reader knows it."""
+        raise NotImplementedError
+
+    @property
+    def load_key(self) -> tuple[int, float]:
+        """What points are ordered by: closed loops first, then by load."""
+        raise NotImplementedError
+
+
+class Level(Point):
+    """A closed loop."""
+
+    concurrency: int
+    """Requests in flight."""
+    max_concurrency: int
+    warmups: int
+    """Requests that were sent and answered before the first repeat."""
+
+    @property
+    def load_words(self) -> str:
+        return f"{self.concurrency} at a time"
+
+    @property
+    def load_key(self) -> tuple[int, float]:
+        return 0, self.concurrency
+
+
+class Rate(Point):
+    """An open loop: Poisson arrivals."""
+
+    share_of_saturation: float | None
+    """Of the highest request throughput of the closed loops; null for a rate that the search tried."""
+    share_of_saturation_why: str | None = None
+    request_rate: float
+    """Offered requests per second."""
+    arrivals_s: float
+    """How long requests arrived, per repeat."""
+    answered_by_last_arrival: float
+    """Share of the requests that was answered when the last one arrived."""
+    late_ms: float
+    """How long after it was due the client sent a request, 99th percentile."""
+
+    @property
+    def load_words(self) -> str:
+        return f"{self.request_rate:.3g} requests per second"
+
+    @property
+    def load_key(self) -> tuple[int, float]:
+        return 1, self.request_rate

@@ -1,0 +1,178 @@
+"""What the serving section measures: the schema of `results/serving.json`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from evalpress.core.results import Model
+from evalpress.core.results import Results as SectionResults
+from evalpress.sections.serving import migration
+from evalpress.sections.serving.points import Level, Rate
+
+
+class Server(Model):
+    """One server that was asked."""
+
+    base_url: str
+    """Where it answered in this run; the command in the run book names a port of its own."""
+    model: str
+    """The name under which it offers the model."""
+    command: str | None
+    """The run book's command, by which it was started."""
+    command_why: str | None = None
+    ready_s: float | None
+    """Seconds from the start of the process to the first answer of the health check."""
+    ready_s_why: str | None = None
+    started: str
+    """Beside what it started, in words."""
+
+
+class Saturation(Model):
+    """A server's highest throughput, over levels where the client was not the bottleneck."""
+
+    concurrency: int
+    output_throughput: float
+    request_throughput: float
+    mean_ttft_ms: float | None
+    mean_ttft_ms_why: str | None = None
+    mean_tpot_ms: float | None
+    mean_tpot_ms_why: str | None = None
+    reached: bool
+    reached_why: str
+
+
+class Curl(Model):
+    """The run book's curl, executed."""
+
+    argv: tuple[str, ...]
+    command: str
+    """As the run book prints it."""
+    output: str | None
+    output_why: str | None = None
+    finish_reason: str | None = None
+    usage: dict[str, int] | None = None
+    ok: bool
+    mode: str
+
+
+class Stream(Model):
+    """One streaming completion."""
+
+    prompt: str
+    output: str
+    finish_reason: str | None = None
+    chunks: int
+    """With text."""
+    ttft_ms: float
+    """To the first chunk with text."""
+    e2el_ms: float
+    mode: str
+
+
+class Compared(Model):
+    """Figures of one request at a time."""
+
+    mean_ttft_ms: float | None
+    mean_ttft_ms_why: str | None = None
+    mean_tpot_ms: float | None
+    mean_tpot_ms_why: str | None = None
+    mean_e2el_ms: float | None
+    mean_e2el_ms_why: str | None = None
+    output_throughput: float
+
+
+class HttpCost(Model):
+    """What HTTP adds to a latency, one request at a time: served minus in process, in milliseconds.
+
+    `_low` and `_high`: Welch's 95 % interval over requests; `_median`: the difference of the medians.
+    """
+
+    mode: str
+    served: Compared
+    in_process: Compared
+    added_ttft_ms: float | None
+    added_ttft_ms_why: str | None = None
+    added_ttft_ms_median: float | None
+    added_ttft_ms_median_why: str | None = None
+    added_ttft_ms_low: float | None
+    added_ttft_ms_low_why: str | None = None
+    added_ttft_ms_high: float | None
+    added_ttft_ms_high_why: str | None = None
+    added_tpot_ms: float | None
+    added_tpot_ms_why: str | None = None
+    added_tpot_ms_median: float | None
+    added_tpot_ms_median_why: str | None = None
+    added_tpot_ms_low: float | None
+    added_tpot_ms_low_why: str | None = None
+    added_tpot_ms_high: float | None
+    added_tpot_ms_high_why: str | None = None
+    added_e2el_ms: float | None
+    added_e2el_ms_why: str | None = None
+    added_e2el_ms_median: float | None
+    added_e2el_ms_median_why: str | None = None
+    added_e2el_ms_low: float | None
+    added_e2el_ms_low_why: str | None = None
+    added_e2el_ms_high: float | None
+    added_e2el_ms_high_why: str | None = None
+
+
+class Invariant(Model):
+    """What must hold of every point."""
+
+    id: str
+    statement: str
+    status: str
+    """ok, broken, or n/a where no server tells what it needs."""
+    found: str
+
+
+class Search(Model):
+    """The highest request rate at which a server keeps the SLO."""
+
+    attainment_min: float
+    """Share of the requests that must keep the SLO."""
+    request_rate: float | None
+    """Requests per second: the highest rate tried that kept it in every repeat."""
+    request_rate_why: str | None = None
+    request_rate_high: float | None
+    """The lowest rate tried that did not; the true one lies between."""
+    request_rate_high_why: str | None = None
+    request_goodput: float | None
+    """At `request_rate`, per second."""
+    request_goodput_why: str | None = None
+    tried: tuple[Rate, ...]
+
+
+class Results(SectionResults):
+    """`data` of results/serving.json."""
+
+    VERSION: ClassVar[int] = 2
+
+    servers: dict[str, Server]
+    """By mode, or `running` for a server that this suite did not start."""
+    levels: tuple[Level, ...]
+    rates: tuple[Rate, ...]
+    curl: Curl
+    stream: Stream
+    http_cost: tuple[HttpCost, ...]
+    http_cost_why: str | None = None
+    """Why nothing was compared, where nothing was."""
+    saturation: dict[str, Saturation]
+    """By mode."""
+    slo_search: dict[str, Search] | None
+    """By mode."""
+    slo_search_why: str | None = None
+    identities: tuple[Invariant, ...]
+    slo_ms: dict[str, float]
+    """What a request must keep to count as good."""
+    windows: dict[str, str] = Field(default_factory=dict)
+    """The rule by which ramp and cool-down are left out, for `levels` and `rates`."""
+    client: str
+    cores: int
+    """Of the host, shared by client and servers."""
+
+    @classmethod
+    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        return migration.from_first(data)

@@ -1,0 +1,107 @@
+"""The part of a load during which it stood: what came before (ramp) and after (cool-down) is not counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress.sections.serving.client import Observation
+
+RULE_CLOSED = (
+    "From the sending of the first request that is not of the first wave (one per stream, sent together) to the "
+    "sending of the last one: so long every stream has a request in flight."
+)
+RULE_OPEN = (
+    "From the moment when the requests in flight first reach their mean over the second half of the arrivals (rounded "
+    "down) to the last arrival."
+)
+DRIFT = 0.25
+"""Mean E2EL of the window's last third may differ from its first third's by this share of it, or the point drifts."""
+_ENOUGH = 12
+"""Fewer requests show no drift."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bounds in seconds since the start of the load.
+
+    `counted` are the requests sent in the window before the first one that ended after it: all of their life lies in
+    it, and none was chosen by its length.
+    """
+
+    begin: float
+    end: float
+    counted: tuple[Observation, ...]
+    why_whole: str | None = None
+    """Why the window is the whole run; None where ramp and cool-down are left out."""
+
+    @property
+    def length(self) -> float:
+        return self.end - self.begin
+
+
+def closed_loop(observations: Sequence[Observation], concurrency: int) -> Window:
+    """The window of a closed loop; observations in the order of sending."""
+    if len(observations) <= concurrency:
+        return whole(observations, "every request belongs to the first wave")
+    begin, end = observations[concurrency].sent_s, observations[-1].sent_s
+    return _between(observations, begin, end)
+
+
+def open_loop(observations: Sequence[Observation]) -> Window:
+    """The window of an open loop; observations in the order of sending."""
+    first, last = observations[0].sent_s, observations[-1].sent_s
+    if last <= first:
+        return whole(observations, "there was a single arrival")
+    level = math.floor(in_flight(observations, (first + last) / 2, last))
+    sent = np.array([o.sent_s for o in observations])
+    ended = np.sort([o.ended_s for o in observations])
+    at_sending = np.arange(1, sent.size + 1) - np.searchsorted(ended, sent, side="right")
+    reached = np.flatnonzero(at_sending >= level)
+    return _between(observations, float(sent[reached[0]]) if reached.size else first, last)
+
+
+def whole(observations: Sequence[Observation], why: str) -> Window:
+    """The whole run, where there is no window in it."""
+    end = max(o.ended_s for o in observations)
+    return Window(observations[0].sent_s, end, tuple(observations), why)
+
+
+def _between(observations: Sequence[Observation], begin: float, end: float) -> Window:
+    late = [o.sent_s for o in observations if o.ended_s > end]
+    until = min(late, default=end)
+    counted = tuple(o for o in observations if begin <= o.sent_s < until)
+    if not counted:
+        return whole(observations, "no request was sent and answered while the load stood")
+    return Window(begin, end, counted)
+
+
+def in_flight(observations: Sequence[Observation], begin: float, end: float) -> float:
+    """Requests in flight, averaged over the time from `begin` to `end`."""
+    shared = [min(o.ended_s, end) - max(o.sent_s, begin) for o in observations]
+    return sum(max(part, 0.0) for part in shared) / (end - begin)
+
+
+def tokens(observations: Sequence[Observation], window: Window) -> float:
+    """Output tokens that arrived in the window; where a chunk holds several, each chunk counts for its share."""
+    total = 0.0
+    for one in observations:
+        if one.ttft_s is None:
+            continue
+        stamps = one.sent_s + one.ttft_s + np.concatenate([[0.0], np.cumsum(one.gaps_s)])
+        inside: NDArray[np.bool_] = (stamps >= window.begin) & (stamps <= window.end)
+        total += float(inside.mean()) * one.output_tokens
+    return total
+
+
+def drift(window: Window) -> float | None:
+    """How much longer requests took at the window's end than at its begin, as a share; None for too few requests."""
+    times = [o.e2el_s for o in window.counted if o.e2el_s is not None]
+    if len(times) < _ENOUGH:
+        return None
+    third = len(times) // 3
+    return float(np.mean(times[-third:]) / np.mean(times[:third]) - 1)
