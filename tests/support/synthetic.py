@@ -53,7 +53,8 @@ class Project:
         with (root / "lib/evalpress/sections/registry.py").open("a") as registry:
             registry.write(PLAIN_RESULTS)
         self.write("params/demo.yaml", PARAMS)
-        self.write("model/config.json", "{}")
+        weights = shutil.ignore_patterns("*.safetensors")
+        shutil.copytree(LIB.parents[1] / "models" / "demo", root / "model", ignore=weights)
         for section in SECTIONS:
             self.notebook(section.notebook, measuring(section.name))
         self.notebook(SUMMARY.notebook, SUMMARY_CELLS)
