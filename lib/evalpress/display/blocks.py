@@ -102,6 +102,23 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link to a place of the report: `anchor` is the id of a section or heading."""
+
+    text: str
+    anchor: str
+
+    def html(self) -> str:
+        return f'<a href="#{t.escape_html(self.anchor)}">{t.escape_html(self.text)}</a>'
+
+    def markdown(self) -> str:
+        return f"[{t.escape_markdown(self.text)}](#{self.anchor})"
+
+    def plain(self) -> str:
+        return t.visible(self.text)
+
+
+@dataclass(frozen=True)
 class Badge:
     """A status as a word with a symbol, never as colour alone."""
 

@@ -12,7 +12,7 @@ from evalpress.sections.evidence.results import Check
 from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SUMMARY
-from evalpress.sections.summary import conclusion, gates
+from evalpress.sections.summary import conclusion, gates, key_figures
 from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables as show
 from evalpress.sections.summary.results import Summary, SummarySection
@@ -309,3 +309,22 @@ def test_no_two_rows_of_the_headline_have_the_same_ratio():
     rows = summary.headline(published("benchmark"), [])["rows"]
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
     assert len(set(ratios)) == len(ratios) == 2
+
+
+def test_tiles_show_agreement_quality_and_serving_beside_speed():
+    found = key_figures.figures(published("alignment", "quality", "serving"))
+    assert [(one.section, one.unit) for one in found] == [
+        ("alignment", "cosine"),
+        ("quality", "share"),
+        ("serving", "req/s"),
+    ]
+    assert found[1].value == pytest.approx(59 / 62) and found[1].detail == "59 of 62 decided, 65 asked"
+
+
+def test_each_reason_of_the_verdict_links_to_its_section():
+    row = {"label": "l", "unit": "u", "workload": "w", "eager_why": "x", "compiled_why": "x"}
+    row |= {"ratio_why": "x", "ci_low_why": "x", "ci_high_why": "x"}
+    made = summary_of({"valid": True}, row)
+    made = made.model_copy(update={"gates": (gates.gate("quality", "pass_rate", "warn", 0.1, "0.5"),)})
+    shown = show.verdict(made)._repr_mimebundle_()[0]
+    assert '<a href="#quality">Quality</a>' in shown["text/html"] and "[Quality](#quality)" in shown["text/markdown"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from evalpress.sections.summary.results import Clause, SummarySection
@@ -90,19 +91,35 @@ def _quality(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"It passes {passed} of {decided} decided quality cases{more}."
 
 
-def _load(data: Mapping[str, Any]) -> Iterator[str]:
-    """The highest load that keeps the SLO and the lowest above it that does not, in the run book's mode."""
+@dataclass(frozen=True)
+class Load:
+    """Requests per second of one mode's server: the highest that keeps the SLO, the lowest above it that does not."""
+
+    mode: str
+    kept: float | None
+    broken: float | None
+
+
+def load_within_slo(data: Mapping[str, Any]) -> Load | None:
+    """From all load points of the first mode; None where no point has an SLO."""
     points = [p for p in (*data["levels"], *data["rates"]) if p.get("slo_attainment") is not None]
     if not points:
-        return
+        return None
     mode = points[0]["mode"]
     rates = [(p["request_throughput"], p["slo_attainment"] >= SLO_SHARE) for p in points if p["mode"] == mode]
     kept = max((rate for rate, keeps in rates if keeps), default=None)
     broken = min((rate for rate, keeps in rates if not keeps and (kept is None or rate > kept)), default=None)
-    told = f"of requests to the {mode} server keep the SLO"
-    if kept is None:
+    return Load(mode, kept, broken)
+
+
+def _load(data: Mapping[str, Any]) -> Iterator[str]:
+    found = load_within_slo(data)
+    if found is None:
+        return
+    told = f"of requests to the {found.mode} server keep the SLO"
+    if found.kept is None:
         yield f"At no measured load do 95 % {told}."
-    elif broken is None:
-        yield f"At every measured load, up to {kept:,.1f} requests per second, 95 % {told}."
+    elif found.broken is None:
+        yield f"At every measured load, up to {found.kept:,.1f} requests per second, 95 % {told}."
     else:
-        yield f"Up to {kept:,.1f} requests per second 95 % {told}; at {broken:,.1f} they no longer do."
+        yield f"Up to {found.kept:,.1f} requests per second 95 % {told}; at {found.broken:,.1f} they no longer do."

@@ -47,6 +47,16 @@ class Clause(Model):
     section: str
 
 
+class KeyFigure(Model):
+    """One figure that a reader looks for first, beside those of speed."""
+
+    label: str
+    value: float
+    unit: str = Field(description="Unit of `value`; share: 0 to 1.")
+    detail: str
+    section: str
+
+
 class SummarySection(Model):
     """What became of a section."""
 
@@ -71,5 +81,6 @@ class Summary(Model):
     gates: tuple[Gate, ...]
     headline: Headline
     conclusion: tuple[Clause, ...] = ()
+    key_figures: tuple[KeyFigure, ...] = Field(default=(), description="Agreement, quality and load within the SLO.")
     sections: dict[str, SummarySection]
     command: str = Field(description="The command that makes this report again.")

@@ -11,7 +11,7 @@ from evalpress.sections import states
 from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, skip_reason
-from evalpress.sections.summary import conclusion, gates
+from evalpress.sections.summary import conclusion, gates, key_figures
 from evalpress.sections.summary.results import HeadlineRow, Summary, SummarySection
 
 Documents = dict[str, results.Document[Any]]
@@ -49,6 +49,7 @@ def build(job: Job) -> Summary:
             "gates": found,
             "headline": headline(plain_data, found),
             "conclusion": conclusion.clauses(plain_data, sections),
+            "key_figures": key_figures.figures(plain_data),
             "sections": sections,
             "command": f"make report SET={job.params.set} BACKEND={job.params.platform.backend}",
         }

@@ -12,6 +12,7 @@ from evalpress.display.tables import (
     Cell,
     Code,
     Column,
+    Link,
     Missing,
     Prose,
     Quantity,
@@ -39,7 +40,9 @@ _WORDS = {
 def verdict(summary: Summary) -> Verdict:
     """The report's verdict with what led to it."""
     counted = [g for g in summary.gates if g.status in ("fail", "warn")]
-    reasons: list[Cell] = [(Badge(g.status), f" {_title(g.section)}: {_gate(g.id)}: {_found(g)}") for g in counted]
+    reasons: list[Cell] = [
+        (Badge(g.status), " ", Link(_title(g.section), g.section), f": {_gate(g.id)}: {_found(g)}") for g in counted
+    ]
     reasons += [
         (Badge("skipped"), f" {_title(name)} was not run: {state.why}")
         for name, state in summary.sections.items()
@@ -70,6 +73,7 @@ def tiles(summary: Summary) -> Tiles:
         figure: Cell = Missing(row.eager_why or "not measured") if value is None else Quantity(value, row.unit)
         detail = mode if row.ratio is None else f"{mode}, {change(row.ratio, None, None)} against eager"
         shown.append(Tile(row.label, figure, detail if found.valid else "not valid: see the gates"))
+    shown += [Tile(one.label, Quantity(one.value, one.unit), one.detail) for one in summary.key_figures]
     return Tiles(shown)
 
 
