@@ -18,7 +18,7 @@ class FakeLlm:
 
     def __init__(self, error: BaseException | None = None):
         self.error, self.asked, self.ended = error, 0, False
-        self.llm_engine = self
+        self.llm_engine = self.vllm_config = self.model_config = self
         self.engine_core = self
 
     def generate(self, *_, **__):
@@ -26,6 +26,9 @@ class FakeLlm:
         if self.error:
             raise self.error
         return []
+
+    def get_vocab_size(self):
+        return 2**19
 
     def shutdown(self):
         self.ended = True

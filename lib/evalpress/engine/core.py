@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 
+_ENTRIES = 2**20
+"""Most logits asked of vLLM at a time: each is a Python object there, of some 200 bytes."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -177,8 +180,12 @@ class Engine:
             float32 array of shape [len(positions), vocabulary].
         """
         params = _sampling(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
-        requests = [{"prompt_token_ids": list(token_ids[: position + 1])} for position in positions]
-        return np.stack([_row(output.outputs[0].logprobs[0]) for output in self._run(requests, params)])
+        rows: list[NDArray[np.float32]] = []
+        step = max(1, _ENTRIES // self.vocabulary_size)
+        for start in range(0, len(positions), step):
+            asked = [{"prompt_token_ids": list(token_ids[: at + 1])} for at in positions[start : start + step]]
+            rows += [_row(output.outputs[0].logprobs[0]) for output in self._run(asked, params)]
+        return np.stack(rows)
 
     def log_likelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Natural-log probability of each continuation after its context, both as token ids.

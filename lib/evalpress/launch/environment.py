@@ -20,6 +20,7 @@ from evalpress import model
 from evalpress.core.hashing import digest
 from evalpress.core.paths import CACHE
 from evalpress.params.schema import Params
+from evalpress.platforms import host
 
 _ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _OPENMP = ("libiomp5.so",)
@@ -54,11 +55,35 @@ def engine_env(params: Params) -> dict[str, str]:
         env[SPAWN[0]] = SPAWN[1]
     if params.platform.backend == "cpu" and params.engine.kv_cache_gib is not None and not _takes_bytes():
         env[CPU_KV_SPACE] = str(math.ceil(params.engine.kv_cache_gib))
+    env |= _bound_to_quota(params)
     if params.model.source == "folder" or params.model.recipe is not None or model.local(params) is not None:
         env["HF_HUB_OFFLINE"] = "1"
     if params.model.source == "modelscope":
         env["VLLM_USE_MODELSCOPE"] = "true"
     return env | params.engine.env
+
+
+THREADS = "VLLM_CPU_OMP_THREADS_BIND"
+"""Which processors the threads of vLLM's CPU workers are bound to; by default one per physical core."""
+
+
+def _bound_to_quota(params: Params) -> dict[str, str]:
+    """On a CPU, as many threads as the control group's quota allows: vLLM counts the affinity mask alone, and more
+    threads than that wait for each other."""
+    engine = params.engine
+    workers = engine.tensor_parallel_size * engine.pipeline_parallel_size * engine.data_parallel_size
+    if params.platform.backend != "cpu" or workers > 1 or THREADS in os.environ:
+        return {}
+    allowed, usable = _processors()
+    return {THREADS: ",".join(map(str, allowed[:usable]))} if usable < len(allowed) else {}
+
+
+@cache
+def _processors() -> tuple[tuple[int, ...], int]:
+    """The processors of the affinity mask, and how many of them the quota keeps busy. Read once: an engine in this
+    process narrows the mask."""
+    allowed = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+    return allowed, host.usable_cores()
 
 
 @cache

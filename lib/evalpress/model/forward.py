@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
+from evalpress.model.threads import reference_threads
 
 ATTENTION = "sdpa"
 """The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
@@ -79,7 +80,8 @@ def loaded(
     run = Pass(model, device, described=described)
     del model
     try:
-        yield run
+        with reference_threads() as run.described["threads"]:
+            yield run
     finally:
         run.model = None
         gc.collect()

@@ -52,9 +52,13 @@ class _Server(BaseHTTPRequestHandler):
         pass
 
 
+class _Listening(ThreadingHTTPServer):
+    request_queue_size = 64  # all requests of a round connect at once
+
+
 @pytest.fixture
 def server():
-    found = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    found = _Listening(("127.0.0.1", 0), _Server)
     threading.Thread(target=found.serve_forever, daemon=True).start()
     _Server.asked.clear()
     yield f"http://127.0.0.1:{found.server_port}"
