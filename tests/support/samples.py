@@ -229,6 +229,7 @@ def _layers(rng: random.Random) -> dict[str, Any]:
     device[stages.index("layer 1 mlp")] = 0.3
     return {
         "limit": 3.0,
+        "limits": [3 * error for error in noise],
         "stages": stages,
         "noise_floor": {"arrived": noise, "made": noise},
         "candidates": {

@@ -68,6 +68,16 @@ class Completion:
     """With `Sampling.scores`: the place of each output token among all by that value, 1 for the largest."""
 
 
+@dataclass(frozen=True)
+class Generated:
+    """Greedy tokens, and the raw full-vocabulary logits from which each was chosen: float32 [tokens, vocabulary]."""
+
+    token_ids: tuple[int, ...]
+    logits: NDArray[np.float32]
+    cached_tokens: int = 0
+    """Tokens of the prompt that were read from the prefix cache."""
+
+
 @dataclass
 class Engine:
     """A loaded engine. Made by `evalpress.engine.get`; `llm` is vLLM's own object."""
@@ -187,6 +197,33 @@ class Engine:
             rows += [_row(output.outputs[0].logprobs[0]) for output in self._run(asked, params)]
         return np.stack(rows)
 
+    def decode(
+        self, prompts: Sequence[Sequence[int]], steps: int, others: Sequence[Sequence[int]] = ()
+    ) -> list[Generated]:
+        """Greedy answers of `steps` tokens each, all at once, with the raw logits of every step.
+
+        Args:
+            prompts: token ids.
+            steps: tokens to generate; the end of a text is ignored.
+            others: further prompts, answered in the same batch without logits.
+
+        Raises:
+            MeasurementError: a prompt with its answer does not fit the context.
+        """
+        longest = max(len(ids) for ids in (*prompts, *others)) + steps
+        if longest > self.max_model_len:
+            raise MeasurementError(f"found {longest} tokens with the answer, engine.max_model_len allows fewer")
+        plain: dict[str, Any] = {"temperature": 0, "max_tokens": steps, "ignore_eos": True, "detokenize": False}
+        full = plain | {"logprobs": -1} | ({"flat_logprobs": True} if _has_flat_logprobs() else {})
+        params = [*(_sampling(**full) for _ in prompts), *(_sampling(**plain) for _ in others)]
+        requests = [{"prompt_token_ids": list(ids)} for ids in (*prompts, *others)]
+        outputs = self._run(requests, params)[: len(prompts)]
+        return [
+            Generated(tuple(done.token_ids), _rows(done.logprobs), output.num_cached_tokens or 0)
+            for output in outputs
+            for done in output.outputs
+        ]
+
     def log_likelihoods(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Natural-log probability of each continuation after its context, both as token ids.
 
@@ -222,6 +259,26 @@ def _scores(done: Any) -> dict[str, tuple[Any, ...]]:
     """Score and rank of each output token, where they were asked for."""
     chosen = [entries[token] for entries, token in zip(done.logprobs or (), done.token_ids, strict=False)]
     return {"scores": tuple(float(e.logprob) for e in chosen), "ranks": tuple(int(e.rank or 0) for e in chosen)}
+
+
+def _has_flat_logprobs() -> bool:
+    """Whether this vLLM can give log-probabilities as plain lists, without an object per token and step."""
+    from vllm import SamplingParams
+
+    return "flat_logprobs" in getattr(SamplingParams, "__struct_fields__", ())
+
+
+def _rows(logprobs: Any) -> NDArray[np.float32]:
+    """vLLM's log-probabilities of several steps as float32 [steps, vocabulary]."""
+    if not hasattr(logprobs, "start_indices"):
+        return np.stack([_row(entries) for entries in logprobs])
+    rows = []
+    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
+        ids = np.array(logprobs.token_ids[start:end], np.int64)
+        row = np.full(int(ids.max()) + 1, np.nan, np.float32)
+        row[ids] = logprobs.logprobs[start:end]
+        rows.append(row)
+    return np.stack(rows)
 
 
 def _completion(output: Any) -> Completion:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ from evalpress.model.threads import reference_threads
 
 ATTENTION = "sdpa"
 """The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
+OTHER_ATTENTION = "eager"
+"""The model's own code for attention, matrix product by matrix product."""
+_SAME_ARITHMETIC = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
+"""Largest relative distance of two passes of the same arithmetic, by dtype: rounding moves float32 logits by some 1e-5
+of their size, bfloat16's by some 1e-2."""
 _MAX_TOKENS = 4096
 _MAX_BYTES = 2**29
 """Largest batch, in padded tokens and in bytes of float32 logits held at a time."""
@@ -63,12 +69,15 @@ def loaded(
 ) -> Iterator[Pass]:
     """The model of a folder on a device in a dtype (float32, bfloat16 or float16); freed on leaving.
 
+    A model for which transformers refuses sdpa is loaded with eager attention; `described` says which it is.
+
     Raises:
-        MeasurementError: transformers cannot load it, or the weights are not in the dtype that was asked for.
+        MeasurementError: transformers cannot load it, or the weights are not in the dtype that was asked for; those
+            that the model's class keeps in float32 on purpose may be.
     """
     start = time.perf_counter()
     model = _load(folder, dtype, attention, trust_remote_code).to(device).eval()
-    odd = {str(weight.dtype).removeprefix("torch.") for weight in model.parameters()} - {dtype}
+    odd = _odd_dtypes(model, dtype)
     if odd:
         raise MeasurementError(f"{shown(folder)}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
     described = {
@@ -91,13 +100,75 @@ def loaded(
             torch.npu.empty_cache()  # type: ignore[attr-defined]
 
 
+def _odd_dtypes(model: Any, dtype: str) -> set[str]:
+    """Dtypes of weights that are neither in the dtype asked for nor kept in float32 by their class's own list."""
+    kept = [
+        pattern
+        for module in model.modules()
+        for name in ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+        for pattern in getattr(module, name, None) or ()
+    ]
+    found = set()
+    for name, weight in model.named_parameters():
+        its = str(weight.dtype).removeprefix("torch.")
+        if its != dtype and not (its == "float32" and any(re.search(pattern, name) for pattern in kept)):
+            found.add(its)
+    return found
+
+
+@dataclass(frozen=True)
+class Attentions:
+    """The attention implementations of transformers that are right for a model, the reference's first, and why."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+@torch.inference_mode()
+def right_attentions(run: Pass, probe: Sequence[int]) -> Attentions:
+    """Whether sdpa computes what the model defines, by its own code for eager attention, in one dtype.
+
+    sdpa leaves out without a word what its kernel lacks (`attn_logit_softcapping` of Gemma 2). On leaving, the model
+    computes with the first of the names.
+
+    Args:
+        run: the model, best in float32.
+        probe: token ids to try it on.
+    """
+    model = run.model
+    first = model.config._attn_implementation
+    if first == OTHER_ATTENTION:
+        return Attentions((OTHER_ATTENTION,), f"transformers offers no {ATTENTION} for this model")
+    tokens = torch.tensor([list(probe)], device=run.device)
+    own = model(tokens, use_cache=False).logits.double()
+    try:
+        model.set_attn_implementation(OTHER_ATTENTION)
+        other = model(tokens, use_cache=False).logits.double()
+    except (ValueError, NotImplementedError, AttributeError) as error:
+        model.set_attn_implementation(first)
+        return Attentions((first,), f"transformers offers no {OTHER_ATTENTION} attention for this model: {error}")
+    distance = float((own - other).norm() / other.norm())
+    dtype = run.described["dtype"]
+    if distance > _SAME_ARITHMETIC[dtype]:
+        softcap = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
+        dropped = f", which leaves out attn_logit_softcapping = {softcap}" if softcap else ""
+        why = f"relative distance {distance:.2g} of the {dtype} logits from those of {ATTENTION}{dropped}"
+        return Attentions((OTHER_ATTENTION,), why)
+    model.set_attn_implementation(first)
+    return Attentions((first, OTHER_ATTENTION), f"{ATTENTION} and {OTHER_ATTENTION} agree in {dtype}")
+
+
 def _load(folder: Path, dtype: str, attention: str, trust_remote_code: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
+    options = {"dtype": getattr(torch, dtype), "trust_remote_code": trust_remote_code}
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), attn_implementation=attention, trust_remote_code=trust_remote_code
-        )
+        try:
+            return AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, **options)
+        except ValueError as error:
+            if attention != ATTENTION or "attention implementation" not in str(error):
+                raise
+            return AutoModelForCausalLM.from_pretrained(folder, attn_implementation=OTHER_ATTENTION, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         said = str(error).strip().splitlines()
         raise MeasurementError(

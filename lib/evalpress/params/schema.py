@@ -245,6 +245,9 @@ class AlignmentParams(Block):
     """Positions per text compared for vLLM, whose full-vocabulary logits are dear: evenly spaced, with the last."""
     max_position: PositiveInt = 1024
     """Texts are cut to this many tokens."""
+    decode_tokens: PositiveInt = 32
+    """Tokens generated per prompt, whose logits are compared at every step; at most 16 where a step has over 32,768
+    logits."""
 
 
 class LmEvalParams(Block):

@@ -14,12 +14,13 @@ from evalpress import engine, params
 from evalpress.core import results
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import ROOT
+from evalpress.engine.core import Generated
 from evalpress.model import forward
 from evalpress.model.facts import read
 from evalpress.model.forward import TextLogits
 from evalpress.sections.alignment import comparison, cost, metrics, profiles, section
 from evalpress.sections.alignment.__main__ import main as save_command
-from evalpress.sections.alignment.comparison import Text
+from evalpress.sections.alignment.baseline import Text
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 from transformers import AutoTokenizer
@@ -55,6 +56,14 @@ def outcome(candidate: dict[str, TextLogits], base: dict[str, TextLogits] | None
     floor = shifted(base, 1, 0.05)
     candidates = {"device": candidate.items()}
     return comparison.compare(base, floor.items(), candidates, TEXTS, lambda token: f"<{token}>", DESCRIBED)
+
+
+def from_columns(columns: dict[str, list[Any]]) -> metrics.Rows:
+    """The records that `metrics.to_columns` wrote."""
+    rows = np.zeros(len(columns["position"]), metrics.ROW)
+    for key in metrics.ROW.names or ():
+        rows[key] = np.array([np.nan if value is None else value for value in columns[key]])
+    return rows
 
 
 def at(part: TextLogits, positions: list[int]) -> TextLogits:
@@ -125,7 +134,7 @@ def test_every_figure_can_be_recomputed_from_raw() -> None:
     found = outcome(shifted(logits(), 2, 0.5))
     raw = json.loads(json.dumps(found.raw, allow_nan=False))
     for leg, data in [("noise_floor", found.data["noise_floor"]), ("device", found.data["candidates"]["device"])]:
-        rows = {text: metrics.from_columns(columns) for text, columns in raw[leg].items()}
+        rows = {text: from_columns(columns) for text, columns in raw[leg].items()}
         again = metrics.pooled(np.concatenate([rows[text.id] for text in TEXTS]))
         assert {key: data[key] for key in again} == again
         for prompt in data["prompts"]:
@@ -149,6 +158,7 @@ def test_flips_are_counted_judged_and_told() -> None:
         "unexplained": 1,
     }
     near, far = leg["flips"]["list"]
+    assert near["gap"] == pytest.approx(0.001, abs=1e-5)
     assert (near["position"], near["verdict"], far["position"], far["verdict"]) == (4, "within_noise", 9, "unexplained")
     assert far["margin"] == pytest.approx(5.001, abs=1e-5)
     for flip in (near, far):
@@ -262,6 +272,18 @@ class FakeEngine:
     def tokenize(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text))
 
+    block_size = 128
+
+    def decode(self, prompts: list[Any], steps: int, others: Any = ()) -> list[Generated]:
+        return [self._answer(list(ids), steps) for ids in prompts]
+
+    def _answer(self, ids: list[int], steps: int) -> Generated:
+        rows = []
+        for _ in range(steps):
+            rows.append(self.logits(tuple(ids), [len(ids) - 1])[0])
+            ids = [*ids, int(rows[-1].argmax())]
+        return Generated(tuple(ids[-steps:]), np.stack(rows))
+
     def logits(self, token_ids: tuple[int, ...], positions: list[int]) -> Any:
         ((_, part),) = forward.forward(self.run, {"text": token_ids}, {"text": positions})
         return part.values + np.float32(0.001)
@@ -270,7 +292,7 @@ class FakeEngine:
 def demo_job(tmp_path: Path, **alignment: Any) -> Job:
     loaded = params.load("demo")
     changed = loaded.model_copy(
-        update={"alignment": loaded.alignment.model_copy(update={"max_position": 40, **alignment})}
+        update={"alignment": loaded.alignment.model_copy(update={"max_position": 40, "decode_tokens": 3, **alignment})}
     )
     return Job(by_name("alignment"), changed, tmp_path, "always")
 
@@ -293,7 +315,8 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     assert 0.5 < cpu["noise_ratio"] < 2
     spent = found["reference"]
     lengths = {text["id"]: text["tokens"] for text in found["texts"]}
-    assert (spent["batches"], spent["tokens"]) == (len(forward.buckets(lengths)), sum(lengths.values()))
+    answered = sum(text["tokens"] + 3 for text in found["texts"] if text["kind"] == "prompt")
+    assert spent["tokens"] == sum(lengths.values()) + answered  # one answer per prompt: those of all runs are the same
     assert spent["gflop_s"] == pytest.approx(spent["gflop"] / spent["forward_s"])
     assert spent["share_of_matrix_rate"] == pytest.approx(spent["gflop_s"] / spent["matmul_gflop_s"])
     floor, vllm = found["noise_floor"], found["candidates"]["vllm_eager"]
@@ -313,7 +336,14 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     assert view["candidates"]["transformers_cpu"]["first_beyond_noise"] is None
     assert len(view["noise_floor"]["made"]) == len(view["stages"])
     assert [row["identical"] for row in found["batching"]["noise_floor"][:1]] == [5]
-    assert set(job.read_raw("positions")) == {"noise_floor", *found["candidates"]}
+    decoded = found["decode"]
+    assert set(decoded) == {f"vllm_{mode}{how}" for mode in ("eager", "compiled") for how in ("", "_concurrent")}
+    assert "longer than a block of 128 tokens" in found["decode_why_not"]["vllm_eager_prefix_cache"]
+    run = decoded["vllm_eager"]
+    assert run["max_abs_err"] == pytest.approx(0.001, rel=0.02)
+    assert (run["not_arg_max"], run["flips"]["total"], run["n_positions"]) == (0, 0, 15)
+    assert [row["step"] for row in run["positions"][:3]] == [0, 1, 2]
+    assert set(job.read_raw("positions")) == {"noise_floor", *found["candidates"], *(f"decode.{r}" for r in decoded)}
 
 
 @pytest.mark.usefixtures("fake_engine")
@@ -322,6 +352,8 @@ def test_a_saved_reference_gives_the_same_numbers(tmp_path: Path) -> None:
     computed = section.measure(demo_job(tmp_path / "a"))
     loaded = section.measure(demo_job(tmp_path / "b", reference_logits=str(path)))
     assert loaded["candidates"]["vllm_eager"]["rmse"] == computed["candidates"]["vllm_eager"]["rmse"]
+    assert loaded["decode"] == {}
+    assert "generated tokens" in loaded["decode_why_not"]["vllm_eager"]
     assert loaded["layers"] is None
     assert "file" in loaded["layers_why"]
     assert loaded["reference"]["forward_s"] is None

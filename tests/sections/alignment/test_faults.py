@@ -31,8 +31,8 @@ from evalpress.core.paths import ROOT
 from evalpress.model import forward as reference
 from evalpress.model.forward import TextLogits
 from evalpress.params.schema import GateParams
-from evalpress.sections.alignment import batching, comparison, layers, section
-from evalpress.sections.alignment.comparison import Text
+from evalpress.sections.alignment import batching, comparison, honest, layer_limits, layers, section
+from evalpress.sections.alignment.baseline import Text
 from planted import LAYER_FAULTS, Fault
 from transformers import (
     AutoModelForCausalLM,
@@ -70,6 +70,7 @@ class Bench:
     noise: dict[str, TextLogits]
     states: layers.States
     noise_errors: layers.Errors
+    honest: dict[str, layers.Errors]
 
     @property
     def ids(self) -> dict[str, tuple[int, ...]]:
@@ -92,7 +93,7 @@ class Bench:
 
     def stage(self, loaded: reference.Pass) -> dict[str, Any]:
         errors = layers.measure(loaded, self.ids, self.states)
-        found: dict[str, Any] = layers.compare(self.noise_errors, {"c": errors})["candidates"]["c"]
+        found: dict[str, Any] = layer_limits.compare(self.noise_errors, self.honest, {"c": errors})["candidates"]["c"]
         return found
 
 
@@ -102,8 +103,11 @@ def bench(folder: Path, texts: list[Text]) -> Bench:
     with reference.loaded(folder, "float32") as run:
         logits, states = dict(reference.forward(run, ids, every)), layers.capture(run, ids)
     with reference.loaded(folder, "bfloat16") as run:
-        noise, errors = dict(reference.forward(run, ids, every)), layers.measure(run, ids, states)
-    return Bench(folder, texts, logits, noise, states, errors)
+        noise, found = dict(reference.forward(run, ids, every)), {}
+        for name, context in honest.implementations(run.model, ("sdpa", "eager")).items():
+            with context():
+                found[name] = layers.measure(run, ids, states)
+    return Bench(folder, texts, logits, noise, states, found["sdpa"], found)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from evalpress.core.errors import UserError
 from evalpress.model import ArchitectureFacts
 from evalpress.model.forward import Pass
 from evalpress.platforms import rates
@@ -20,7 +19,7 @@ def flops(facts: ArchitectureFacts, length: int) -> int | None:
     return None if one is None else one + 2 * (facts.embedding_parameters or 0) * (length - 1)
 
 
-def of_passes(run: Pass, facts: ArchitectureFacts | UserError, lengths: Iterable[int]) -> dict[str, Any]:
+def of_passes(run: Pass, facts: ArchitectureFacts | str, lengths: Iterable[int]) -> dict[str, Any]:
     """Time and tokens of the passes so far, and their rate as a share of the best of several matrix products.
 
     Args:
@@ -38,10 +37,20 @@ def of_passes(run: Pass, facts: ArchitectureFacts | UserError, lengths: Iterable
         "padded_tokens": run.padded_tokens,
         "batches": run.batches,
     }
-    unknown = str(facts) if isinstance(facts, UserError) else facts.flops_unknown
-    if unknown or isinstance(facts, UserError):
-        return spent | dict.fromkeys(_FIELDS) | {f"{key}_why": unknown for key in _FIELDS}
+    why = facts if isinstance(facts, str) else facts.flops_unknown
+    if why or isinstance(facts, str):
+        return spent | unknown(_FIELDS, str(why))
     done = sum(flops(facts, length) or 0 for length in lengths) / 1e9
     best = max(rates.matrix_products(run.device, run.described["dtype"], MATRIX_SIZE)) / 1e9
     rate = done / run.seconds
     return spent | dict(zip(_FIELDS, (done, rate, best, rate / best), strict=True))
+
+
+def unknown(keys: Iterable[str], why: str) -> dict[str, Any]:
+    """These keys, null, each with the reason."""
+    return {key: value for name in keys for key, value in ((name, None), (f"{name}_why", why))}
+
+
+def not_computed(why: str) -> dict[str, Any]:
+    """What `of_passes` gives, where no pass was run here."""
+    return unknown(("forward_s", "tokens", "padded_tokens", "batches", *_FIELDS), why)

@@ -38,7 +38,7 @@ def layer_errors(document: dict[str, Any]) -> Figure:
     nothing = [] if legs and found.get("limit") else [("hidden states", why)]
     with canvas(4.4 if stages else 1.6, 2, 1, sharex=True) as (figure, panels):
         if not nothing:
-            _allowed(panels[0], floor[NOISE_FLOOR]["made"], found["limit"])
+            _allowed(panels[0], found["limits"])
         for axes, (key, label) in zip(panels, _PANELS.items(), strict=True):
             for index, (name, leg) in enumerate(legs.items()):
                 _curve(axes, leg[key], name, index)
@@ -75,11 +75,11 @@ def _curve(axes: Axes, errors: Sequence[float | None], name: str, index: int) ->
     )  # fmt: skip
 
 
-def _allowed(axes: Axes, noise: Sequence[float], limit: float) -> None:
-    """Shade up to what a stage may make: `limit` times the noise floor."""
-    known = [at for at, error in enumerate(noise) if error > 0]
-    low = min((noise[at] for at in known), default=1.0) / 2
-    axes.fill_between(known, low, [limit * noise[at] for at in known], color=figure_style.GRID, linewidth=0)
+def _allowed(axes: Axes, limits: Sequence[float]) -> None:
+    """Shade up to what a stage may make."""
+    known = [at for at, limit in enumerate(limits) if limit > 0]
+    low = min((limits[at] for at in known), default=1.0) / 10
+    axes.fill_between(known, low, [limits[at] for at in known], color=figure_style.GRID, linewidth=0)
 
 
 def _point_at(axes: Axes, stage: str | None, stages: Sequence[str], made: Sequence[float]) -> None:

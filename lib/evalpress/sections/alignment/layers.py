@@ -12,6 +12,7 @@ works. Hidden states are kept for short texts only, as float32 on the CPU.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,19 +29,22 @@ Array = NDArray[np.float32]
 _ATTENTION = ("attn", "attention")
 _MLP = ("mlp", "feed_forward", "ffn", "moe")
 _NORM = ("norm", "ln_f")
-LIMIT = 3.0
-"""How many times the noise floor's error a stage may make. Honest kernels of one dtype differ by up to 2."""
+_ROUTER = re.compile(r"router|(moe|topk)\w*gate", re.IGNORECASE)
+"""Classes of modules that choose experts."""
 
 
 @dataclass(frozen=True)
 class States:
     """Hidden states by stage, stages in the order of computation, one array [positions, width] per text.
 
-    `inputs` holds what went into each stage that can be fed: blocks, final norm, output matrix.
+    `inputs` holds what went into each stage that can be fed: blocks, final norm, output matrix. `routes` is empty
+    for a model without experts.
     """
 
     outputs: dict[str, list[Array]] = field(default_factory=dict)
     inputs: dict[str, list[Array]] = field(default_factory=dict)
+    routes: dict[str, list[NDArray[np.int64]]] = field(default_factory=dict)
+    """Layer -> per text the experts chosen at each position, sorted: [positions, experts per token]."""
 
 
 def stages(model: Any) -> dict[str, Any]:
@@ -87,6 +91,8 @@ def capture(run: Pass, texts: Mapping[str, Sequence[int]], fed: States | None = 
     """Hidden states of each text, passed alone; with `fed`, every stage that can be is fed that model's inputs."""
     found, kept = stages(run.model), States()
     hooks = []
+    for name, module in routers(found).items():
+        hooks.append(module.register_forward_hook(_route_keeper(kept.routes.setdefault(name, []))))
     for name, module in found.items():
         hooks.append(module.register_forward_hook(_keeper(kept.outputs.setdefault(name, []))))
         if name == "embedding" or name.endswith((" attention", " mlp")):
@@ -101,6 +107,29 @@ def capture(run: Pass, texts: Mapping[str, Sequence[int]], fed: States | None = 
         for hook in hooks:
             hook.remove()
     return kept
+
+
+def routers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Layer -> the module that chooses its experts, of a mixture of experts."""
+    return {
+        name: module
+        for name, block in found.items()
+        if re.fullmatch(r"layer \d+", name)
+        for module in block.modules()
+        if _ROUTER.search(type(module).__name__)
+    }
+
+
+def _route_keeper(kept: list[NDArray[np.int64]]) -> Any:
+    """A hook that keeps which experts a router chose: the integers that it gives back."""
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> None:
+        for part in output if isinstance(output, tuple) else (output,):
+            if isinstance(part, torch.Tensor) and not part.is_floating_point():
+                kept.append(np.sort(part.reshape(-1, part.shape[-1]).cpu().numpy().astype(np.int64), axis=1))
+                return
+
+    return hook
 
 
 def _flat(tensor: Any) -> Array:
@@ -131,11 +160,28 @@ def _feeder(kept: list[Array], feed: Sequence[Array] | None) -> Any:
     return hook
 
 
+def rerouted(reference: States, states: States) -> dict[str, NDArray[np.bool_]]:
+    """Layer -> positions at which other experts were chosen than in the reference."""
+    return {
+        name: (np.concatenate(expected) != np.concatenate(states.routes[name])).any(axis=1)
+        for name, expected in reference.routes.items()
+        if expected and len(states.routes.get(name, ())) == len(expected)
+    }
+
+
 def errors(reference: States, states: States) -> dict[str, float]:
-    """Stage -> ||state - reference|| / ||reference|| over all texts, in float64; ||state|| where that is zero."""
+    """Stage -> ||state - reference|| / ||reference|| over all texts, in float64; ||state|| where that is zero.
+
+    Positions that a layer sends to other experts than the reference does are left out of that layer's MLP and block,
+    as long as half are left: one expert's answer in another's place is no rounding, and says nothing of the arithmetic.
+    """
+    other = rerouted(reference, states)
     found = {}
     for name, expected in reference.outputs.items():
         r, c = (np.concatenate(side).astype(np.float64) for side in (expected, states.outputs[name]))
+        elsewhere = other.get(name.removesuffix(" mlp"))
+        if elsewhere is not None and 2 * elsewhere.sum() <= len(elsewhere):
+            r, c = r[~elsewhere], c[~elsewhere]
         size = float(np.linalg.norm(r))
         found[name] = float(np.linalg.norm(c - r)) / (size or 1.0)
     return found
@@ -143,38 +189,16 @@ def errors(reference: States, states: States) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Errors:
-    """Relative error of each stage: as it arrives there, and as it is made there."""
+    """Relative error of each stage, as it arrives there and as it is made there; `rerouted` is the share of positions
+    at which a layer, fed the reference's states, chose other experts."""
 
     arrived: dict[str, float]
     made: dict[str, float]
+    rerouted: dict[str, float] = field(default_factory=dict)
 
 
 def measure(run: Pass, texts: Mapping[str, Sequence[int]], reference: States) -> Errors:
     """Both errors of a loaded model against the reference's hidden states."""
     own, fed = capture(run, texts), capture(run, texts, reference)
-    return Errors(errors(reference, own), errors(reference, fed))
-
-
-def compare(noise: Errors, candidates: Mapping[str, Errors], limit: float = LIMIT) -> dict[str, Any]:
-    """Errors of every stage, and for each candidate the first stage that leaves the noise.
-
-    A stage leaves the noise where the error made there is more than `limit` times that of the noise floor, or
-    where it makes an error and the noise floor makes none.
-    """
-    return {
-        "limit": limit,
-        "stages": list(noise.made),
-        "noise_floor": _row(noise),
-        "candidates": {name: _row(found) | _beyond(found, noise, limit) for name, found in candidates.items()},
-    }
-
-
-def _row(found: Errors) -> dict[str, Any]:
-    return {"arrived": list(found.arrived.values()), "made": list(found.made.values())}
-
-
-def _beyond(found: Errors, noise: Errors, limit: float) -> dict[str, Any]:
-    beyond = [name for name, error in found.made.items() if error > limit * noise.made[name]]
-    if not beyond:
-        return {"beyond_noise": [], "first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise"}
-    return {"beyond_noise": beyond, "first_beyond_noise": beyond[0]}
+    shares = {name: float(where.mean()) for name, where in rerouted(reference, fed).items()}
+    return Errors(errors(reference, own), errors(reference, fed), shares)

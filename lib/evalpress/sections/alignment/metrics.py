@@ -2,7 +2,7 @@
 
 `compare_rows` turns two [positions, vocabulary] float32 arrays into one small record per position,
 streaming: beside its inputs, which may be memory-mapped, it needs a few hundred bytes per position and
-nothing per token. `pooled`, `flips` and `noise_ratio` work on those records alone.
+nothing per token. `pooled` and the functions of `noise` and `tails` work on those records alone.
 
 Definitions are those of the report's metrics table. Pooling over positions: shares, cosine, MSE and KL
 are means over positions (so the mean of the rows is the overall figure); RMSE is the root of the pooled
@@ -17,8 +17,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 from evalpress.core.errors import MeasurementError
 from evalpress.sections.alignment import kernel
 
+WITHIN = ("match_within_1_percent", "match_within_5_permille", "match_within_2_permille")
+"""Share of the vocabulary's logits whose error is at most that share of the reference's logit."""
 ROW = np.dtype(
     [
         ("position", "i8"),
@@ -38,29 +39,26 @@ ROW = np.dtype(
         ("difference_square", "f8"),
         ("reference_nll", "f8"),
         ("candidate_nll", "f8"),
+        ("reference_lse", "f8"),
+        ("candidate_lse", "f8"),
+        ("mean_difference", "f8"),
+        *((key, "f8") for key in ("mean_relative_error", *WITHIN)),
         ("margin", "f8"),
+        ("chosen_id", "i8"),
+        ("chosen_logit", "f4"),
+        ("best_candidate_logit", "f4"),
         ("top_ids", "i8", (2, kernel.TOP)),
         ("top_logits", "f4", (2, kernel.TOP)),
     ]
 )
 """One position. `top_*[0]` is the reference, `[1]` the candidate, best first; `margin` is the reference's
-best logit less its second best; NaN marks what is undefined: a cosine with a row of zeros, an NLL without
-a known next token."""
+best logit less its second best; `chosen_id` is the token that the candidate chose (its best, or the one that it
+generated) and `chosen_logit` the reference's logit of it; `best_candidate_logit` is the candidate's logit of the
+reference's best token; `*_lse` is the log-sum-exp of the row. NaN marks what is undefined: a cosine with a row of
+zeros, an NLL without a known next token."""
 
 Rows = NDArray[Any]
 _ROWS_PER_TASK = 16
-
-
-@dataclass(frozen=True)
-class Flip:
-    """A position whose best token differs between reference and candidate."""
-
-    position: int
-    reference_id: int
-    candidate_id: int
-    margin: float
-    noise_max_abs_err: float
-    verdict: Literal["within_noise", "unexplained"]
 
 
 def compare_rows(
@@ -69,6 +67,7 @@ def compare_rows(
     positions: Sequence[int] | NDArray[np.int64],
     targets: Sequence[int] | None = None,
     name: str = "candidate",
+    chosen: Sequence[int] | None = None,
 ) -> Rows:
     """Compare logits of the same tokens at the same positions, given as [positions, vocabulary] float32
     arrays.
@@ -77,6 +76,7 @@ def compare_rows(
         positions: which position each row is of, for the records and for messages.
         targets: the token id that really follows at each position, or -1 where none is known.
         name: what to call the candidate in messages.
+        chosen: the token id that the candidate generated at each position; None: its best.
 
     Raises:
         MeasurementError: a logit is infinite or NaN; the message names side, position and token.
@@ -94,6 +94,9 @@ def compare_rows(
             tasks.append(threads.submit(_compare_part, reference[part], candidate[part], rows[part], nexts, name))
         for task in tasks:
             task.result()
+    if chosen is not None:
+        rows["chosen_id"] = chosen
+        rows["chosen_logit"] = np.asarray(reference)[np.arange(len(rows)), rows["chosen_id"]]
     return rows
 
 
@@ -132,6 +135,15 @@ def _compare_part(
     rows["reference_square"], rows["difference_square"] = rr, dd
     rows["top_ids"], rows["top_logits"] = ids, logits
     rows["margin"] = logits[:, 0, 0].astype(np.float64) - logits[:, 0, 1]
+    rows["reference_lse"], rows["candidate_lse"] = reference_lse, candidate_lse
+    at = np.arange(len(rows))
+    rows["chosen_id"] = ids[:, 1, 0]
+    rows["chosen_logit"] = reference[at, ids[:, 1, 0]]
+    rows["best_candidate_logit"] = candidate[at, ids[:, 0, 0]]
+    close = np.empty((len(rows), len(kernel.CLOSENESS)))
+    kernel.closeness(reference, candidate, close)
+    for key, column in zip(("mean_difference", "mean_relative_error", *WITHIN), close.T, strict=True):
+        rows[key] = column / reference.shape[1]
     rows["reference_nll"] = _nll(reference, reference_lse, targets)
     rows["candidate_nll"] = _nll(candidate, candidate_lse, targets)
 
@@ -154,8 +166,8 @@ def _name_bad_logit(reference: NDArray[np.float32], candidate: NDArray[np.float3
 
 
 def agrees(rows: Rows) -> NDArray[np.bool_]:
-    """Whether both sides' best tokens are the same, per position."""
-    same: NDArray[np.bool_] = rows["top_ids"][:, 0, 0] == rows["top_ids"][:, 1, 0]
+    """Whether the candidate chose the reference's best token, per position."""
+    same: NDArray[np.bool_] = rows["top_ids"][:, 0, 0] == rows["chosen_id"]
     return same
 
 
@@ -171,29 +183,65 @@ def rmse(rows: Rows) -> float:
     return math.sqrt(float(rows["mse"].mean()))
 
 
-def pooled(rows: Rows) -> dict[str, float | int | str | None]:
-    """The metrics over all given positions; what is undefined is None with a reason under `<key>_why`."""
+def centred_rmse(rows: Rows) -> float:
+    """RMSE after each position's mean difference is taken off: the same for logits and for log-probabilities."""
+    return math.sqrt(max(0.0, float((rows["mse"] - rows["mean_difference"] ** 2).mean())))
+
+
+def are_log_probabilities(rows: Rows) -> bool:
+    """Whether the candidate gave log-probabilities: every row's log-sum-exp is 0, and the reference's are not.
+
+    A float32 log-probability near ln(vocabulary) = 12 has a spacing of 1e-6, so its row's log-sum-exp is 0 to
+    about 1e-5.
+    """
+    return bool((np.abs(rows["candidate_lse"]) < LSE_ZERO).all() and (np.abs(rows["reference_lse"]) > LSE_ZERO).any())
+
+
+LSE_ZERO = 1e-3
+SHIFTED = "the engine gave log-probabilities in place of raw logits, and this figure depends on the difference of both"
+DEPENDS_ON_SHIFT = (
+    "cosine_similarity",
+    "mse",
+    "rmse",
+    "max_abs_err",
+    "relative_euclidean_distance",
+    "mean_relative_error",
+    *WITHIN,
+)
+
+
+def pooled(rows: Rows, *, shifted: bool = False) -> dict[str, Any]:
+    """The metrics over all given positions; what is undefined is None with a reason under `<key>_why`.
+
+    Args:
+        shifted: the candidate's rows are log-probabilities; what depends on the shift is None.
+    """
     if len(rows) == 0:
         raise ValueError("positions: found none, allowed at least one")
-    found: dict[str, float | int | str | None] = {
+    defined = rows["cosine_similarity"][~np.isnan(rows["cosine_similarity"])]
+    found: dict[str, Any] = {
         "n_positions": len(rows),
         "top1_agreement": float(agrees(rows).mean()),
         "top5_overlap": float(overlaps(rows).mean()) / kernel.TOP,
-        "cosine_similarity": float(rows["cosine_similarity"].mean()),
+        "cosine_similarity": float(defined.mean()) if len(defined) else math.nan,
         "mse": float(rows["mse"].mean()),
         "rmse": rmse(rows),
+        "centred_rmse": centred_rmse(rows),
         "max_abs_err": float(rows["max_abs_err"].max()),
         "relative_euclidean_distance": _relative_distance(rows),
         "kl_divergence": float(rows["kl_divergence"].mean()),
+        **{key: float(rows[key].mean()) for key in ("mean_relative_error", *WITHIN)},
+        "undefined_cosines": len(rows) - len(defined),
         **_perplexities(rows),
     }
     for key, why in {
         "cosine_similarity": "a row of zeros has no direction",
         "relative_euclidean_distance": "the reference logits are all zero",
     }.items():
-        value = found[key]
-        if isinstance(value, float) and math.isnan(value):
+        if math.isnan(found[key]):
             found |= {key: None, f"{key}_why": why}
+    for key in DEPENDS_ON_SHIFT if shifted else ():
+        found |= {key: None, f"{key}_why": SHIFTED}
     return found
 
 
@@ -202,7 +250,7 @@ def _relative_distance(rows: Rows) -> float:
     return math.sqrt(float(rows["difference_square"].sum()) / squares) if squares > 0 else math.nan
 
 
-def _perplexities(rows: Rows) -> dict[str, float | int | str | None]:
+def _perplexities(rows: Rows) -> dict[str, Any]:
     """exp(mean NLL) of both sides over the positions whose next token is known."""
     known = rows[~np.isnan(rows["reference_nll"])]
     keys = ("perplexity_reference", "perplexity_candidate", "perplexity_difference")
@@ -215,46 +263,6 @@ def _perplexities(rows: Rows) -> dict[str, float | int | str | None]:
     return {"perplexity_positions": len(known), **dict(values)}
 
 
-def noise_ratio(rows: Rows, noise: Rows) -> dict[str, float | str | None]:
-    """The candidate's RMSE over that of the noise floor at the same positions."""
-    _same_positions(rows, noise)
-    floor = rmse(noise)
-    if floor == 0.0:
-        return {
-            "noise_ratio": None,
-            "noise_ratio_why": "the noise floor equals the reference: there is no noise",
-        }
-    return {"noise_ratio": rmse(rows) / floor}
-
-
-def flips(rows: Rows, noise: Rows) -> list[Flip]:
-    """Every position whose best token differs, judged by the noise floor's largest error at that position.
-
-    Two logits that the dtype alone moves by up to e each can change places when they lie within 2 e: such
-    a flip is within the noise, any other one is unexplained.
-    """
-    _same_positions(rows, noise)
-    found = []
-    for index in np.flatnonzero(~agrees(rows)):
-        margin, error = float(rows["margin"][index]), float(noise["max_abs_err"][index])
-        found.append(
-            Flip(
-                position=int(rows["position"][index]),
-                reference_id=int(rows["top_ids"][index, 0, 0]),
-                candidate_id=int(rows["top_ids"][index, 1, 0]),
-                margin=margin,
-                noise_max_abs_err=error,
-                verdict="within_noise" if margin <= 2 * error else "unexplained",
-            )
-        )
-    return found
-
-
-def _same_positions(rows: Rows, noise: Rows) -> None:
-    if not np.array_equal(rows["position"], noise["position"]):
-        raise ValueError("noise floor: found other positions than the candidate's, allowed the same")
-
-
 def to_columns(rows: Rows) -> dict[str, list[Any]]:
     """The records as JSON columns, undefined values as null."""
     columns = {}
@@ -262,11 +270,3 @@ def to_columns(rows: Rows) -> dict[str, list[Any]]:
         values = rows[key].tolist()
         columns[key] = [None if value != value else value for value in values] if rows[key].ndim == 1 else values
     return columns
-
-
-def from_columns(columns: dict[str, list[Any]]) -> Rows:
-    """The records that `to_columns` wrote."""
-    rows = np.zeros(len(columns["position"]), ROW)
-    for key in ROW.names or ():
-        rows[key] = np.array([np.nan if value is None else value for value in columns[key]])
-    return rows

@@ -29,12 +29,12 @@ NAMES = {
 }
 
 
-def _legs(document: Document) -> dict[str, dict[str, Any]]:
+def _legs(document: Document[Any]) -> dict[str, dict[str, Any]]:
     data = document["data"]
     return {"noise_floor": data["noise_floor"], **data["candidates"]}
 
 
-def legs(document: Document) -> Table:
+def legs(document: Document[Any]) -> Table:
     """What was compared: engine, device, dtype and positions of each leg."""
     reference = document["data"]["reference"]
     rows: list[list[Cell]] = [
@@ -48,7 +48,7 @@ def legs(document: Document) -> Table:
     return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
 
 
-def cost(document: Document) -> Prose:
+def cost(document: Document[Any]) -> Prose:
     """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
     found = document["data"]["reference"]
     if found["forward_s"] is None:
@@ -66,7 +66,7 @@ def cost(document: Document) -> Prose:
     )
 
 
-def overall(document: Document) -> Table:
+def overall(document: Document[Any]) -> Table:
     """Each leg over all its positions."""
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
     records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
@@ -77,7 +77,7 @@ def overall(document: Document) -> Table:
     return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
 
 
-def perplexity(document: Document) -> Table:
+def perplexity(document: Document[Any]) -> Table:
     """How well either side predicts the texts themselves, over the positions whose next token is known."""
     columns: dict[str, Column | str] = {
         "leg": "leg",
@@ -91,7 +91,7 @@ def perplexity(document: Document) -> Table:
     return Table.from_records("Perplexity", columns, records, note=note)
 
 
-def last_positions(document: Document) -> Table:
+def last_positions(document: Document[Any]) -> Table:
     """Each leg at the last position of the prompts, where the next token is decided."""
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
     del columns["noise_ratio"]
@@ -99,7 +99,7 @@ def last_positions(document: Document) -> Table:
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
 
-def prompts(document: Document) -> Table:
+def prompts(document: Document[Any]) -> Table:
     """Per prompt and candidate: both sides' best token at the last position, and the metrics there."""
     rows: list[list[Cell]] = []
     for name, leg in document["data"]["candidates"].items():
@@ -134,7 +134,7 @@ def prompts(document: Document) -> Table:
     return Table("Last position of each prompt", heads, rows, note="Tokens with their ids.")
 
 
-def texts(document: Document) -> Table:
+def texts(document: Document[Any]) -> Table:
     """Per text and candidate over every compared position."""
     records = [
         {"text": found["id"], "leg": NAMES.get(name, name)} | found
@@ -145,7 +145,7 @@ def texts(document: Document) -> Table:
     return Table.from_records("Per text, all compared positions", columns, records)
 
 
-def flips(document: Document) -> Table:
+def flips(document: Document[Any]) -> Table:
     """How many positions changed their best token, and how many of them the noise explains."""
     rows: list[list[Cell]] = []
     for name, leg in _legs(document).items():
@@ -159,7 +159,7 @@ _SHOWN_FLIPS = 5
 """Explained flips per leg that are written out; the rest is folded."""
 
 
-def flip_sentences(document: Document) -> Prose:
+def flip_sentences(document: Document[Any]) -> Prose:
     """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
     said: list[str] = []
     for name, leg in document["data"]["candidates"].items():
@@ -173,7 +173,7 @@ def flip_sentences(document: Document) -> Prose:
     return Prose("\n".join(said) or "No candidate flipped a token.")
 
 
-def every_flip(document: Document) -> Details:
+def every_flip(document: Document[Any]) -> Details:
     """The sentences of all flips, folded."""
     lines = [
         f"{NAMES.get(name, name)}: {flip['sentence']}"
@@ -183,7 +183,7 @@ def every_flip(document: Document) -> Details:
     return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
 
 
-def batching(document: Document) -> Table:
+def batching(document: Document[Any]) -> Table:
     """What batching, padding and order change at the prompts' last positions, leg by leg."""
     records = [
         {"leg": NAMES.get(name, name)} | row for name, rows in document["data"]["batching"].items() for row in rows
@@ -200,7 +200,68 @@ def batching(document: Document) -> Table:
     return Table.from_records("Does it matter how prompts are batched?", columns, records, note="Against each alone.")
 
 
-def layers(document: Document) -> Table:
+def decode(document: Document[Any]) -> Table:
+    """The decode path: every run's generated tokens against the reference, step by step."""
+    columns: dict[str, Column | str] = {
+        "run": "run",
+        "variant": "asked",
+        **{key: _METRICS[key] for key in ("n_positions", "top1_agreement", "cosine_similarity", "max_abs_err")},
+        "kl_divergence": Column("KL", "nats"),
+        "noise_ratio": Column("noise ratio", "ratio"),
+        "unexplained": "unexplained flips",
+        "not_arg_max": "not the arg max",
+    }
+    data = document["data"]
+    records = [
+        {"run": name.replace("_", " ")} | run | {"unexplained": run["flips"]["unexplained"]}
+        for name, run in (data.get("decode") or {}).items()
+    ]
+    missing = [f"{name.replace('_', ' ')}: {why}" for name, why in (data.get("decode_why_not") or {}).items()]
+    note = (
+        "Tokens generated greedily with the raw logits of every step; prompt and answer scored teacher-forced by the "
+        "reference and by the noise floor. Not the arg max: generated tokens that are not the best of their own logits."
+    )
+    return Table.from_records("The decode path", columns, records, note=" ".join([note, *missing]))
+
+
+def tails(document: Document[Any]) -> Table:
+    """What a mean hides: percentiles over positions, every run, prefill and decode."""
+    data = document["data"]
+    runs = {NAMES.get(name, name): run for name, run in _legs(document).items()}
+    runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in (data.get("decode") or {}).items()}
+    names = {
+        "kl_divergence": "KL, nats",
+        "probability_change": "probability of the reference's best token",
+        "logprob_change": "log-probability of the text's next token",
+    }
+    records = [
+        {"run": name, "what": words} | run["tails"][key]
+        for name, run in runs.items()
+        for key, words in names.items()
+        if run.get("tails") and run["tails"][key] is not None
+    ]
+    heads = ("run", "what", "median", "p90", "p99", "p99_9", "max")
+    return Table.from_records("Tails", {key: key.replace("p99_9", "p99.9") for key in heads}, records)
+
+
+def closeness(document: Document[Any]) -> Table:
+    """Shares of single logits within a relative error, beside the noise floor's."""
+    columns: dict[str, Column | str] = {
+        "leg": "run",
+        "mean_relative_error": "mean relative error",
+        "match_within_1_percent": Column("within 1 %", "share"),
+        "match_within_5_permille": Column("within 5 ‰", "share"),
+        "match_within_2_permille": Column("within 2 ‰", "share"),
+    }
+    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    note = (
+        "Share of all logits whose error is at most so much of the reference's logit. The dtype alone often fails a "
+        "1 % rule: the noise floor's own share is the first row."
+    )
+    return Table.from_records("Relative errors of single logits", columns, records, note=note)
+
+
+def layers(document: Document[Any]) -> Table:
     """Where the error grows: relative distance from the float32 reference after each stage of the model."""
     found = document["data"]["layers"]
     if found is None:
@@ -213,10 +274,15 @@ def layers(document: Document) -> Table:
     verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
     heads: list[Column | str] = ["after"]
     heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
+    known = found["left_out"]
     note = (
         "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
         "there: with the reference's own states fed in. A stage is beyond the noise where it makes more than "
-        f"{number(found['limit'])} times the error of the noise floor. "
+        f"{number(found['limit'])} times the largest error that any of {len(found['honest'])} honest implementations "
+        f"makes there ({', '.join(found['honest'])}). Each left out in turn, one makes at most "
+        f"{number(known['largest_ratio'])} times what the others make; none of {known['comparisons']} such comparisons "
+        f"lies beyond the limit, so at most {number(known['false_alarm_rate_upper_95'], 'share')} of stages would "
+        "(95 %). "
     )
     return Table("Where the error grows", heads, rows, note=note + "; ".join(verdicts) + ".")
 

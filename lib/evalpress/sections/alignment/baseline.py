@@ -1,0 +1,151 @@
+"""Reference and noise floor, and what one comparison run amounts to beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress.core.errors import MeasurementError
+from evalpress.model.forward import TextLogits
+from evalpress.sections.alignment import metrics, noise, profiles
+from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.noise import Flip
+from evalpress.sections.alignment.tails import tails
+
+TokenText = Callable[[int], str]
+NOISE_FLOOR = "noise_floor"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text whose logits are compared. Of kind `prompt` the last position matters, of kind `text` all do."""
+
+    id: str
+    text: str
+    kind: str
+    language: str
+    token_ids: tuple[int, ...]
+
+    def ends(self, rows: Rows) -> bool:
+        """Whether the records hold the text's last position."""
+        return bool(rows["position"][-1] == len(self.token_ids) - 1)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What every comparison run is held against, on the same texts."""
+
+    reference: Mapping[str, TextLogits]
+    noise: Mapping[str, Rows]
+    """Text id -> the noise floor's records."""
+    texts: Sequence[Text]
+    token_text: TokenText
+    dtype: str
+    """The dtype of candidates and noise floor."""
+    routed: bool = False
+    """Whether the model is a mixture of experts, whose router may flip at a near tie."""
+
+    def summary(self, rows: Mapping[str, Rows]) -> dict[str, Any]:
+        """All metrics of one run: over every compared position, over the prompts' last ones, and per text."""
+        covered = [text for text in self.texts if text.id in rows]
+        every = np.concatenate([rows[text.id] for text in covered])
+        floor = np.concatenate([self._floor(text, rows[text.id]) for text in covered])
+        shifted = metrics.are_log_probabilities(every)
+        flips = [row for text in covered for row in self._flip_rows(text, rows[text.id])]
+        total = sum(len(part.positions) for part in self.reference.values())
+        last = [rows[t.id][-1:] for t in covered if t.kind == "prompt" and t.ends(rows[t.id])]
+        return {
+            **metrics.pooled(every, shifted=shifted),
+            **noise.noise_ratio(every, floor, shifted=shifted),
+            "scale": "log_probabilities" if shifted else "logits",
+            "tails": tails(every),
+            "flips": {**_count(flips), "list": flips},
+            "positions": {"compared": len(every), "of_reference": total, "sampled": len(every) < total},
+            "last_positions": metrics.pooled(np.concatenate(last), shifted=shifted) if last else None,
+            **({} if last else {"last_positions_why": "no prompt's last position was compared"}),
+            "by_position": profiles.by_position(every, floor, shifted=shifted),
+            "by_margin": profiles.by_margin(every),
+            "prompts": [self._text(text, rows[text.id], shifted=shifted) for text in covered],
+        }
+
+    def _floor(self, text: Text, rows: Rows) -> Rows:
+        """The noise floor's records at the positions of `rows`."""
+        floor = self.noise.get(text.id)
+        if floor is None or not np.isin(rows["position"], floor["position"]).all():
+            raise MeasurementError(f"{NOISE_FLOOR}: {text.id}: found fewer positions than a candidate has")
+        at: Rows = floor[np.searchsorted(floor["position"], rows["position"])]
+        return at
+
+    def _text(self, text: Text, rows: Rows, *, shifted: bool) -> dict[str, Any]:
+        """One text's metrics, and both sides' five best tokens at its last compared position."""
+        last = rows[-1:]
+        return {
+            "id": text.id,
+            "kind": text.kind,
+            **metrics.pooled(rows, shifted=shifted),
+            **noise.noise_ratio(rows, self._floor(text, rows), shifted=shifted),
+            "flips": _count(self._flip_rows(text, rows)),
+            "last_position": {
+                "position": int(last["position"][0]),
+                **metrics.pooled(last, shifted=shifted),
+                "margin": float(last["margin"][0]),
+            },
+            "top5_reference": self._tops(last, 0),
+            "top5_candidate": self._tops(last, 1),
+        }
+
+    def _tops(self, last: Rows, side: int) -> list[dict[str, Any]]:
+        pairs = zip(last["top_ids"][0, side].tolist(), last["top_logits"][0, side].tolist(), strict=True)
+        return [{"id": token, "text": self.token_text(token), "logit": logit} for token, logit in pairs]
+
+    def errors(self, text: Text, rows: Rows) -> NDArray[np.float64]:
+        """What honest arithmetic may err by at each of the records' positions.
+
+        The noise floor's error at one position is one draw: it counts as at least the median over all positions, or,
+        with experts, as the largest, since a router may flip elsewhere than the noise floor's did.
+        """
+        known = np.concatenate([of_text["max_abs_err"] for of_text in self.noise.values()])
+        least = float(known.max() if self.routed else np.median(known))
+        return noise.honest_errors(self._floor(text, rows), self.dtype, least)
+
+    def _flip_rows(self, text: Text, rows: Rows) -> list[dict[str, Any]]:
+        floor = self._floor(text, rows)
+        return [
+            {
+                "prompt_id": text.id,
+                "position": flip.position,
+                "reference": {"id": flip.reference_id, "text": self.token_text(flip.reference_id)},
+                "candidate": {"id": flip.candidate_id, "text": self.token_text(flip.candidate_id)},
+                "margin": flip.margin,
+                "gap": flip.gap,
+                "noise_max_abs_err": flip.noise_max_abs_err,
+                "verdict": flip.verdict,
+                "sentence": sentence(text.id, flip, self.token_text),
+            }
+            for flip in noise.flips(rows, floor, self.errors(text, rows))
+        ]
+
+
+def sentence(text_id: str, flip: Flip, token_text: TokenText) -> str:
+    """A flip in words, from its numbers alone. Token texts stand in it as JSON strings."""
+    best, other = (json.dumps(token_text(i), ensure_ascii=False) for i in (flip.reference_id, flip.candidate_id))
+    said = (
+        f"At position {flip.position} of {text_id} the reference prefers {best} (id {flip.reference_id}) by "
+        f"{flip.margin:.3g} over its next best token, the candidate chose {other} (id {flip.candidate_id}), which the "
+        f"reference puts {flip.gap:.3g} below its best; rounding in this dtype moves logits there by up to "
+        f"{flip.noise_max_abs_err:.3g}, "
+    )
+    limit = f"{2 * flip.noise_max_abs_err:.3g}"
+    if flip.verdict == "within_noise":
+        return said + f"so a difference of up to {limit} decides nothing: within the noise."
+    return said + f"which explains differences of up to {limit} only: unexplained."
+
+
+def _count(flips: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    within = sum(flip["verdict"] == "within_noise" for flip in flips)
+    return {"total": len(flips), "within_noise": within, "unexplained": len(flips) - within}

@@ -1,0 +1,76 @@
+"""The first stage whose error leaves the noise, by limits that honest implementations of this very model set.
+
+A stage leaves the noise where it makes more than `factor` times the largest error that any of them makes there. The
+factor is 2, or more where this model's implementations differ more: 1.5 times the largest ratio of one of them to the
+largest of all others at any stage, each left out in turn. So a right implementation that is as unlike the known ones
+as the most unlike of them is to the others stays below. How many of these left-out comparisons lie beyond the limit
+(none, by construction), of how many, bounds the rate of false alarms per stage: 3 / n at 95 % (rule of three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evalpress.sections.alignment.layers import Errors
+
+LEAST_FACTOR = 2.0
+MARGIN = 1.5
+REROUTED = 0.15
+"""Share of positions that a layer may send to other experts beyond twice what honest implementations do."""
+
+
+def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> dict[str, Any]:
+    """Errors of every stage, the limits, and for each candidate the first stage that leaves the noise.
+
+    Args:
+        noise: the noise floor's errors.
+        honest: implementation -> its errors; two or more.
+        candidates: run -> its errors.
+    """
+    made = {name: errors.made for name, errors in honest.items()}
+    factor, ratios = _factor(made)
+    limits = {stage: factor * max(errors[stage] for errors in made.values()) for stage in noise.made}
+    routed = [share for errors in honest.values() for share in errors.rerouted.values()]
+    may_reroute = 2 * max(routed, default=0.0) + REROUTED
+    return {
+        "limit": factor,
+        "stages": list(noise.made),
+        "limits": list(limits.values()),
+        "honest": {name: list(errors.values()) for name, errors in made.items()},
+        "left_out": {
+            "comparisons": len(ratios),
+            "largest_ratio": max(ratios),
+            "beyond_limit": sum(ratio > factor for ratio in ratios),
+            "false_alarm_rate_upper_95": min(1.0, 3 / len(ratios)),
+        },
+        "noise_floor": _row(noise),
+        "candidates": {name: _row(found) | _beyond(found, limits, may_reroute) for name, found in candidates.items()},
+    }
+
+
+def _factor(made: Mapping[str, Mapping[str, float]]) -> tuple[float, list[float]]:
+    """The factor, and the ratio of each implementation to the largest of the others, stage by stage."""
+    ratios = []
+    for name, errors in made.items():
+        for stage, error in errors.items():
+            others = max(other[stage] for key, other in made.items() if key != name)
+            if others > 0:
+                ratios.append(error / others)
+    return max(LEAST_FACTOR, MARGIN * max(ratios, default=1.0)), ratios or [1.0]
+
+
+def _row(found: Errors) -> dict[str, Any]:
+    row: dict[str, Any] = {"arrived": list(found.arrived.values()), "made": list(found.made.values())}
+    return row | ({"rerouted": found.rerouted} if found.rerouted else {})
+
+
+def _beyond(found: Errors, limits: Mapping[str, float], may_reroute: float) -> dict[str, Any]:
+    beyond = [
+        name
+        for name, error in found.made.items()
+        if error > limits[name] or found.rerouted.get(name.removesuffix(" mlp"), 0.0) > may_reroute
+    ]
+    if not beyond:
+        return {"beyond_noise": [], "first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise"}
+    return {"beyond_noise": beyond, "first_beyond_noise": beyond[0]}

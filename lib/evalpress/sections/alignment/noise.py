@@ -1,0 +1,96 @@
+"""A candidate's errors beside those of the noise floor: ratios, and which changed tokens rounding explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress.sections.alignment import metrics
+from evalpress.sections.alignment.metrics import Rows
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A position whose best token differs between reference and candidate."""
+
+    position: int
+    reference_id: int
+    candidate_id: int
+    margin: float
+    """The reference's best logit less its second best."""
+    gap: float
+    """The reference's best logit less its logit of the token that the candidate chose."""
+    noise_max_abs_err: float
+    verdict: Literal["within_noise", "unexplained"]
+
+
+def noise_ratio(rows: Rows, noise: Rows, *, shifted: bool = False) -> dict[str, Any]:
+    """The candidate's RMSE over that of the noise floor at the same positions, and the same of the centred ones."""
+    _same_positions(rows, noise)
+    found: dict[str, Any] = {}
+    for key, error in (("noise_ratio", metrics.rmse), ("centred_noise_ratio", metrics.centred_rmse)):
+        floor = error(noise)
+        if shifted and key == "noise_ratio":
+            found |= {key: None, f"{key}_why": metrics.SHIFTED}
+        elif floor == 0.0:
+            found |= {key: None, f"{key}_why": "the noise floor equals the reference: there is no noise"}
+        else:
+            found[key] = error(rows) / floor
+    return found
+
+
+_MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
+
+
+def spacing(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    """Distance of neighbouring numbers of the dtype at the size of each value."""
+    _, exponent = np.frexp(np.abs(values).astype(np.float64))
+    found: NDArray[np.float64] = np.ldexp(1.0, exponent - 1 - _MANTISSA[dtype])
+    return found
+
+
+def honest_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:
+    """The error that a right implementation may make in a logit, per position.
+
+    It is the noise floor's largest error there, and at least half a spacing of the dtype at the reference's best
+    logit, which storing a logit in the dtype costs, and at least `least`.
+    """
+    stored = spacing(noise["top_logits"][:, 0, 0], dtype) / 2
+    found: NDArray[np.float64] = np.maximum(np.maximum(noise["max_abs_err"], stored), least)
+    return found
+
+
+def flips(rows: Rows, noise: Rows, errors: NDArray[np.float64] | None = None) -> list[Flip]:
+    """Every position where the candidate chose another token than the reference's best, judged by the noise.
+
+    Two logits that honest arithmetic moves by up to e each can change places when they lie within 2 e: a flip is
+    within the noise when reference[best] - reference[chosen] is at most 2 e, any other one is unexplained.
+
+    Args:
+        errors: e of each position; None: the noise floor's largest error there.
+    """
+    _same_positions(rows, noise)
+    allowed = noise["max_abs_err"] if errors is None else errors
+    found = []
+    for index in np.flatnonzero(~metrics.agrees(rows)):
+        gap, error = float(rows["top_logits"][index, 0, 0]) - float(rows["chosen_logit"][index]), float(allowed[index])
+        found.append(
+            Flip(
+                position=int(rows["position"][index]),
+                reference_id=int(rows["top_ids"][index, 0, 0]),
+                candidate_id=int(rows["chosen_id"][index]),
+                margin=float(rows["margin"][index]),
+                gap=gap,
+                noise_max_abs_err=error,
+                verdict="within_noise" if gap <= 2 * error else "unexplained",
+            )
+        )
+    return found
+
+
+def _same_positions(rows: Rows, noise: Rows) -> None:
+    if not np.array_equal(rows["position"], noise["position"]):
+        raise ValueError("noise floor: found other positions than the candidate's, allowed the same")
