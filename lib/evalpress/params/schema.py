@@ -308,6 +308,9 @@ class RunParams(Block):
 
     timeout_s: Annotated[float, Field(gt=0)] = 3600
     """Longest time one notebook may take."""
+    budget_minutes: Annotated[float, Field(gt=0)] | None = None
+    """About how long the whole report may take; half of it is for the benchmark, which then measures fewer blocks,
+    requests and scaling points and says in the report what it left out. None: everything."""
 
 
 class Params(Block):

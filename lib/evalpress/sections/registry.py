@@ -19,6 +19,8 @@ class Section:
     notebook: str
     title: str
     reads: tuple[str, ...]
+    reads_if_set: tuple[str, ...] = ()
+    """Single parameters (`block.name`) that decide its numbers where the set gives them."""
     needs_weights: bool = False
     timed: bool = False
     """Whether it measures durations, which nothing may run beside."""
@@ -35,7 +37,7 @@ _HOST = ("model", "platform", "engine")
 
 SECTIONS = (
     Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), timed=True),
-    Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), timed=True),
+    Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), ("run.budget_minutes",), timed=True),
     Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), timed=True),
     Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), needs_weights=True, timed=True),
     Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), needs_weights=True),
@@ -81,4 +83,5 @@ def skip_reason(section: Section, params: Params) -> str | None:
 def parameters_read(section: Section, params: Params) -> dict[str, Any]:
     """The part of the parameters that decides the section's numbers, as plain JSON values without secrets."""
     dumped = secrets.redacted(params.model_dump(mode="json"))
-    return {key: dumped[key] for key in section.reads}
+    asked = {key: dumped[key.partition(".")[0]][key.partition(".")[2]] for key in section.reads_if_set}
+    return {key: dumped[key] for key in section.reads} | {k: v for k, v in asked.items() if v is not None}

@@ -52,9 +52,9 @@ def run_block(
     )
 
 
-def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> None:
+def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> Block:
     """What a block touches first, never counted: its requests, with the first few of their output tokens."""
-    run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
+    return run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
 
 
 def _request(completion: Completion) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,17 @@ from evalpress import engine, model
 from evalpress.core.progress import step
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
-from evalpress.sections.benchmark import comparison, invariants, metrics, observations, roofline, scaling, starts
-from evalpress.sections.benchmark.block import prompts, run_block, warm_up
+from evalpress.sections.benchmark import (
+    budget,
+    comparison,
+    invariants,
+    metrics,
+    observations,
+    roofline,
+    scaling,
+    starts,
+)
+from evalpress.sections.benchmark.block import WARM_UP_TOKENS, prompts, run_block, warm_up
 from evalpress.sections.benchmark.break_even import break_even, not_measured
 from evalpress.sections.benchmark.engine_results import Compilation, Memory
 from evalpress.sections.benchmark.observations import Blocks
@@ -52,8 +62,13 @@ def measure(job: Job) -> Results:
     blocks: Blocks = {name: {mode: [] for mode in params.engine.modes} for name in params.benchmark.workloads}
     loaded: dict[str, LoadedMode] = {}
     curves: Blocks = {}
+    began = time.monotonic()
+    left_out: tuple[str, ...] = ()
     for group in _resident_groups(params):
         started = {mode: starts.load(params, mode) for mode in group}
+        if params.run.budget_minutes and not loaded:
+            plan = _within_budget(params, group, params.run.budget_minutes, time.monotonic() - began)
+            params, left_out = params.model_copy(update={"benchmark": plan.benchmark}), plan.left_out
         _run(params, group, blocks, peaks)
         scaling.run(params, group, curves)
         job.raw("blocks", observations.plain(blocks))
@@ -64,7 +79,25 @@ def measure(job: Job) -> Results:
     best, why = peaks.result()
     if best:
         job.raw("ceilings", best.model_dump(mode="json"))
-    return report(params, facts, loaded, blocks, best, why, curves)
+    return report(params, facts, loaded, blocks, best, why, curves, left_out)
+
+
+def _within_budget(params: Params, group: tuple[Mode, ...], minutes: float, elapsed_s: float) -> budget.Plan:
+    """What fits into the section's share of the budget, from one short block of each workload in this group's modes.
+
+    Args:
+        elapsed_s: what the section has taken so far; a further group of modes takes it once more.
+    """
+    engines = {mode: engine.get(params, mode) for mode in group}
+    groups = len(params.engine.modes) / len(group)
+    pilot: dict[str, float] = {}
+    for name, load in params.benchmark.workloads.items():
+        step(f"estimating the time of workload {name}")
+        requests = prompts(params, load, f"pilot {name}", 0, engines[group[0]])
+        pilot[name] = groups * sum(warm_up(loaded, load, requests).duration for loaded in engines.values())
+    needed = budget.estimate(params.benchmark, pilot, WARM_UP_TOKENS)
+    available = 60 * minutes * budget.SHARE - groups * elapsed_s - sum(pilot.values())
+    return budget.scaled(params.benchmark, max(available, 0.0) / needed)
 
 
 def _facts(params: Params, mode: Mode, started: starts.Starts) -> LoadedMode:
@@ -85,6 +118,7 @@ def report(
     peaks: PeakRates | None,
     peaks_why: str | None,
     curves: Blocks,
+    left_out: tuple[str, ...] = (),
 ) -> Results:
     """The section's results from raw observations; loads nothing, so the figures can be recomputed."""
     loads = params.benchmark.workloads
@@ -99,6 +133,7 @@ def report(
         ceilings_why=peaks_why,
         scaling=scaling.report(params, facts, curves, blocks, peaks),
         topology=topology(params),
+        left_out=left_out,
         identities=invariants.check(modes, shapes, blocks, facts, peaks),
         **_both_modes(modes, shapes, blocks),
     )

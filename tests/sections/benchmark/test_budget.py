@@ -1,0 +1,59 @@
+"""Less of the benchmark within a budget, and what was left out."""
+
+from __future__ import annotations
+
+import pytest
+from evalpress import params
+from evalpress.params.schema import BenchmarkParams, ScalingParams, Workload
+from evalpress.sections.benchmark.budget import estimate, scaled
+from evalpress.sections.registry import by_name, parameters_read
+from hypothesis import given
+from hypothesis import strategies as st
+
+ASKED = BenchmarkParams(
+    blocks=6,
+    workloads={
+        "throughput": Workload(num_prompts=50, input_len=64, output_len=50),
+        "decode": Workload(kind="decode", num_prompts=1, input_len=32, output_len=128),
+    },
+    scaling=ScalingParams(batch_sizes=(1, 2, 4, 8, 16, 32), prompt_lens=(64, 256, 1024), repeats=3),
+)
+
+
+def test_enough_time_leaves_nothing_out():
+    assert scaled(ASKED, 1.0) == scaled(ASKED, 7.0)
+    assert scaled(ASKED, 1.0).benchmark == ASKED and scaled(ASKED, 1.0).left_out == ()
+
+
+def test_blocks_go_first_and_then_requests_and_points():
+    half = scaled(ASKED, 0.5)
+    assert half.benchmark.blocks == 3 and half.benchmark.workloads == ASKED.workloads
+    assert half.left_out[0] == "3 of 6 blocks"
+    tenth = scaled(ASKED, 0.1)
+    assert (tenth.benchmark.blocks, tenth.benchmark.workloads["throughput"].num_prompts) == (3, 10)
+    assert tenth.benchmark.workloads["decode"].num_prompts == 1
+    assert (tenth.benchmark.scaling.batch_sizes, tenth.benchmark.scaling.repeats) == ((1, 32), 1)
+    assert "40 of 50 requests per block of throughput" in tenth.left_out
+    assert "batch sizes 2, 4, 8, 16" in tenth.left_out and "2 of 3 repeats of the scaling curves" in tenth.left_out
+
+
+@given(st.floats(0, 2))
+def test_whatever_the_factor_a_comparison_keeps_its_interval_and_a_curve_its_ends(factor):
+    found = scaled(ASKED, factor).benchmark
+    assert 3 <= found.blocks <= 6 and all(load.num_prompts >= 1 for load in found.workloads.values())
+    assert found.scaling.batch_sizes[0] == 1 and found.scaling.batch_sizes[-1] == 32
+    assert BenchmarkParams.model_validate(found.model_dump()) == found
+
+
+def test_the_estimate_grows_with_blocks_and_output_length():
+    alone = ASKED.model_copy(update={"scaling": None})
+    pilot = {"throughput": 1.0, "decode": 0.5}
+    assert estimate(alone, pilot, 16) == pytest.approx(6 * (1.0 * 50 / 16 + 0.5 * 128 / 16))
+    assert estimate(ASKED, pilot, 16) > estimate(alone, pilot, 16)
+
+
+def test_the_budget_is_part_of_what_decides_the_numbers_where_it_is_given():
+    demo, benchmark = params.load("demo"), by_name("benchmark")
+    assert "run.budget_minutes" not in parameters_read(benchmark, demo)
+    short = demo.model_copy(update={"run": demo.run.model_copy(update={"budget_minutes": 5.0})})
+    assert parameters_read(benchmark, short)["run.budget_minutes"] == 5.0
