@@ -4,6 +4,7 @@ BACKEND ?= cpu
 PYTHON  ?= python3
 VENV    ?= .venv
 ARGS    ?=
+SETS    ?= demo demo
 
 # VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM.
 PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
@@ -11,7 +12,7 @@ NAMED = '$(subst ','\'',$(SET))'
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
+.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -32,6 +33,18 @@ status: env ## which sections are current, which are stale and why (ARGS=--json)
 
 sets: env ## the sets of params/, with those that cannot be used
 	@$(PY) -m evalpress sets
+
+card: env ## write the model repository of a finished report to reports/SET/card
+	@$(PY) -m evalpress card --set $(NAMED) $(ARGS)
+
+compare: env ## compare two finished reports, figure by figure (SETS="a b")
+	@$(PY) -m evalpress compare $(SETS) $(ARGS)
+
+doctor: env ## what this host has and lacks, with the remedy (ARGS=--json)
+	@$(PY) -m evalpress doctor $(ARGS)
+
+pdf: env ## print a finished report as PDF (needs Chromium)
+	@$(PY) -m evalpress pdf --set $(NAMED) $(ARGS)
 
 publish: env ## copy a finished report to reports/published/SET and rebuild the index there
 	@$(PY) -m evalpress publish --set $(NAMED) $(ARGS)

@@ -14,6 +14,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = (
     "report",
+    "card",
+    "compare",
+    "pdf",
+    "doctor",
+    "model",
     "status",
     "sets",
     "docs",
