@@ -242,3 +242,31 @@ def test_the_offline_snippet_runs_as_printed(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
     assert done.stdout.strip()
+
+
+def test_the_run_book_says_8000_and_a_report_asks_the_system_for_a_port() -> None:
+    params = _demo()
+    assert launch.serve_argv(params, "eager")[-2:] == ["--port", "8000"]
+    assert launch.serve_argv(params, "eager", port=0)[-2:] == ["--port", "0"]
+    curl = {command.id: command for command in run_book.build(params).commands}["curl"]
+    assert curl.argv is not None and "http://127.0.0.1:8000/v1/completions" in curl.argv
+
+
+def test_an_ipv6_host_stands_in_brackets_and_a_key_is_a_variable() -> None:
+    params = _demo().model_copy(update={"serving": ServingParams(host="::1")})
+    assert launch.address(params) == "http://[::1]:8000"
+    running = ServingParams(base_url="https://me:secret@node7/v1", api_key_env="A_KEY", ca_file="ca.pem")
+    params = _demo().model_copy(update={"serving": running})
+    curl = {command.id: command for command in run_book.build(params).commands}["curl"]
+    assert '-H "Authorization: Bearer $A_KEY"' in curl.text and "--cacert ca.pem" in curl.text
+    assert "secret" not in curl.text and "https://node7/v1/completions" in curl.text
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_engine_core_in_another_process_is_spawned(backend: str) -> None:
+    spawn = ("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    other = _params(backend, in_process=False)
+    assert spawn in launch.env(other).items() and spawn in launch.env(other, server=False).items()
+    if backend != "cpu":  # where vLLM spawns by itself
+        assert spawn in launch.env(_params(backend, in_process=True)).items()
+    assert f"os.environ['{spawn[0]}'] = 'spawn'" in launch.offline_snippet(other, "eager")

@@ -13,6 +13,7 @@ from evalpress.sections.gate import Gate, Status, gate
 from evalpress.sections.quality.gates import gates as quality
 from evalpress.sections.serving.gates import gates as serving
 from evalpress.sections.setup.gates import gates as setup
+from evalpress.sections.summary import contradictions
 from evalpress.sections.summary.results import SummarySection
 
 Data = dict[str, Any]
@@ -30,7 +31,7 @@ _SECTIONS: dict[str, Callable[[Params, Any], Iterator[Gate]]] = {
 def evaluate(params: Params, data: Data) -> list[Gate]:
     """All gates of the sections that have results."""
     found = [one for section, gates in _SECTIONS.items() if section in data for one in gates(params, data[section])]
-    return [*found, *_same_numbers(data)]
+    return [*found, *_same_numbers(data), *contradictions.gates(data)]
 
 
 def of_the_run(sections: Mapping[str, SummarySection], origins: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
