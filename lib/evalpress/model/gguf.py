@@ -48,8 +48,8 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
         note = _convert(path, work) | {"file": path.name, "sha256": digest}
         (work / NOTE).write_text(json.dumps(note, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         work.chmod(0o755)
-        for path in work.iterdir():
-            path.chmod(0o644)  # another user's report may read it
+        for written in work.iterdir():
+            written.chmod(0o644)  # another user's report may read it
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
     except UserError:

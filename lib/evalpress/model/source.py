@@ -105,7 +105,7 @@ def resolve(params: Params) -> Path:
         if not (found / "config.json").is_file():
             raise UserError(f"{where}: folder {model.path!r} has no config.json ({paths.told(found)})")
         return found
-    looked = " and ".join(paths.told(path) for path in places(params))
+    looked = " and ".join(str(path) for path in places(params))
     if model.source == "folder":
         raise UserError(f"{where}: folder {model.path!r} not found (looked for {looked})")
     try:

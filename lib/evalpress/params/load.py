@@ -42,9 +42,9 @@ def find(set_name: str) -> Path:
     if found is None:
         close = difflib.get_close_matches(set_name, available_sets(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        looked = " and ".join(dict.fromkeys(told(path) for path in places))
+        looked = " and ".join(dict.fromkeys(str(path.parent.resolve()) for path in places))
         sets = ", ".join(available_sets())
-        raise UserError(f"set {set_name!r}: no such params file ({looked}); available: {sets}{hint}")
+        raise UserError(f"set {set_name!r}: no such params file in {looked}; available: {sets}{hint}")
     return found
 
 
@@ -77,7 +77,7 @@ def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
         raise UserError("\n".join(dict.fromkeys(_line(item, origin, path) for item in error.errors()))) from None
     for key, name in referenced_files(params):
         if not _is_file(resolve(name)):
-            raise UserError(f"{params.where(dotted(key))}: file {name!r} not found")
+            raise UserError(f"{params.where(dotted(key))}: file {name[:200]!r} not found")
     secrets.remember(params.model_dump(mode="json"))
     secrets.remember_environment()
     return params
@@ -133,7 +133,7 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]
         beside, shared = path.parent / f"{parent}.yaml", PARAMS / f"{parent}.yaml"
         there = next((file for file in (beside, shared) if _is_file(file)), None)
         if there is None:
-            raise UserError(f"{at}: {parent!r} found neither beside the file nor in {told(PARAMS)}/")
+            raise UserError(f"{at}: {parent[:200]!r} found neither beside the file nor in {told(PARAMS)}/")
         base, origin = _layers(there, (*seen, path))
     origin.update({key: Place(path, line) for key, line in marks.items() if key})
     return _merge(base, data), origin

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from evalpress.core.validation import KeyPath
+from evalpress.core.validation import KeyPath, found
 from evalpress.params import names
 from evalpress.params.place import Place
 
@@ -361,7 +361,7 @@ class Params(Block):
     @classmethod
     def _name_of_a_folder(cls, name: str) -> str:
         if why := names.refused(name):
-            raise ValueError(f"found {name!r}, {why}")
+            raise ValueError(f"found {found(name)}, {why}")
         return name
 
     @model_validator(mode="after")

@@ -1,0 +1,118 @@
+"""Ten thousand malformed params files: each is refused in one line per mistake, never with a traceback.
+
+Mutations of the shipped sets (lines dropped, doubled, cut, swapped; values replaced by others of every kind; characters
+that YAML, JSON or a file system find special) and texts of nothing but such characters. A mutation that happens to be
+a valid set counts as accepted.
+
+    python benchmarks/malformed_params.py [--count 10000] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from evalpress import params
+from evalpress.core.errors import UserError
+from evalpress.core.paths import PARAMS
+
+VALUES = (
+    *("", "~", "true", "'1'", "-1", "0", "1e400", ".inf", ".nan", "0x1F", "9" * 400, "[]", "{}", "[[1]]", "{a: 1}"),
+    *('"\\ud83d"', '"\\ud83d\\ude00"', '"\\0"', "!!python/object:os.system x", "!!binary aGk=", "*none", "&a [*a]"),
+    *(
+        "2026-11-25",
+        "12:30",
+        "../x",
+        "/",
+        "..",
+        "~nobody/x",
+        "x" * 5000,
+        "'\u202e'",
+        "? [a]\n: b",
+        "- - -",
+        "<<: {a: 1}",
+    ),
+)
+MARKS = "\t\0\x07\ufeff\u2028\ud7ff{}[]:#&*!|>'\"%@`,?-\\\n "
+
+
+def mutated(text: str, draw: random.Random) -> str:
+    """`text` with one to three changes."""
+    lines = text.splitlines()
+    for _ in range(draw.randint(1, 3)):
+        at = draw.randrange(len(lines))
+        kind = draw.randrange(8)
+        if kind == 0:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(at, lines[draw.randrange(len(lines))])
+        elif kind == 2:
+            lines[at] = lines[at][: draw.randint(0, len(lines[at]))]
+        elif kind == 3:
+            lines[at] = " " * draw.randint(0, 4) + lines[at].strip()
+        elif kind == 4:
+            lines[at] = lines[at].partition(":")[0] + ": " + draw.choice(VALUES)
+        elif kind == 5:
+            cut = draw.randint(0, len(lines[at]))
+            lines[at] = lines[at][:cut] + draw.choice(MARKS) + lines[at][cut:]
+        elif kind == 6:
+            lines.append(draw.choice(("set: ", "model: ", "engine: ", "skip: ", "extends: ")) + draw.choice(VALUES))
+        else:
+            lines = lines[: at + 1] or [""]
+        lines = lines or [""]
+    return "\n".join(lines) + "\n"
+
+
+def noise(draw: random.Random) -> str:
+    """A text of special characters and values."""
+    return "".join(draw.choice((*MARKS, *VALUES, "a: ", "\n")) for _ in range(draw.randint(0, 40)))
+
+
+def outcome(path: Path) -> str:
+    """`accepted`, `refused`, or what went wrong: a traceback's type, or a message that is not one line per mistake."""
+    try:
+        params.load(str(path))
+    except UserError as error:
+        lines = str(error).splitlines()
+        good = bool(lines) and all(line.strip() and len(line) < 2000 for line in lines)
+        return "refused" if good else f"message: {str(error)[:200]!r}"
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:120]}"
+    return "accepted"
+
+
+def run(count: int, seed: int, folder: Path) -> Counter[str]:
+    """Outcomes of `count` files."""
+    draw, found = random.Random(seed), Counter[str]()
+    sets = [path.read_text(encoding="utf-8") for path in sorted(PARAMS.glob("*.yaml"))]
+    path = folder / "set.yaml"
+    for index in range(count):
+        text = noise(draw) if index % 10 == 0 else mutated(draw.choice(sets), draw)
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        result = outcome(path)
+        if result not in ("accepted", "refused") and found[result] == 0:
+            print(f"--- {result}\n{text[:400]!r}")
+        found[result] += 1
+    return found
+
+
+def main() -> None:
+    """Print the outcomes and the time."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(args.count, args.seed, Path(folder))
+    for result, times in found.most_common():
+        print(f"{times:>7,}  {result}")
+    print(f"{args.count:,} files in {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
