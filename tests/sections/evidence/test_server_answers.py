@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from evalpress import params
 from evalpress.core.errors import MeasurementError
+from evalpress.engine.endpoint import Endpoint
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
@@ -61,7 +62,7 @@ def server():
     found = _Listening(("127.0.0.1", 0), _Server)
     threading.Thread(target=found.serve_forever, daemon=True).start()
     _Server.asked.clear()
-    yield f"http://127.0.0.1:{found.server_port}"
+    yield Endpoint(f"http://127.0.0.1:{found.server_port}")
     found.shutdown()
     found.server_close()
 

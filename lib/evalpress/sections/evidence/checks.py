@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from evalpress import engine, model
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import Completion, Engine, Sampling
-from evalpress.params.schema import Mode
+from evalpress.launch.environment import THREADS
+from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.evidence.comparing import Answer, Answers, Found, Run, divergence
 from evalpress.sections.evidence.lengths import output_tokens
@@ -69,6 +70,8 @@ class Checks:
         """Key, what is changed, and the measurement; engines change as seldom as possible on the way."""
         p = self.job.params
         n, other, plain = p.evidence.repeats, "compiled" if self.main == "eager" else "eager", self._plain()
+        ranks = p.engine.tensor_parallel_size
+        one_rank = [("tensor_parallel", f"one rank in place of {ranks}, {plain} engine", self.one_rank)]
         return [
             ("same_engine_again", f"the same engine, asked again {n} times, one by one", self.again),
             ("batch_of_all", f"all prompts in one batch, {n} times", self.batch),
@@ -80,6 +83,7 @@ class Checks:
             ("compiled_against_eager", f"the {other} engine", self.other_mode),
             ("prefix_cache", f"long prompts, {plain} engine: prefix cache on against off", self.prefix_cache),
             ("new_engine", f"a freshly loaded {plain} engine", self.new_engine),
+            *(one_rank if ranks > 1 else []),
         ]
 
     def _plain(self) -> Mode:
@@ -193,12 +197,24 @@ class Checks:
 
     def new_engine(self) -> Found:
         """A freshly loaded engine, freed afterwards; the kept ones stay."""
+        return self._against_plain(self.job.params)
+
+    def one_rank(self) -> Found:
+        """Tensor parallel size 1 against the set's: sums over ranks are added up in another order."""
+        e = self.job.params.engine
+        # Processors given rank by rank (0-3|4-7) all belong to the one rank.
+        env = {name: value.replace("|", ",") if name == THREADS else value for name, value in e.env.items()}
+        changed = e.model_copy(update={"tensor_parallel_size": 1, "env": env})
+        return self._against_plain(self.job.params.model_copy(update={"engine": changed}))
+
+    def _against_plain(self, params: Params) -> Found:
+        """A new engine of these parameters against the outputs of the mode of freshly loaded engines."""
         plain = self._plain()
         against = "first" if plain == self.main else "compiled_against_eager"
         baseline = self.by_mode.get(plain)
         if baseline is None:
             raise MeasurementError(f"the {plain} engine gave no outputs to compare with")
-        with engine.fresh(self.job.params, plain) as loaded:
+        with engine.fresh(params, plain) as loaded:
             return Found([alone(loaded, self.asked, self.sampling)], baseline, against, self.asked)
 
 

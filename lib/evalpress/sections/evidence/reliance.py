@@ -17,6 +17,7 @@ _SAME = {
     "compiled_against_eager": "in both modes",
     "prefix_cache": "with the prefix cache",
     "new_engine": "from a new engine",
+    "tensor_parallel": "on one rank",
 }
 _CHANGES = {
     "same_engine_again": "asking again",
@@ -29,6 +30,7 @@ _CHANGES = {
     "compiled_against_eager": "the other mode",
     "prefix_cache": "the prefix cache",
     "new_engine": "a new engine",
+    "tensor_parallel": "another number of ranks",
 }
 
 

@@ -75,8 +75,8 @@ def _under_load(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, 
     with ThreadPoolExecutor(len(asked) + OTHERS) as pool:
         for turn in range(p.evidence.repeats):
             # The others are the same tokens in another order: of the same lengths, and never the same prompt.
-            others = [asked[names[i % len(names)]][::-1] + [i + turn] for i in range(OTHERS)]
-            busy = [pool.submit(_answer, endpoint, served, ids, 2 * length) for ids in others]
+            others = [[i + turn, *asked[names[i % len(names)]][:0:-1]] for i in range(OTHERS)]
+            busy = [pool.submit(_answer, endpoint, served, ids, length) for ids in others]
             wanted = {name: pool.submit(_answer, endpoint, served, ids, length) for name, ids in asked.items()}
             found.append({name: future.result() for name, future in wanted.items()})
             for future in busy:

@@ -33,6 +33,7 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
     "shuffled_batch": {"cpu": _ALONE},
     "server_under_load": {"cpu": _ALONE},
     "seeded_sampling": dict.fromkeys(("ascend", "cuda", "cpu"), "a seed per request, the same batch"),
+    "tensor_parallel": dict.fromkeys(("ascend", "cuda", "cpu"), "tensor_parallel_size=1 on both sides"),
     "prefix_cache": dict.fromkeys(("ascend", "cuda", "cpu"), "enable_prefix_caching=False on both sides"),
     "offline_against_server": dict.fromkeys(
         ("ascend", "cuda", "cpu"), "the run book's server arguments, penalties sent as neutral, one request at a time"

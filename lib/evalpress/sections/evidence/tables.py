@@ -22,6 +22,7 @@ _NAMES = {
     "compiled_against_eager": "compiled against eager",
     "prefix_cache": "prefix cache on and off",
     "new_engine": "a new engine",
+    "tensor_parallel": "one rank in place of several",
 }
 
 
