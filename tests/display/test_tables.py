@@ -7,6 +7,8 @@ import pytest
 import samples
 from evalpress.display.tables import (
     Badge,
+    Change,
+    ChangeInterval,
     Code,
     Column,
     Details,
@@ -285,3 +287,20 @@ def test_a_status_is_a_word_and_a_sign_and_not_only_a_colour():
     for status in ("pass", "warn", "fail", "needs_review", "skipped"):
         words = "".join(fragment(Badge(status).html()).itertext())
         assert words[0] != words[-1] and status.replace("_", " ") in words
+
+
+def test_a_frame_has_numbers_for_changes_intervals_and_units():
+    rows = [
+        ["a", Quantity(10.0, "tok/s"), Change(1.25), ChangeInterval(1.1, 1.4), Badge("pass")],
+        ["b", Quantity(3.0, "ms"), Missing("one block"), Missing("one block"), Badge("fail", "not ok")],
+    ]
+    frame = Table("t", ["x", "eager", "change", "interval", "verdict"], rows).to_frame()
+    assert list(frame.columns) == ["x", "eager", "eager unit", "ratio", "ci_low", "ci_high", "verdict"]
+    assert frame["eager"].tolist() == [10.0, 3.0] and frame["eager unit"].tolist() == ["tok/s", "ms"]
+    assert frame["ratio"][0] == 1.25 and (frame["ci_low"][0], frame["ci_high"][0]) == (1.1, 1.4)
+    assert frame[frame["verdict"] == "fail"]["x"].tolist() == ["b"]
+
+
+def test_a_change_reads_as_a_signed_percentage():
+    table = Table("t", ["change", "interval"], [[Change(1.541), ChangeInterval(0.9, 1.6)]], row_heads=False)
+    assert "+54.1 %" in table.html() and "−10.0 % to +60.0 %" in table.markdown()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalpress.display import text as t
 from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_html, as_markdown, as_plain, bundle
-from evalpress.display.values import SELF_EVIDENT, Missing, Quantity, pick
+from evalpress.display.values import SELF_EVIDENT, Change, ChangeInterval, Missing, Quantity, pick
 
 if TYPE_CHECKING:
     import pandas
@@ -86,11 +86,19 @@ class Table:
         ]
 
     def to_frame(self) -> pandas.DataFrame:
-        """The table as a DataFrame: numbers as numbers, missing ones as None, anything else as it reads."""
+        """The table as a DataFrame: numbers as numbers, missing ones as None, a badge as its bare status.
+
+        A change is its `ratio`, an interval `ci_low` and `ci_high`. Numbers of different units in one column have their
+        unit in a column beside it.
+        """
         import pandas
 
-        values = [[_value(cell) for cell in row] for row in self.rows]
-        return pandas.DataFrame(values, columns=[column.head for column in self.heads])
+        columns: dict[str, list[Any]] = {}
+        for index, column in enumerate(self.heads):
+            cells = [row[index] for row in self.rows]
+            for name, values in _frame_columns(column.head, cells).items():
+                columns[name if name not in columns else f"{name} ({index + 1})"] = values
+        return pandas.DataFrame(columns)
 
     def html(self) -> str:
         """A captioned table with header scopes in a box that scrolls by itself on a narrow screen."""
@@ -194,6 +202,16 @@ def _is_number(cell: Cell) -> bool:
 def _classes(column: Column) -> str:
     names = [name for name, on in (("num", column.align == "right"), ("wide", column.wide)) if on]
     return f' class="{" ".join(names)}"' if names else ""
+
+
+def _frame_columns(head: str, cells: Sequence[Cell]) -> dict[str, list[Any]]:
+    """The columns of a frame that one column of a table makes."""
+    parts = [cell.frame_columns() if isinstance(cell, Change | ChangeInterval) else {} for cell in cells]
+    if names := dict.fromkeys(name for part in parts for name in part):
+        return {name: [part.get(name) for part in parts] for name in names}
+    units = [cell.unit if isinstance(cell, Quantity) and cell.value is not None else None for cell in cells]
+    found = {head: [_value(cell) for cell in cells]}
+    return found | {f"{head} unit": units} if len({unit for unit in units if unit is not None}) > 1 else found
 
 
 def _value(cell: Cell) -> Any:

@@ -96,6 +96,50 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A ratio shown as a signed percentage: 1.54 as +54.0 %. A frame has it as the number `ratio`."""
+
+    ratio: float
+
+    def html(self) -> str:
+        return escape_html(self.plain())
+
+    def markdown(self) -> str:
+        return escape_markdown(self.plain())
+
+    def plain(self) -> str:
+        return _signed_percent(self.ratio)
+
+    def frame_columns(self) -> dict[str, Number]:
+        return {"ratio": self.ratio}
+
+
+@dataclass(frozen=True)
+class ChangeInterval:
+    """The interval of a ratio: +51.0 % to +57.0 %. A frame has it as the numbers `ci_low` and `ci_high`."""
+
+    low: float
+    high: float
+
+    def html(self) -> str:
+        return escape_html(self.plain())
+
+    def markdown(self) -> str:
+        return escape_markdown(self.plain())
+
+    def plain(self) -> str:
+        return f"{_signed_percent(self.low)} to {_signed_percent(self.high)}"
+
+    def frame_columns(self) -> dict[str, Number]:
+        return {"ci_low": self.low, "ci_high": self.high}
+
+
+def _signed_percent(ratio: float) -> str:
+    value = 100 * (ratio - 1)
+    return f"{'+' if value >= 0 else '−'}{abs(value):,.1f} %"
+
+
+@dataclass(frozen=True)
 class Missing:
     """A value that could not be measured, and why. A table prints the reason as a footnote."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Badge, Cell, Column, Missing, Quantity, Table, fmt, pick
+from evalpress.display.tables import Badge, Cell, Change, ChangeInterval, Column, Missing, Quantity, Table, fmt, pick
 from evalpress.sections.benchmark import metrics, observations
 from evalpress.sections.benchmark.results import PairedMetric, Results
 from evalpress.sections.job import Job
@@ -37,8 +37,8 @@ def _changed(found: PairedMetric) -> list[Cell]:
     if found.ratio is None:
         return [Missing(str(found.ratio_why))] * 2
     if found.ci_low is None or found.ci_high is None:
-        return [_percent(found.ratio), Missing(str(found.ci_low_why))]
-    return [_percent(found.ratio), f"{_percent(found.ci_low)} to {_percent(found.ci_high)}"]
+        return [Change(found.ratio), Missing(str(found.ci_low_why))]
+    return [Change(found.ratio), ChangeInterval(found.ci_low, found.ci_high)]
 
 
 def comparison(document: Document[Results]) -> Table:
