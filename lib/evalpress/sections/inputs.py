@@ -17,9 +17,12 @@ def check(params: Params, sections: Collection[str]) -> None:
     from evalpress.params import prompts
     from evalpress.sections.job import read_results
     from evalpress.sections.quality import judging, references
+    from evalpress.sections.serving import inputs as serving
 
     if {"serving", "evidence"} & set(sections):
         prompts.load(params.evidence.prompts)
+    if "serving" in sections:
+        serving.check(params)
     if "alignment" in sections:
         prompts.load(params.alignment.prompts)
     if "quality" not in sections:

@@ -7,8 +7,10 @@ import shutil
 import pytest
 from evalpress import params
 from evalpress.core.errors import MeasurementError, UserError
+from evalpress.core.paths import ROOT
 from evalpress.engine.endpoint import Endpoint
 from evalpress.params import Params
+from evalpress.sections import inputs
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 from evalpress.sections.serving import asking, client, section, servers
@@ -144,10 +146,28 @@ def test_another_name_than_the_first_can_be_asked_for():
 )
 def test_unusable_addresses_are_refused_before_anything_runs(tmp_path, given, told):
     for name in ("base", "demo"):
-        shutil.copy(params.find(name), tmp_path)
+        shutil.copy(ROOT / "params" / f"{name}.yaml", tmp_path)
     (tmp_path / "x.yaml").write_text(f"extends: demo\nserving: {given}\n")
     with pytest.raises(UserError, match=told):
         params.load(str(tmp_path / "x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"host": "203.0.113.7"}, "serving.host: found '203.0.113.7' .*, allowed an address of this host"),
+        ({"host": "no such host"}, "serving.host: found 'no such host'"),
+        (
+            {"base_url": "http://h:1", "api_key_env": "NOT_SET_HERE"},
+            "serving.api_key_env: found 'NOT_SET_HERE', which is",
+        ),
+        ({"base_url": "https://h:1", "ca_file": "none.pem"}, "serving.ca_file: found 'none.pem', allowed a PEM file"),
+    ],
+)
+def test_what_this_host_lacks_is_refused_before_anything_runs(changed, told):
+    demo = params.load("demo")
+    with pytest.raises(UserError, match=told):
+        inputs.check(demo.model_copy(update={"serving": demo.serving.model_copy(update=changed)}), ["serving"])
 
 
 def test_ports_are_the_sets_or_the_systems():

@@ -1,0 +1,104 @@
+"""The serving section's load client against `vllm bench serve`: one server, the same load, alternating rounds.
+
+Both keep the same number of requests in flight and send as many of the same shape; figures are those of the whole run
+(ramp and cool-down included), under vLLM's definitions. Prints each round and the paired ratio ours / theirs of every
+metric with its 95 % interval.
+
+    python benchmarks/clients.py [--rounds 5] [--mode eager] [--num-prompts 192] [--concurrency 16]
+
+Known differences, none of them tuned away: theirs sends prompts as text, whose number of tokens differs a little from
+what was asked for; ours sends token ids. Theirs is a process of its own, ours a thread of this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import vllm_bench
+from evalpress import launch, params
+from evalpress.core import stats
+from evalpress.core.paths import ROOT
+from evalpress.engine import server
+from evalpress.launch import environment
+from evalpress.params import Params
+from evalpress.sections.serving import client, point, window
+from evalpress.sections.serving.client import Target
+from evalpress.sections.serving.prompts import Prompts
+
+METRICS = ("output_throughput", "request_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
+THEIRS = """
+import sys
+from vllm.benchmarks import serve
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+serve.add_cli_args(parser)
+serve.main(parser.parse_args(sys.argv[1:]))
+"""
+Figures = dict[str, float]
+
+
+def ours(target: Target, prompts: Prompts, count: int, concurrency: int, round_: int) -> Figures:
+    """The whole run of one closed loop by the serving section's client."""
+    load = client.closed_loop(target, prompts.draw(count, "clients", round_), concurrency)
+    repeat = point.Repeat(load, window.closed_loop(load.observations, concurrency), concurrency)
+    found = point.figures([repeat], {})["whole_run"]
+    return {name: float(getattr(found, name)) for name in METRICS}
+
+
+def theirs(base_url: str, demo: Params, count: int, concurrency: int, round_: int) -> Figures:
+    """The same by `vllm bench serve`."""
+    name = launch.model_name(demo)
+    load = {"input_len": demo.serving.input_len, "output_len": demo.serving.output_len, "num_prompts": count}
+    with tempfile.TemporaryDirectory() as folder:
+        saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
+        asked = vllm_bench.argv(base_url, name, name, load | {"max_concurrency": concurrency, "warmups": 8}, round_)
+        command = [sys.executable, "-c", THEIRS, *asked, "--tokenizer", str(ROOT / demo.model.path), *saved]
+        env = {**os.environ, **environment.engine_env(demo), "no_proxy": "*"}
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
+        found = json.loads((Path(folder) / "theirs.json").read_text())
+    return {name: float(found[name]) for name in METRICS}
+
+
+def main() -> None:
+    """Alternate rounds and print the paired ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mode", choices=("eager", "compiled"), default="eager")
+    parser.add_argument("--num-prompts", type=int, default=192)
+    parser.add_argument("--concurrency", type=int, default=16)
+    asked = parser.parse_args()
+    demo = params.load("demo")
+    argv = launch.serve_argv(demo, asked.mode, port=0)
+    program, variables = [launch.program(argv), *argv[1:]], environment.server_env(demo)
+    rounds: list[tuple[Figures, Figures]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with server.running(program, variables, demo.serving.host, log, 600) as answering:
+            target = Target(answering.endpoint, launch.model_name(demo), demo.serving.output_len, empty_chunks=True)
+            prompts, base_url = Prompts.of(demo), answering.endpoint.base_url
+            ours(target, prompts, asked.concurrency, asked.concurrency, asked.rounds)  # warm-up
+            for index in range(asked.rounds):
+                found: dict[str, Figures] = {}
+                for who in ("ours", "theirs") if index % 2 == 0 else ("theirs", "ours"):
+                    if who == "ours":
+                        found[who] = ours(target, prompts, asked.num_prompts, asked.concurrency, index)
+                    else:
+                        found[who] = theirs(base_url, demo, asked.num_prompts, asked.concurrency, index)
+                    shown = "  ".join(f"{name} {value:.2f}" for name, value in found[who].items())
+                    print(f"round {index + 1}  {who:<7} {shown}", flush=True)
+                rounds.append((found["ours"], found["theirs"]))
+    for name in METRICS:
+        ratio = stats.paired_ratio([a[name] for a, _ in rounds], [b[name] for _, b in rounds])
+        print(f"{name:<20} ours / theirs {ratio.ratio:.3f}, 95 % {ratio.ci_low:.3f} to {ratio.ci_high:.3f}")
+
+
+if __name__ == "__main__":
+    main()
