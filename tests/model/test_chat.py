@@ -123,3 +123,21 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
     assert digest in shown
     assert "assistant" in shown
     assert digest[:12] in show_quality.cases(document(judged)).html()
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ raise_exception('System role not supported') }}", "chat template: TemplateError: System role not"),
+        ("{% for m in messages %}{{ m['content'] }", "chat template: TemplateSyntaxError"),
+        ("{{ messages[0]['content']['text'] | upper }}{{ nothing.there }}", "chat template: "),
+        ("a fixed text", "chat template: the rendered prompt does not hold the user's text"),
+        ([{"name": "tool_use", "template": "{{ messages }}"}], "chat template: ValueError"),
+    ],
+)
+def test_a_broken_template_is_one_line_with_the_folder(instruct, template, message):
+    path = ROOT / instruct.model.path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": template}))
+    with pytest.raises(MeasurementError, match=f"instruct: {message}") as error:
+        chat.of(instruct)
+    assert "\n" not in str(error.value)

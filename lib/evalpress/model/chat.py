@@ -11,6 +11,8 @@ from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
 from evalpress.params.schema import Params
 
+_PROBE = "Is this text still here?"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -26,24 +28,41 @@ class Chat:
 
     tokenizer: Any
     templated: bool
+    source: str = "the model"
+    """The model's folder, for messages."""
 
     def ask(self, prompt: str) -> Asked:
-        """The prompt rendered. A chat template writes its own special tokens; without one the tokenizer adds them."""
+        """The prompt rendered. A chat template writes its own special tokens; without one the tokenizer adds them.
+
+        Raises:
+            MeasurementError: the template raises, does not parse, or leaves the prompt out.
+        """
         if not self.templated:
             return Asked(prompt, tuple(self.tokenizer.encode(prompt)))
         message = [{"role": "user", "content": prompt}]
-        text = str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+        try:
+            text = str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # a template is the model's own program: it raises what it likes
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise MeasurementError(f"{self.source}: chat template: {said[:300]}") from None
+        if prompt.strip() not in text:
+            raise MeasurementError(f"{self.source}: chat template: the rendered prompt does not hold the user's text")
         return Asked(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)))
 
 
 def of(params: Params, tokenizer: Any = None) -> Chat:
     """The set's way to ask, with the tokenizer of its folder or one that is already loaded.
 
+    The template is tried on a short message at once, so that a broken one is told before anything is asked.
+
     Raises:
-        MeasurementError: as `describe`, or transformers cannot load the tokenizer.
+        MeasurementError: as `describe` and `Chat.ask`, or transformers cannot load the tokenizer.
     """
     templated = not describe(params)["base_model"]
-    return Chat(load_tokenizer(params) if tokenizer is None else tokenizer, templated)
+    loaded = load_tokenizer(params) if tokenizer is None else tokenizer
+    found = Chat(loaded, templated, shown(model.resolve(params)))
+    found.ask(_PROBE)
+    return found
 
 
 def describe(params: Params) -> dict[str, Any]:
