@@ -344,3 +344,34 @@ def test_published_results_are_read_with_the_types():
     again = document.data.model_dump(mode="json", by_alias=True)
     assert set(written) <= set(again)
     assert set(written["cases"][0]) <= set(again["cases"][0])
+
+
+PIECES = st.sampled_from(
+    ["\0", "\ud800", "\udfff", "\x1b[31m", "\u2028", "\u202e", "<b>", "|", "`", "\r", "é", "中", "\ufeff"]
+)
+    ["\0", "\ud800", "\udfff", "\x1b[31m", "\u2028", "\u202e", "<b>", "|", "`", "\r", "é", "中", "\ufeff"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(output=st.one_of(st.text(st.characters(), max_size=80), st.lists(PIECES, max_size=20).map("".join)))
+def test_anything_a_model_says_can_be_stored_shown_and_read_back(tmp_path_factory, output):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "cases.yaml").write_text(CASES)
+    cases = judging.load_cases([str(folder / "cases.yaml")])
+    said = {case.id: {"output": output, "rendered_prompt": output, "finish_reason": "stop"} for case in cases}
+    data = results_of(judging.judge(cases, said, {}, "chat"))
+    results.write(folder / "quality.json", "quality", data, {}, {})
+    back = read_results(folder / "quality.json", "quality")
+    assert back.data == data
+    for table in (show.cases(back), show.pending(back)):
+        (table.html() + table.markdown()).encode()
+
+
+def test_a_line_of_a_megabyte_is_stored_and_left_to_a_person(tmp_path, cases):
+    said = {case.id: {"output": "x" * 1_000_000} for case in cases}
+    data = results_of(judging.judge(cases, said, {}, "chat"))
+    results.write(tmp_path / "quality.json", "quality", data, {}, {})
+    back = read_results(tmp_path / "quality.json", "quality")
+    assert back.data.overall.needs_review == len(cases)
+    assert show.cases(back).html()

@@ -15,7 +15,7 @@ from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.quality.cases import Case, load_cases
 from evalpress.sections.quality.judging import verdict
-from evalpress.sections.quality.results import Kind
+from evalpress.sections.quality.results import Kind, storable
 
 
 class Answer(BaseModel):
@@ -84,13 +84,6 @@ def _answer(at: str, line: bytes) -> Answer:
         first = problem.errors()[0]
         key: KeyPath = key_of(first)
         raise UserError(f"{at}: {dotted(key)}: {describe(first)}") from None
-
-
-def storable(value: Any) -> Any:
-    """A text in which halves of surrogate pairs, which no UTF-8 file can hold, are U+FFFD; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _judged(at: str, answer: Answer, cases: dict[str, Case], kind: Kind) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_serializer
+from pydantic import Field, field_validator, model_serializer
 from pydantic.functional_serializers import SerializerFunctionWrapHandler
 
 from evalpress.core.results import Model
@@ -26,6 +26,13 @@ class SamplingUsed(Model):
     max_tokens: int = Field(description="longest answer, tokens")
     temperature: float
     stop: list[str] = Field(description="texts that end an answer")
+
+
+def storable(value: Any) -> Any:
+    """A text in which halves of surrogate pairs, which no UTF-8 file can hold, are U+FFFD; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class PersonVerdict(Model):
@@ -65,6 +72,11 @@ class JudgedCase(Model):
     decided_by: str
     review: PersonVerdict | None = None
     void_review: PersonVerdict | None = Field(None, description="a verdict on another output than today's")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_stored(cls, value: Any) -> Any:
+        return storable(value)
 
     @property
     def state(self) -> str:
