@@ -349,8 +349,6 @@ def test_published_results_are_read_with_the_types():
 PIECES = st.sampled_from(
     ["\0", "\ud800", "\udfff", "\x1b[31m", "\u2028", "\u202e", "<b>", "|", "`", "\r", "é", "中", "\ufeff"]
 )
-    ["\0", "\ud800", "\udfff", "\x1b[31m", "\u2028", "\u202e", "<b>", "|", "`", "\r", "é", "中", "\ufeff"]
-)
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,6 +18,7 @@ from evalpress.sections.quality import sandbox
 from evalpress.sections.quality.cases import CATEGORIES, Case, load_cases
 from evalpress.sections.quality.checkers import Judgement, Kind
 from evalpress.sections.quality.checkers.answers import without_reasoning
+from evalpress.sections.quality.checkers.text import Repetition
 from evalpress.sections.quality.results import JudgedCase, SandboxFound, Tally
 from evalpress.sections.quality.reviews import Review, load_reviews, output_digest, path_of, pending, record
 
@@ -45,12 +46,20 @@ def verdict(case: Case, output: str, finish_reason: str | None, kind: Kind) -> J
     """The rule's verdict on one output.
 
     An output that reached its limit (`finish_reason` is `length`) and whose verdict a continuation could change is
-    `cut`: its end is unknown, so that it is neither right nor wrong. A chat model's reasoning is not judged.
+    `cut`: its end is unknown, so that it is neither right nor wrong. A chat model's reasoning is not judged, and an
+    answer of it that repeats one phrase until its limit fails.
     """
     text = without_reasoning(output) if kind == "chat" else output
     found = case.rule(kind).judge(text)
-    if finish_reason != "length" or found.settled or found.verdict == "error":
+    if found.verdict == "error":
         return found
+    loop = Repetition().judge(text) if kind == "chat" else None
+    if loop and loop.verdict == "fail" and found.verdict == "pass":
+        return Judgement("needs_review", f"the answer {loop.reason}: {found.reason}")
+    if finish_reason != "length" or found.settled:
+        return found
+    if loop and loop.verdict == "fail":
+        return Judgement("fail", f"the answer {loop.reason} until its limit ({found.reason})")
     return Judgement("cut", f"reached the limit of the answer's length before the rule was decided ({found.reason})")
 
 

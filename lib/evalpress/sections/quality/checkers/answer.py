@@ -101,9 +101,9 @@ class Number(Checker):
         good = self._right(new[-1]) if len(new) > 1 else self._right(new[0])
         if good and (unit := self._wrong_unit(plain(span))):
             return Judgement("fail", f"{self.value:g} with the unit {quoted(unit)} in {quoted(span)}")
-        if not good and any(map(self._right, new)):
+        if not good and span not in said and any(map(self._right, new)):
             return Judgement("needs_review", f"{quoted(span)} gives {self.value:g} among other numbers")
-        if not good and self._stated_elsewhere(output, span, given):
+        if not good and span not in said and self._stated_elsewhere(output, span, given):
             return Judgement("needs_review", f"{quoted(span)} contradicts a sentence that gives {self.value:g}")
         settled = span in said and not output.rstrip().endswith(span)
         return self._said(good, f"number in {quoted(span)}", new[-1:], settled)

@@ -42,9 +42,9 @@ def copied(summary: str, source: str) -> float:
 class Summary(Checker):
     """A summary of the text in the prompt.
 
-    Fails when it is as long as the text (`max_share` of its words), repeats most of the text word for word, mentions
-    too few of the points, or gives a number that the text does not give. Passes when all points are there in fewer
-    words than half of the text or in words of its own. What lies between is a person's matter.
+    Fails when it is longer than the text, repeats it word for word, mentions too few of the points, or gives a number
+    that the text does not give. Passes when all points are there in fewer words than `max_share` of the text's, and
+    not in whole sentences of it or mostly in words that it does not use. What lies between is a person's matter.
     """
 
     points: Annotated[list[Texts], Field(min_length=1)]
@@ -59,11 +59,11 @@ class Summary(Checker):
             return Judgement("fail", "contains no words")
         share, hits = n / whole, self._hits(text)
         facts = f"{n} of {whole} words, {hits} of {len(self.points)} key points, {copied(text, source):.0%} copied"
-        if share > self.max_share:
-            return Judgement("fail", f"too long for a summary: {facts}", settled=True)
+        if share > 1.0:
+            return Judgement("fail", f"longer than the text: {facts}", settled=True)
         if hits / len(self.points) < self.recall:
             return Judgement("fail", f"lacks key points: {facts}")
-        if copied(text, source) > 0.9 and share > 0.6:
+        if copied(text, source) > 0.9 and share > 0.9:
             return Judgement("fail", f"repeats the text: {facts}")
         new = sorted(set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", source)))
         if new:
@@ -80,6 +80,8 @@ class Summary(Checker):
         known = set(words_of(source))
         content = [word for word in words_of(text) if word not in _SMALL and not is_chinese(word[0])]
         foreign = [word for word in content if not any(word[:4] == other[:4] for other in known)]
+        if share > self.max_share:
+            return "hardly shorter than the text"
         if hits < len(self.points):
             return "not all key points"
         if content and len(foreign) / len(content) > 0.4:
