@@ -46,7 +46,12 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), populate_by_name=True, ser_json_inf_nan="constants"
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        populate_by_name=True,
+        ser_json_inf_nan="constants",
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="after")
