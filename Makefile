@@ -5,14 +5,16 @@ PYTHON  ?= python3
 VENV    ?= .venv
 ARGS    ?=
 SETS    ?= demo demo
+WHEELS  ?=
 
-# VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM.
+# VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM; only what running
+# needs is added then, and WHEELS=folder takes it from a folder that `make wheels` filled instead of a network.
 PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
 NAMED = '$(subst ','\'',$(SET))'
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model env
+.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model wheels env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -92,8 +94,12 @@ lock: ## bring the hash-pinned locks up to requirements/*.in (ARGS=--upgrade: to
 	@cd requirements && $(COMPILE) --python-platform aarch64-manylinux_2_28 --overrides ascend-overrides.txt \
 		--no-emit-package vllm -o ascend.txt ascend.in
 
+wheels: ## fill WHEELS=folder with what VENV= needs on a machine without a network (constraints.txt in it limits versions)
+	@$(PYTHON) scripts/setup_env.py --collect --wheels '$(WHEELS)'
+
+test test-fast fuzz lint: CHECKS = --checks
 env:
 	@command -v $(PYTHON) > /dev/null || { echo "set-up: $(PYTHON) not found; name a Python 3.11 or newer, PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
 		"set-up: Python 3.11 or newer is needed, $(PYTHON) is %d.%d; name another, PYTHON=..." % v[:2])'
-	@$(PYTHON) scripts/setup_env.py --venv '$(VENV)' --backend '$(BACKEND)'
+	@$(PYTHON) scripts/setup_env.py --venv '$(VENV)' --backend '$(BACKEND)' --wheels '$(WHEELS)' $(CHECKS)

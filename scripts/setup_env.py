@@ -42,12 +42,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Prepare the environment of this project.")
     parser.add_argument("--venv", default=".venv", help="folder of the environment; empty: use this interpreter")
     parser.add_argument("--backend", default="cpu", choices=("cpu", "cuda", "ascend"))
+    parser.add_argument("--checks", action="store_true", help="with --venv '': also what tests and lint need")
+    parser.add_argument("--wheels", default="", help="with --venv '': install from this folder, without a network")
+    parser.add_argument("--collect", action="store_true", help="only fill --wheels with what this suite needs")
     arguments = parser.parse_args()
     try:
-        if arguments.venv.strip():
+        if arguments.collect:
+            _collect(arguments.wheels.strip())
+        elif arguments.venv.strip():
             _locked(ROOT / arguments.venv.strip(), arguments.backend)
         else:
-            _existing(arguments.backend)
+            _existing(arguments.checks, arguments.wheels.strip())
     except SetupError as error:
         print(f"set-up: {error}", file=sys.stderr)
         return 1
@@ -120,11 +125,16 @@ def _install_torch(steps: Steps, pip: list[str], torch: Path) -> None:
         steps.run(name + " from PyTorch's index", [*pip, "--retries", "1", "--index-url", TORCH_INDEX, *what])
 
 
-def _existing(backend: str) -> None:
-    """The suite and the notebook tools that are missing, into this interpreter's environment, nothing else."""
-    wanted = [REQUIREMENTS / "suite.in", REQUIREMENTS / "dev.in"]
+def _existing(checks: bool, wheels: str) -> None:
+    """What running the suite needs and this interpreter's environment lacks, nothing else.
+
+    `checks` adds what tests and lint need; `wheels` is a folder that `_collect` filled, instead of a network.
+    """
+    if wheels and not Path(wheels).is_dir():
+        raise SetupError(f"WHEELS={wheels}: no such folder; make wheels fills one on a connected machine")
+    wanted = [REQUIREMENTS / "suite.in", *([REQUIREMENTS / "dev.in"] if checks else [])]
     state = _digest([*wanted, ROOT / "pyproject.toml", Path(__file__)], sys.prefix)
-    stamp = ROOT / ".cache" / (f"setup-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]}.txt")
+    stamp = ROOT / ".cache" / (f"setup-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]}{'-checks' * checks}.txt")
     installed = {_normal(d.metadata["Name"]): d.version for d in importlib.metadata.distributions()}
     if "evalpress" in installed and stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return
@@ -133,6 +143,9 @@ def _existing(backend: str) -> None:
     constraints.write_text(constrained(installed, wanted), encoding="utf-8")
     steps = Steps(2)
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip += ["--root-user-action", "ignore"]  # containers run as root
+    if wheels:
+        pip += ["--no-index", "--find-links", wheels]
     files = [argument for path in wanted for argument in ("-r", str(path))]
     steps.run("notebook tools that are missing", [*pip, "-c", str(constraints), *files])
     modern = int(installed.get("setuptools", "0").split(".")[0]) >= 71  # builds wheels without the package `wheel`
@@ -141,14 +154,31 @@ def _existing(backend: str) -> None:
     stamp.write_text(state, encoding="utf-8")
 
 
-def constrained(installed: dict[str, str], wanted: list[Path]) -> str:
-    """A constraints file that holds every installed package where it is, the suite's own tools apart.
+def _collect(wheels: str) -> None:
+    """Fill a folder with the wheels that an interpreter of this version, on this architecture, would lack."""
+    if not wheels:
+        raise SetupError("name the folder to fill: make wheels WHEELS=folder")
+    steps = Steps(1)
+    pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--dest", wheels]
+    limits = Path(wheels) / "constraints.txt"
+    given = ["-c", str(limits)] if limits.is_file() else []
+    wanted = ["-r", str(REQUIREMENTS / "suite.in"), "setuptools>=71"]
+    steps.run(f"wheels of {wheels}", [*pip, "--only-binary", ":all:", *given, *wanted])
 
-    torch, torch-npu, vLLM and all that they need cannot be replaced then: pip stops instead.
+
+def constrained(installed: dict[str, str], wanted: list[Path]) -> str:
+    """A constraints file that holds every installed package where it is.
+
+    Only a tool of the suite's own that is too old for it may change, and never one of KEPT: torch, torch-npu, vLLM and
+    all that they need cannot be replaced, pip stops instead.
     """
+    from pip._vendor.packaging.requirements import Requirement
+
     lines = [line for path in wanted for line in path.read_text(encoding="utf-8").splitlines()]
-    tools = {_normal(re.split(r"[<>=!~; \[]", line)[0]) for line in lines if line and not line.startswith(("#", "-"))}
-    free = (tools - KEPT) | {"evalpress", "pip"}
+    asked = [Requirement(line.partition("#")[0]) for line in lines if line and not line.startswith(("#", "-"))]
+    found = {_normal(requirement.name): requirement.specifier for requirement in asked}
+    old = {name for name in found if name in installed and not found[name].contains(installed[name], prereleases=True)}
+    free = (old - KEPT) | {"evalpress", "pip"}
     version = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[A-Za-z0-9.]+)?")
     kept = sorted(name for name, number in installed.items() if name not in free and version.fullmatch(number))
     return "".join(f"{name}=={installed[name]}\n" for name in kept)

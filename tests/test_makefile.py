@@ -34,6 +34,7 @@ TARGETS = (
     "format",
     "lock",
     "demo-model",
+    "wheels",
 )
 
 
@@ -145,6 +146,28 @@ def test_an_existing_environment_keeps_its_engine_and_what_that_needs(setup_env)
         "transformers==4.57.4",
         "vllm==0.18.0+empty",
     ]
+
+
+def test_what_the_official_container_brings_stays_where_it_is(setup_env):
+    # The package list of the vllm-ascend 0.18.0rc1 image, 2 April 2026.
+    listed = (ROOT / "tests" / "data" / "ascend" / "versions" / "container_replica_2026-04-02.txt").read_text()
+    installed = {setup_env._normal(name): number for name, _, number in (x.partition("==") for x in listed.split())}
+    kept = set(setup_env.constrained(installed, [ROOT / "requirements" / "suite.in"]).split())
+    assert {f"{name}=={number}" for name, number in installed.items() if name != "pip"} == kept
+    assert {"numpy==1.26.4", "numba==0.61.2", "pandas==3.0.2", "torch-npu==2.9.0.post1+gitee7ba04"} <= kept
+
+
+def test_running_needs_no_test_tools_and_a_folder_of_wheels_replaces_the_network(setup_env, tmp_path, monkeypatch):
+    ran: list[list[str]] = []
+    monkeypatch.setattr(setup_env.Steps, "run", lambda self, what, command, may_fail=False: ran.append(command) or True)
+    monkeypatch.setattr(setup_env, "ROOT", tmp_path)
+    setup_env._existing(checks=False, wheels=str(tmp_path))
+    assert not any(part.endswith("dev.in") for part in ran[0])
+    assert ran[0][ran[0].index("--find-links") + 1] == str(tmp_path) and "--no-index" in ran[0]
+    setup_env._existing(checks=True, wheels="")
+    assert any(part.endswith("dev.in") for part in ran[2]) and "--no-index" not in ran[2]
+    with pytest.raises(setup_env.SetupError, match="no such folder; make wheels fills one"):
+        setup_env._existing(checks=False, wheels=str(tmp_path / "absent"))
 
 
 def test_a_finished_set_up_is_told_by_content_and_place(setup_env, tmp_path):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evalpress.platforms import child
 
 REPEATS = 7
 ENOUGH_S = 0.25
@@ -18,6 +21,33 @@ class Product:
     size: int
     form: str
     flop_s: float
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What was measured of a device: bytes per second of copies, and matrix products."""
+
+    copies: tuple[float, ...]
+    products: tuple[Product, ...]
+
+
+def peaks(device: str, copy_bytes: int, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0) -> Peaks:
+    """Copies and products of a device: a CPU's here, an accelerator's in a process that ends.
+
+    Raises:
+        RuntimeError: torch could not do it here, such as for want of memory.
+        MeasurementError: the same in the other process.
+    """
+    if device == "cpu":
+        products = matrix_rates(device, dtypes, sizes, seed)
+        return Peaks(tuple(copy_bandwidths(device, copy_bytes)), tuple(products))
+    found = child.call(f"{__name__}:_peaks_here", device, copy_bytes, list(dtypes), list(sizes), seed)
+    return Peaks(tuple(found["copies"]), tuple(Product(**product) for product in found["products"]))
+
+
+def _peaks_here(device: str, copy_bytes: int, dtypes: list[str], sizes: list[int], seed: int) -> dict[str, Any]:
+    products = [asdict(product) for product in matrix_rates(device, dtypes, sizes, seed)]
+    return {"copies": copy_bandwidths(device, copy_bytes), "products": products}
 
 
 def times(work: Callable[[], object], device: str) -> list[float]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalpress.core.errors import MeasurementError
 from evalpress.core.results import nulls
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
@@ -43,12 +44,13 @@ class PeakMeter:
         found: dict[str, Any] = {"when": when}
         start = time.perf_counter()
         try:
-            copies = rates.copy_bandwidths(device, _COPY_BYTES[backend])
-            products = rates.matrix_rates(device, self._dtypes(), _MATRIX[backend], self._params.engine.seed)
-        except RuntimeError as error:  # torch's OutOfMemoryError is one
+            seed = self._params.engine.seed
+            measured = rates.peaks(device, _COPY_BYTES[backend], self._dtypes(), _MATRIX[backend], seed)
+        except (RuntimeError, MeasurementError) as error:  # torch's OutOfMemoryError is a RuntimeError
             why = f"not measured at this moment: {str(error).splitlines()[0]}"
             self._rounds.append(PeakRound(**found, **nulls(self._raw, why)))
             return
+        copies, products = measured.copies, measured.products
         best = max(products, key=lambda product: product.flop_s)
         if self._best_product is None or best.flop_s > self._best_product.flop_s:
             self._best_product = best
