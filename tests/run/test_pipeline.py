@@ -242,6 +242,33 @@ def test_only_what_failed_is_run_again(failing):
     assert failing.run("report").stdout.count("\n") == 1
 
 
+@pytest.mark.slow
+def test_parameters_of_the_command_line_are_measured_recorded_and_part_of_staleness(tmp_path):
+    project = Project(tmp_path)
+    done = project.run("report", "--param", "benchmark.blocks=3", "--param", "engine.seed=7")
+    assert (done.returncode, done.stderr) == (0, "")
+    stored = project.json("results/benchmark.json")
+    assert (stored["params"]["benchmark"]["blocks"], stored["params"]["engine"]["seed"]) == (3, 7)
+    assert stored["provenance"]["overrides"] == {"benchmark.blocks": 3, "engine.seed": 7}
+    again = project.run("report", "--param", "engine.seed=7", "--param", "benchmark.blocks=3")
+    assert "is up to date" in again.stdout
+    plain = {row["section"]: row for row in json.loads(project.run("status", "--json").stdout)}
+    assert plain["benchmark"]["state"] == "stale"
+    assert "parameter benchmark.blocks: 3 before, 6 now" in plain["benchmark"]["why"]
+    assert plain["quality"]["why"] == ["parameter engine.seed: 7 before, 0 now"]
+    planned = json.loads(project.run("report", "--dry-run", "--json").stdout)
+    assert {row["todo"] for row in planned["sections"]} == {"measure"}
+    assert len(measured(project)) == len(EXECUTION)
+
+
+@pytest.mark.parametrize("given", ["benchmark.blocks=no", "benchmark.blox=3", "nonsense"])
+def test_unusable_parameters_of_the_command_line_are_one_line_and_2(tmp_path, given):
+    project = Project(tmp_path)
+    done = project.run("report", "--param", given)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "--param" in done.stderr
+    assert measured(project) == []
+
+
 DRAWING = {
     "benchmark": ("raise ValueError('no <b>ink</b>')", "ValueError: no <b>ink</b>"),
     "quality": ("import os\nos.kill(os.getpid(), 9)", "the kernel died (killed by SIGKILL"),

@@ -40,7 +40,7 @@ def results_model(section):
     return dict
 """
 """Appended to the registry: made-up results have no model."""
-HEAD = 'set_name = "demo"\nreports_dir = "reports"\nmeasure = "auto"'
+HEAD = 'set_name = "demo"\nreports_dir = "reports"\nmeasure = "auto"\noverrides = {}'
 
 
 class Project:
@@ -115,7 +115,8 @@ def measuring(section: str, *more: str, inside: str = "") -> list[str]:
         inside: statements that run during the measurement, after its raw observations are written.
     """
     return [
-        f"from evalpress.sections.job import open_job\njob = open_job({section!r}, set_name, reports_dir, measure)",
+        "from evalpress.sections.job import open_job\n"
+        f"job = open_job({section!r}, set_name, reports_dir, measure, overrides)",
         f"""def work(job):
     with (job.folder / "measured.txt").open("a") as file:
         file.write({section + chr(10)!r})
@@ -128,7 +129,7 @@ result = job.run(work)""",
 
 
 SUMMARY_CELLS = [
-    "from evalpress.sections.job import open_job\njob = open_job('summary', set_name, reports_dir, measure)",
+    "from evalpress.sections.job import open_job\njob = open_job('summary', set_name, reports_dir, measure, overrides)",
     """import json
 from evalpress.core.results import write_json
 status = json.loads((job.folder / "results" / "status.json").read_text())["sections"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from evalpress.cli.verb import Verbs, of_a_set
+from evalpress.cli.verb import Verbs, of_a_set, takes_params
 from evalpress.core.errors import UserError
 
 
@@ -13,26 +13,30 @@ def add(verbs: Verbs) -> None:
     """Declare the verbs."""
     report = of_a_set(verbs, "report", _report, "run what is stale, render the report")
     report.add_argument("--force", action="store_true", help="measure every section again")
+    takes_params(report)
     report.add_argument("--dry-run", action="store_true", help="say what would be measured, why, and for how long")
     report.add_argument("--json", action="store_true", help="with --dry-run: one JSON document")
-    of_a_set(verbs, "render", _render, "render from the results that are there; loads no engine")
+    takes_params(of_a_set(verbs, "render", _render, "render from the results that are there; loads no engine"))
     of_a_set(verbs, "publish", _publish, "copy a finished report to reports/published/<set>/ and rebuild its index")
 
 
 def _report(args: argparse.Namespace) -> int:
+    from evalpress.params import parse_overrides
     from evalpress.run import pipeline
 
     if args.dry_run:
         return _dry_run(args)
     if args.json:
         raise UserError("report: --json needs --dry-run")
-    return pipeline.report(args.set, args.reports_dir, force=args.force)
+    return pipeline.report(args.set, args.reports_dir, force=args.force, overrides=parse_overrides(args.param))
 
 
 def _dry_run(args: argparse.Namespace) -> int:
+    from evalpress.params import parse_overrides
     from evalpress.run import estimate, pipeline
 
-    found = estimate.rows(pipeline.prepare(args.set, args.reports_dir, force=args.force))
+    given = parse_overrides(args.param)
+    found = estimate.rows(pipeline.prepare(args.set, args.reports_dir, force=args.force, overrides=given))
     total = estimate.total_s(found)
     if args.json:
         minutes = None if total is None else round(total / 60, 2)
@@ -49,9 +53,10 @@ def _dry_run(args: argparse.Namespace) -> int:
 
 
 def _render(args: argparse.Namespace) -> int:
+    from evalpress.params import parse_overrides
     from evalpress.run import pipeline
 
-    return pipeline.report(args.set, args.reports_dir, only_render=True)
+    return pipeline.report(args.set, args.reports_dir, only_render=True, overrides=parse_overrides(args.param))
 
 
 def _publish(args: argparse.Namespace) -> int:

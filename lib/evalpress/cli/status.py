@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 
-from evalpress.cli.verb import Verbs, of_a_set
+from evalpress.cli.verb import Verbs, of_a_set, takes_params
 
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     status = of_a_set(verbs, "status", _status, "say of each section whether it is current, or stale and why")
+    takes_params(status)
     status.add_argument("--json", action="store_true", help="one JSON document: [{section, state, why: [text]}]")
 
 
 def _status(args: argparse.Namespace) -> int:
     """0 where every section is current or skipped, else 1."""
+    from evalpress.params import parse_overrides
     from evalpress.run import status
 
-    found = status.of(args.set, args.reports_dir)
+    found = status.of(args.set, args.reports_dir, parse_overrides(args.param))
     if args.json:
         print(json.dumps([one.as_dict() for one in found], ensure_ascii=True))
     else:

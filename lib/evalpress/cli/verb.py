@@ -47,6 +47,17 @@ def given_set(text: str) -> str:
     return str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else str(absolute)
 
 
+def takes_params(verb: argparse.ArgumentParser) -> None:
+    """Add --param: parameters in place of those of the file."""
+    verb.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter in place of the file's, for instance engine.max_num_seqs=32; may be repeated",
+    )
+
+
 def set_name(given: str) -> str:
     """The name of the report's folder for a set that is given by name or by its file.
 

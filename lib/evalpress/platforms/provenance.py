@@ -11,6 +11,7 @@ from typing import Any
 
 import evalpress
 from evalpress import platforms
+from evalpress.core import secrets
 from evalpress.core.hashing import digest
 from evalpress.core.paths import ROOT
 from evalpress.params.schema import Params
@@ -95,6 +96,7 @@ def collect(params: Params, digests: dict[str, str], start: str, end: str) -> di
         "git": git_state(),
         "digests": digests,
         "set": params.set,
+        "overrides": secrets.redacted(params.overrides),
         "host": probed.host.model_dump(mode="json"),
         "platform": params.platform.backend,
         "device": probed.device.model_dump(mode="json"),

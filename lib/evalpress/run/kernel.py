@@ -21,10 +21,10 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
 from evalpress.core import lock
+from evalpress.core.hashing import digest
 from evalpress.core.paths import CACHE, ROOT
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
-from evalpress.sections.staleness import digest
 
 _START_S = 120
 _SOCKET_PATH = 90

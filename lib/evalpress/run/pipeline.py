@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from evalpress import params as params_room
 from evalpress import platforms
 from evalpress.core import lock
@@ -18,7 +21,14 @@ from evalpress.sections import inputs as inputs_room
 from evalpress.sections.registry import SECTIONS, SUMMARY
 
 
-def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = False, force: bool = False) -> int:
+def report(
+    set_name: str,
+    reports_dir: str = "reports",
+    *,
+    only_render: bool = False,
+    force: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> int:
     """Make the report of a set: measure what is stale, show what changed, render.
 
     Args:
@@ -26,6 +36,7 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
         reports_dir: the folder that holds one folder per set.
         only_render: measure nothing, use the results that are there.
         force: measure everything again.
+        overrides: parameters by dotted key, in place of those of the file.
 
     Returns:
         0, or 1 when a notebook failed or a gate is `fail`.
@@ -34,18 +45,25 @@ def report(set_name: str, reports_dir: str = "reports", *, only_render: bool = F
         UserError: unusable parameters, or nothing to render; nothing was run.
         Interrupted: stopped from outside; everything that was started is ended.
     """
-    asked = prepare(set_name, reports_dir, only_render=only_render, force=force)
+    asked = prepare(set_name, reports_dir, only_render=only_render, force=force, overrides=overrides)
     with lock.held(asked.folder), interruptible():
         return ReportRun(asked).make()
 
 
-def prepare(set_name: str, reports_dir: str, *, only_render: bool = False, force: bool = False) -> Report:
+def prepare(
+    set_name: str,
+    reports_dir: str,
+    *,
+    only_render: bool = False,
+    force: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Report:
     """Check everything that can be checked before anything runs.
 
     Raises:
         UserError: unusable parameters, a missing device or file, or nothing to render.
     """
-    params = params_room.load(set_name)
+    params = params_room.load(set_name, overrides)
     if not only_render:
         _require_host(params, set_name)
         measurable.check(params)
@@ -53,8 +71,9 @@ def prepare(set_name: str, reports_dir: str, *, only_render: bool = False, force
     if only_render and not any((folder / "results" / f"{section.name}.json").is_file() for section in SECTIONS):
         raise UserError(f"{shown(folder)}: no results to render; measure them with `make report SET={set_name}`")
     sections = (*SECTIONS, SUMMARY)
+    given = notebook_parameters(set_name, reports_dir, "auto", params.overrides)
     for section in sections:
-        parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", notebook_parameters(set_name, reports_dir, "auto"))
+        parameters.check(NOTEBOOKS / f"{section.notebook}.ipynb", given)
     inputs = {section.name: staleness.inputs_digest(section, params) for section in sections}
     asked = Report(set_name, reports_dir, params, folder, inputs, only_render, force)
     if todo := [section.name for section in SECTIONS if plan.step(asked, section, {}).todo == "measure"]:

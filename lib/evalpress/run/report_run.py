@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY, Section, b
 from evalpress.sections.states import SectionState
 
 DONE, FAILED = 0, 1
-_AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r})"
+_AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r}, {!r})"
 
 
-def notebook_parameters(set_name: str, reports_dir: str, measure: str) -> dict[str, Any]:
-    """What every notebook's parameters cell is given."""
-    return {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
+def notebook_parameters(set_name: str, reports_dir: str, measure: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What every notebook's parameters cell is given; `overrides` only where there are some."""
+    given: dict[str, Any] = {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
+    return given | {"overrides": dict(overrides)} if overrides else given
 
 
 class ReportRun:
@@ -64,7 +66,9 @@ class ReportRun:
             return
         if self._serves and not self._ahead:
             self._ahead = True
-            self._kernel.quietly(_AHEAD.format(self.asked.set_name, self.asked.reports_dir))
+            self._kernel.quietly(
+                _AHEAD.format(self.asked.set_name, self.asked.reports_dir, self.asked.params.overrides)
+            )
 
     def _section(self, step: Step) -> None:
         section = step.section
@@ -107,7 +111,8 @@ class ReportRun:
         from evalpress import report  # noqa: F401
         from evalpress.run import execution
 
-        given = notebook_parameters(self.asked.set_name, self.asked.reports_dir, self.asked.measure(step))
+        asked = self.asked
+        given = notebook_parameters(asked.set_name, asked.reports_dir, asked.measure(step), asked.params.overrides)
         outcome = execution.run(self.asked, step, self._kernel, given)
         if outcome.failed is not None:
             self.failures[step.section.name] = outcome.failed

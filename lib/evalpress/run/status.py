@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,13 +30,16 @@ class SectionStatus:
         return {"section": self.section, "state": self.state, "why": list(self.why)}
 
 
-def of(set_name: str, reports_dir: str = "reports") -> list[SectionStatus]:
+def of(set_name: str, reports_dir: str = "reports", overrides: Mapping[str, Any] | None = None) -> list[SectionStatus]:
     """The state of every section of a set's report, in the report's order.
+
+    Args:
+        overrides: parameters by dotted key, in place of those of the file.
 
     Raises:
         UserError: unusable parameters.
     """
-    params = params_room.load(set_name)
+    params = params_room.load(set_name, overrides)
     folder = resolve(reports_dir) / params.set
     recorded = states.read(folder)
     return [_of_section(section, params, folder, recorded.get(section.name)) for section in SECTIONS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -153,7 +153,13 @@ def _raw_differences(folder: Path, stored: results.Document[Any]) -> list[str]:
     return told
 
 
-def open_job(section: str, set_name: str = "demo", reports_dir: str = "reports", measure: Measure = "auto") -> Job:
+def open_job(
+    section: str,
+    set_name: str = "demo",
+    reports_dir: str = "reports",
+    measure: Measure = "auto",
+    overrides: Mapping[str, Any] | None = None,
+) -> Job:
     """The job of one notebook.
 
     Args:
@@ -161,6 +167,7 @@ def open_job(section: str, set_name: str = "demo", reports_dir: str = "reports",
         set_name: a set under `params/` or a path to a params file.
         reports_dir: the folder that holds one folder per set.
         measure: "auto" measures unless the stored result is current, "always" measures, "never" only reads.
+        overrides: parameters in place of those of the set, by dotted key: `{"engine.max_num_seqs": 32}`.
 
     Raises:
         UserError: unusable parameters, an unknown `measure`, or a section that this set skips.
@@ -168,7 +175,7 @@ def open_job(section: str, set_name: str = "demo", reports_dir: str = "reports",
     if measure not in ("auto", "always", "never"):
         raise UserError(f"measure: found {measure!r}, allowed 'auto', 'always' or 'never'")
     known = by_name(section)
-    loaded = params.load(set_name)
+    loaded = params.load(set_name, overrides)
     reason = skip_reason(known, loaded)
     if reason:
         raise UserError(f"{shown(params.find(set_name))}: section {section!r} is skipped: {reason}")

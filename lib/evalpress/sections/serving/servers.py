@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evalpress import launch
 from evalpress.core.errors import MeasurementError
@@ -48,13 +49,13 @@ class Target:
 _ahead: dict[str, dict[Mode, server.Launch]] = {}
 
 
-def start_ahead(set_name: str, reports_dir: str) -> None:
+def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | None = None) -> None:
     """Start the servers of a set now, beside work that nobody times; `targets` takes them over.
 
     Only on CPU, with room in memory for both servers beside this process's engines; elsewhere nothing happens,
     since a device serves one engine at a time.
     """
-    job = open_job("serving", set_name, reports_dir)
+    job = open_job("serving", set_name, reports_dir, overrides=overrides)
     if _beside(job.params):
         _ahead[_key(job)] = _launch(job, job.params.serving.modes)
 

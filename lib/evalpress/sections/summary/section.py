@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from evalpress.core import results
+from evalpress.core import results, secrets
 from evalpress.core.errors import UserError
 from evalpress.sections import states
 from evalpress.sections.gate import Gate
@@ -51,13 +53,21 @@ def build(job: Job) -> Summary:
             "conclusion": conclusion.clauses(plain_data, sections),
             "key_figures": key_figures.figures(plain_data),
             "sections": sections,
-            "command": f"make report SET={job.params.set} BACKEND={job.params.platform.backend}",
+            "command": _command(job),
         }
     )
     plain = summary.model_dump(mode="json", by_alias=True)
     results.check_values(plain, "summary")
     results.write_json(job.folder / "summary.json", plain)
     return summary
+
+
+def _command(job: Job) -> str:
+    """The command that makes this report again, with the parameters that were given beside the file."""
+    given = secrets.redacted(job.params.overrides)
+    options = " ".join(f"--param {key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
+    command = f"make report SET={shlex.quote(job.params.set)} BACKEND={job.params.platform.backend}"
+    return f"{command} ARGS={shlex.quote(options)}" if options else command
 
 
 def verdict(found: list[Gate]) -> str:
