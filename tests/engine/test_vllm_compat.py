@@ -7,7 +7,7 @@ import importlib.metadata
 import logging
 
 import pytest
-from evalpress.engine import vllm_compat
+from evalpress.engine import start, vllm_compat
 from evalpress.engine.vllm_compat import PATCHES, Patch
 
 FAKE = Patch("fake", "json", "dumps", since="0.18.0rc0", below="0.33", why="a test")
@@ -123,3 +123,14 @@ def test_ending_one_engine_keeps_what_others_share(monkeypatch):
         assert gc.get_freeze_count() >= before > -1
         assert vllm_core.gc.collect is gc.collect
     assert vllm_core.gc is gc
+
+
+def test_a_reason_names_the_variable_that_hides_lines_of_other_processes():
+    figures = {"load_weights_s": None, "load_weights_s_why": "this vLLM printed no such figure on this platform"}
+    figures |= {"compile_s_why": "eager mode neither compiles nor captures"}
+    named = start.hidden_lines_named(figures, {"VLLM_LOGGING_LEVEL": "error"})
+    assert "VLLM_LOGGING_LEVEL=error hides lines" in named["load_weights_s_why"]
+    assert named["compile_s_why"] == figures["compile_s_why"]
+    other = start.hidden_lines_named(figures, {"VLLM_CONFIGURE_LOGGING": "0"})
+    assert "VLLM_CONFIGURE_LOGGING=0" in other["load_weights_s_why"]
+    assert start.hidden_lines_named(figures, {"VLLM_LOGGING_LEVEL": "INFO"}) == figures

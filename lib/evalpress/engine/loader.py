@@ -94,11 +94,6 @@ def make_room(needed_bytes: int) -> bool:
     return True
 
 
-def held() -> int:
-    """How many engines this process keeps."""
-    return len(_loaded)
-
-
 def _key(params: Params, mode: Mode, changed: dict[str, Any]) -> str:
     read = [params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode]
     return digest([*read, repr(sorted(changed.items()))])
