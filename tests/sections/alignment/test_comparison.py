@@ -289,6 +289,11 @@ class FakeEngine:
         return part.values + np.float32(0.001)
 
 
+def measured(job: Job) -> dict[str, Any]:
+    """The section's results as JSON."""
+    return section.measure(job).model_dump(mode="json", by_alias=True)
+
+
 def demo_job(tmp_path: Path, **alignment: Any) -> Job:
     loaded = params.load("demo")
     changed = loaded.model_copy(
@@ -307,7 +312,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("fake_engine")
 def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
     job = demo_job(tmp_path, vllm_positions=4)
-    found = section.measure(job)
+    found = measured(job)
     results.check_values(found, "alignment")
     assert set(found["candidates"]) == {"transformers_cpu", "vllm_eager", "vllm_compiled"}
     cpu = found["candidates"]["transformers_cpu"]
@@ -349,8 +354,8 @@ def test_the_section_on_the_demo_model(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake_engine")
 def test_a_saved_reference_gives_the_same_numbers(tmp_path: Path) -> None:
     path = section.save_reference(demo_job(tmp_path).params, tmp_path / "saved.safetensors")
-    computed = section.measure(demo_job(tmp_path / "a"))
-    loaded = section.measure(demo_job(tmp_path / "b", reference_logits=str(path)))
+    computed = measured(demo_job(tmp_path / "a"))
+    loaded = measured(demo_job(tmp_path / "b", reference_logits=str(path)))
     assert loaded["candidates"]["vllm_eager"]["rmse"] == computed["candidates"]["vllm_eager"]["rmse"]
     assert loaded["decode"] == {}
     assert "generated tokens" in loaded["decode_why_not"]["vllm_eager"]
@@ -386,7 +391,7 @@ def test_vllm_agrees_with_transformers_and_with_its_own_first_token(tmp_path: Pa
     from evalpress.engine import Sampling
 
     job = demo_job(tmp_path, vllm_positions=6)
-    found = section.measure(job)
+    found = measured(job)
     for mode in job.params.engine.modes:
         leg = found["candidates"][f"vllm_{mode}"]
         assert leg["cosine_similarity"] > 0.999

@@ -169,6 +169,29 @@ def test_skipped_sections_carry_their_reason(tmp_path):
     assert "tokenizer" in built.sections["serving"].why
 
 
+def test_limits_of_logits_grow_with_what_the_dtype_alone_costs(demo):
+    """As for a mixture of experts, whose router flips at near ties; four times the noise floor's own is no more."""
+    floor = {"kl_divergence": 0.05, "cosine_similarity": 0.97}
+    for found, expected in ((0.19, "pass"), (0.21, "fail")):
+        data = alignment(kl_divergence=found) | {"noise_floor": floor}
+        assert status({"alignment": data}, "vllm_compiled.kl_divergence", demo) == expected
+        assert status({"alignment": alignment(kl_divergence=found)}, "vllm_compiled.kl_divergence", demo) == "fail"
+    for found, expected in ((0.89, "pass"), (0.87, "fail")):
+        data = alignment(cosine_similarity=found) | {"noise_floor": floor}
+        assert status({"alignment": data}, "vllm_compiled.cosine_similarity", demo) == expected
+
+
+def test_a_stand_in_never_fails_the_verdict(demo):
+    data = alignment(kl_divergence=1.0, stand_in=True, dtype="bfloat16")
+    assert status({"alignment": data}, "vllm_compiled.kl_divergence", demo) == "off"
+
+
+def test_a_float32_engine_is_not_judged_by_a_noise_ratio(demo):
+    assert (
+        status({"alignment": alignment(noise_ratio=50.0, dtype="float32")}, "vllm_compiled.noise_ratio", demo) == "off"
+    )
+
+
 def test_a_layer_beyond_the_noise_fails(demo):
     layers = {"candidates": {"transformers_cuda": {"first_beyond_noise": "layer 1 attention"}}}
     assert status({"alignment": alignment() | {"layers": layers}}, "transformers_cuda.layers", demo) == "fail"

@@ -6,24 +6,43 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evalpress.params.schema import GateParams, Params
+from evalpress.sections.alignment.results import Results
 from evalpress.sections.gate import Gate, gate, limit
 
+_TIMES = 4
 _NOT_JUDGED = "not judged: "
 _STAND_IN = "a second implementation on the reference's device, not the device under test"
 
 
 def gates(params: Params, data: Any) -> Iterator[Gate]:
     """The gates of the alignment section."""
-    runs = data["candidates"]
+    if isinstance(data, Results):
+        data = data.model_dump(mode="json")
+    runs, limits = data["candidates"], _beside(params.gates, data.get("noise_floor") or {})
     for name, run in runs.items():
-        found = _agreement(params.gates, name, run)
+        found = _agreement(limits, name, run)
         yield from (_of_a_stand_in(one) for one in found) if run.get("stand_in") else found
     for name, one in _layers(data.get("layers")):
         yield _of_a_stand_in(one) if runs.get(name, {}).get("stand_in") else one
     for name, run in (data.get("decode") or {}).items():
-        yield from _agreement(params.gates, f"decode.{name}", run)
+        yield from _agreement(limits, f"decode.{name}", run)
         other, allowed = run["not_arg_max"], "0 tokens that are not the arg max of their own logits"
         yield gate("alignment", f"decode.{name}.chosen_is_argmax", "fail" if other else "pass", other, allowed)
+
+
+def _beside(g: GateParams, floor: Mapping[str, Any]) -> GateParams:
+    """The set's limits, or four times what the dtype alone costs this model where that is more.
+
+    Twice the noise floor's error makes four times its KL divergence. In a mixture of experts a router's near ties
+    alone may cost more than limits that suit dense models.
+    """
+    kl, cosine = floor.get("kl_divergence"), floor.get("cosine_similarity")
+    changed = {}
+    if kl is not None and g.kl_divergence_max is not None:
+        changed["kl_divergence_max"] = max(g.kl_divergence_max, _TIMES * kl)
+    if cosine is not None and g.cosine_similarity_min is not None:
+        changed["cosine_similarity_min"] = max(-1.0, min(g.cosine_similarity_min, 1 - _TIMES * (1 - cosine)))
+    return g.model_copy(update=changed)
 
 
 def _agreement(g: GateParams, name: str, run: Mapping[str, Any]) -> Iterator[Gate]:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from evalpress.display import figure_style
 from evalpress.display.figure_style import Figure, canvas, finish
-from evalpress.display.wording import data_of, listed, missing_words, short, words
-from evalpress.sections.alignment.run_labels import NOISE_FLOOR, error_axis, look_of
+from evalpress.display.wording import listed, missing_words, short, words
+from evalpress.sections.alignment.run_labels import NOISE_FLOOR, error_axis, look_of, plain
 
 Legs = Mapping[str, Mapping[str, Any]]
 _LAYER = re.compile(r"layer (\d+)")
@@ -28,7 +28,7 @@ def layer_errors(document: dict[str, Any]) -> Figure:
     Args:
         document: the alignment's results; reads `layers`, and `layers_why` where there are none.
     """
-    data = data_of(document)
+    data = plain(document)
     found = data.get("layers") or {}
     stages: Sequence[str] = found.get("stages") or []
     floor = {NOISE_FLOOR: found["noise_floor"]} if found.get("noise_floor") else {}

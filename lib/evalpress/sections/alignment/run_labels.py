@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from evalpress.core.results import Document, Model
 from evalpress.display import figure_style
 from evalpress.display.wording import data_of, power_of_ten, short
 
@@ -22,9 +23,18 @@ _LOOKS = {
 _OTHERS = ((figure_style.GREEN, "^"), (figure_style.PURPLE, "v"), (figure_style.ORANGE, "P"), (figure_style.SKY, "X"))
 
 
+def plain(document: Any) -> dict[str, Any]:
+    """The data of a results document, as its JSON says it: what tables of records and curves are made of."""
+    if isinstance(document, Document):
+        document = document.data
+    if isinstance(document, Model):
+        return document.model_dump(mode="json", by_alias=True)
+    return data_of(document)
+
+
 def legs_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The noise floor and every candidate, by name, those that the document has."""
-    data = data_of(document)
+    data = plain(document)
     floor = {NOISE_FLOOR: data[NOISE_FLOOR]} if isinstance(data.get(NOISE_FLOOR), dict) else {}
     return floor | (data.get("candidates") or {})
 

@@ -25,6 +25,7 @@ from evalpress.sections.alignment.baseline import NOISE_FLOOR, Text, TokenText
 from evalpress.sections.alignment.collected import Passes
 from evalpress.sections.alignment.comparison import compare
 from evalpress.sections.alignment.passes import REFERENCE, Ended, Request
+from evalpress.sections.alignment.results import Results
 from evalpress.sections.job import Job
 
 _DEVICES = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
@@ -46,7 +47,7 @@ class Asked:
     answers: decode.Answers = field(default_factory=decode.Answers)
 
 
-def measure(job: Job) -> dict[str, Any]:
+def measure(job: Job) -> Results:
     """All comparison runs of the set's texts; the record of every position goes to `results/raw`."""
     p = job.params
     tokenizer = chat.load_tokenizer(p)
@@ -70,7 +71,7 @@ def measure(job: Job) -> dict[str, Any]:
         decoded, raw = decode.compare(asked.answers, answered, texts, show, dtype, routed=passes.routed())
     found = outcome.data | passes.layer_view() | {"batching": passes.batching()}
     found |= {"decode": decoded, "decode_why_not": asked.answers.why}
-    return found | {"raw": job.raw("positions", outcome.raw | raw)}
+    return Results.model_validate(found | {"raw": job.raw("positions", outcome.raw | raw)})
 
 
 def _reference(

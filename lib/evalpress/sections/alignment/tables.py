@@ -6,6 +6,8 @@ from typing import Any
 
 from evalpress.core.results import Document
 from evalpress.display.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
+from evalpress.sections.alignment.results import Results
+from evalpress.sections.alignment.run_labels import plain
 
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
@@ -29,18 +31,18 @@ NAMES = {
 }
 
 
-def _legs(document: Document[Any]) -> dict[str, dict[str, Any]]:
-    data = document["data"]
+def _legs(document: Document[Results]) -> dict[str, dict[str, Any]]:
+    data = plain(document)
     return {"noise_floor": data["noise_floor"], **data["candidates"]}
 
 
-def legs(document: Document[Any]) -> Table:
+def legs(document: Document[Results]) -> Table:
     """What was compared: engine, device, dtype and positions of each leg."""
-    reference = document["data"]["reference"]
+    reference = plain(document)["reference"]
     rows: list[list[Cell]] = [
         ["reference", reference["engine"], reference["device"], reference["dtype"], reference["n_positions"], ""]
     ]
-    platform = document["provenance"]["platform"]
+    platform = document.provenance["platform"]
     for name, leg in _legs(document).items():
         sampled = "a stated sample, evenly spaced" if leg["positions"]["sampled"] else "every position"
         device = leg.get("device", platform)
@@ -48,9 +50,9 @@ def legs(document: Document[Any]) -> Table:
     return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
 
 
-def cost(document: Document[Any]) -> Prose:
+def cost(document: Document[Results]) -> Prose:
     """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
-    found = document["data"]["reference"]
+    found = plain(document)["reference"]
     if found["forward_s"] is None:
         return Prose(f"The cost of the reference's forward passes is not known: {found['forward_s_why']}.")
     said = (
@@ -66,7 +68,7 @@ def cost(document: Document[Any]) -> Prose:
     )
 
 
-def overall(document: Document[Any]) -> Table:
+def overall(document: Document[Results]) -> Table:
     """Each leg over all its positions."""
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
     records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
@@ -77,7 +79,7 @@ def overall(document: Document[Any]) -> Table:
     return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
 
 
-def perplexity(document: Document[Any]) -> Table:
+def perplexity(document: Document[Results]) -> Table:
     """How well either side predicts the texts themselves, over the positions whose next token is known."""
     columns: dict[str, Column | str] = {
         "leg": "leg",
@@ -91,7 +93,7 @@ def perplexity(document: Document[Any]) -> Table:
     return Table.from_records("Perplexity", columns, records, note=note)
 
 
-def last_positions(document: Document[Any]) -> Table:
+def last_positions(document: Document[Results]) -> Table:
     """Each leg at the last position of the prompts, where the next token is decided."""
     columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
     del columns["noise_ratio"]
@@ -99,10 +101,10 @@ def last_positions(document: Document[Any]) -> Table:
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
 
-def prompts(document: Document[Any]) -> Table:
+def prompts(document: Document[Results]) -> Table:
     """Per prompt and candidate: both sides' best token at the last position, and the metrics there."""
     rows: list[list[Cell]] = []
-    for name, leg in document["data"]["candidates"].items():
+    for name, leg in plain(document)["candidates"].items():
         for found in leg["prompts"]:
             if found["kind"] != "prompt":
                 continue
@@ -134,18 +136,18 @@ def prompts(document: Document[Any]) -> Table:
     return Table("Last position of each prompt", heads, rows, note="Tokens with their ids.")
 
 
-def texts(document: Document[Any]) -> Table:
+def texts(document: Document[Results]) -> Table:
     """Per text and candidate over every compared position."""
     records = [
         {"text": found["id"], "leg": NAMES.get(name, name)} | found
-        for name, leg in document["data"]["candidates"].items()
+        for name, leg in plain(document)["candidates"].items()
         for found in leg["prompts"]
     ]
     columns: dict[str, Column | str] = {"leg": "candidate", "text": "text", **_METRICS}
     return Table.from_records("Per text, all compared positions", columns, records)
 
 
-def flips(document: Document[Any]) -> Table:
+def flips(document: Document[Results]) -> Table:
     """How many positions changed their best token, and how many of them the noise explains."""
     rows: list[list[Cell]] = []
     for name, leg in _legs(document).items():
@@ -159,10 +161,10 @@ _SHOWN_FLIPS = 5
 """Explained flips per leg that are written out; the rest is folded."""
 
 
-def flip_sentences(document: Document[Any]) -> Prose:
+def flip_sentences(document: Document[Results]) -> Prose:
     """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
     said: list[str] = []
-    for name, leg in document["data"]["candidates"].items():
+    for name, leg in plain(document)["candidates"].items():
         explained = [flip for flip in leg["flips"]["list"] if flip["verdict"] == "within_noise"]
         shown = [flip for flip in leg["flips"]["list"] if flip not in explained[_SHOWN_FLIPS:]]
         said += [f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}" for flip in shown]
@@ -173,20 +175,20 @@ def flip_sentences(document: Document[Any]) -> Prose:
     return Prose("\n".join(said) or "No candidate flipped a token.")
 
 
-def every_flip(document: Document[Any]) -> Details:
+def every_flip(document: Document[Results]) -> Details:
     """The sentences of all flips, folded."""
     lines = [
         f"{NAMES.get(name, name)}: {flip['sentence']}"
-        for name, leg in document["data"]["candidates"].items()
+        for name, leg in plain(document)["candidates"].items()
         for flip in leg["flips"]["list"]
     ]
     return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
 
 
-def batching(document: Document[Any]) -> Table:
+def batching(document: Document[Results]) -> Table:
     """What batching, padding and order change at the prompts' last positions, leg by leg."""
     records = [
-        {"leg": NAMES.get(name, name)} | row for name, rows in document["data"]["batching"].items() for row in rows
+        {"leg": NAMES.get(name, name)} | row for name, rows in plain(document)["batching"].items() for row in rows
     ]
     columns: dict[str, Column | str] = {
         "leg": "leg",
@@ -200,7 +202,7 @@ def batching(document: Document[Any]) -> Table:
     return Table.from_records("Does it matter how prompts are batched?", columns, records, note="Against each alone.")
 
 
-def decode(document: Document[Any]) -> Table:
+def decode(document: Document[Results]) -> Table:
     """The decode path: every run's generated tokens against the reference, step by step."""
     columns: dict[str, Column | str] = {
         "run": "run",
@@ -211,7 +213,7 @@ def decode(document: Document[Any]) -> Table:
         "unexplained": "unexplained flips",
         "not_arg_max": "not the arg max",
     }
-    data = document["data"]
+    data = plain(document)
     records = [
         {"run": name.replace("_", " ")} | run | {"unexplained": run["flips"]["unexplained"]}
         for name, run in (data.get("decode") or {}).items()
@@ -224,9 +226,9 @@ def decode(document: Document[Any]) -> Table:
     return Table.from_records("The decode path", columns, records, note=" ".join([note, *missing]))
 
 
-def tails(document: Document[Any]) -> Table:
+def tails(document: Document[Results]) -> Table:
     """What a mean hides: percentiles over positions, every run, prefill and decode."""
-    data = document["data"]
+    data = plain(document)
     runs = {NAMES.get(name, name): run for name, run in _legs(document).items()}
     runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in (data.get("decode") or {}).items()}
     names = {
@@ -244,7 +246,7 @@ def tails(document: Document[Any]) -> Table:
     return Table.from_records("Tails", {key: key.replace("p99_9", "p99.9") for key in heads}, records)
 
 
-def closeness(document: Document[Any]) -> Table:
+def closeness(document: Document[Results]) -> Table:
     """Shares of single logits within a relative error, beside the noise floor's."""
     columns: dict[str, Column | str] = {
         "leg": "run",
@@ -254,18 +256,15 @@ def closeness(document: Document[Any]) -> Table:
         "match_within_2_permille": Column("within 2 ‰", "share"),
     }
     records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
-    note = (
-        "Share of all logits whose error is at most so much of the reference's logit. The dtype alone often fails a "
-        "1 % rule: the noise floor's own share is the first row."
-    )
+    note = "Share of logits whose error is at most so much of the reference's: the dtype alone often fails a 1 % rule."
     return Table.from_records("Relative errors of single logits", columns, records, note=note)
 
 
-def layers(document: Document[Any]) -> Table:
+def layers(document: Document[Results]) -> Table:
     """Where the error grows: relative distance from the float32 reference after each stage of the model."""
-    found = document["data"]["layers"]
+    found = plain(document)["layers"]
     if found is None:
-        return Table("Where the error grows", ["layers"], [[document["data"]["layers_why"]]])
+        return Table("Where the error grows", ["layers"], [[plain(document)["layers_why"]]])
     legs = {"noise_floor": found["noise_floor"], **found["candidates"]}
     rows: list[list[Cell]] = [
         [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
@@ -274,17 +273,25 @@ def layers(document: Document[Any]) -> Table:
     verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
     heads: list[Column | str] = ["after"]
     heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
-    known = found["left_out"]
+    return Table("Where the error grows", heads, rows, note=_limit_note(found) + "; ".join(verdicts) + ".")
+
+
+def _limit_note(found: dict[str, Any]) -> str:
+    """What the columns are, and where the limit comes from."""
     note = (
         "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
-        "there: with the reference's own states fed in. A stage is beyond the noise where it makes more than "
-        f"{number(found['limit'])} times the largest error that any of {len(found['honest'])} honest implementations "
-        f"makes there ({', '.join(found['honest'])}). Each left out in turn, one makes at most "
-        f"{number(known['largest_ratio'])} times what the others make; none of {known['comparisons']} such comparisons "
-        f"lies beyond the limit, so at most {number(known['false_alarm_rate_upper_95'], 'share')} of stages would "
-        "(95 %). "
+        "there: with the reference's own states fed in. "
     )
-    return Table("Where the error grows", heads, rows, note=note + "; ".join(verdicts) + ".")
+    known = found["left_out"]
+    if known is None:
+        return note
+    return note + (
+        f"A stage is beyond the noise where it makes more than {number(found['limit'])} times the largest error that "
+        f"any of {len(found['honest'])} honest implementations makes there ({'; '.join(found['honest'])}). Each left "
+        f"out in turn, one makes at most {number(known['largest_ratio'])} times what the others make; "
+        f"{known['beyond_limit']} of {known['comparisons']} such comparisons lie beyond the limit, so at most "
+        f"{number(known['false_alarm_rate_upper_95'], 'share')} of stages would (95 %). "
+    )
 
 
 def _beyond(leg: dict[str, Any]) -> str:

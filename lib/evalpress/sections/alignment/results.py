@@ -1,0 +1,251 @@
+"""The typed results of the alignment section: what stands in results/alignment.json."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from evalpress.core.results import Model
+from evalpress.core.results import Results as Base
+from evalpress.sections.alignment.agreement_results import (
+    Flips,
+    MarginBin,
+    Metrics,
+    Noise,
+    PositionBin,
+    Positions,
+    Tails,
+    TextAgreement,
+    Token,
+    described,
+)
+
+_OLDER = "measured by an older version of this suite, which did not know it"
+
+
+class Source(Model):
+    """What computed the logits."""
+
+    engine: str
+    dtype: str
+    device: str | None = None
+    mode: str | None = None
+    transformers: str | None = None
+    torch: str | None = None
+    attention: str | None = None
+    variant: str | None = described("what is done otherwise than in a plain pass", None)
+    load_s: float | None = None
+    forward_s: float | None = None
+    tokens: int | None = None
+    batches: int | None = None
+    stand_in: bool | None = described("a second implementation, on the reference's device: not what is judged", None)
+
+
+class Reference(Model):
+    """What the reference is and what its passes cost."""
+
+    engine: str
+    dtype: str
+    device: str | None = None
+    transformers: str | None = None
+    torch: str | None = None
+    attention: str | None = None
+    attention_reason: str | None = None
+    load_s: float | None = None
+    n_positions: int
+    forward_s: float | None = described("seconds of the forward passes")
+    forward_s_why: str | None = None
+    tokens: int | None = None
+    tokens_why: str | None = None
+    padded_tokens: int | None = None
+    padded_tokens_why: str | None = None
+    batches: int | None = None
+    batches_why: str | None = None
+    gflop: float | None = described("1e9 floating-point operations")
+    gflop_why: str | None = None
+    gflop_s: float | None = described("their rate, 1e9 per second")
+    gflop_s_why: str | None = None
+    matmul_gflop_s: float | None = described("rate of large matrix products on this machine, 1e9 per second")
+    matmul_gflop_s_why: str | None = None
+    share_of_matrix_rate: float | None
+    share_of_matrix_rate_why: str | None = None
+
+
+class Run(Metrics, Noise, Source):
+    """One comparison run over the texts."""
+
+    scale: Literal["logits", "log_probabilities"] = described("what the engine gave")
+    tails: Tails | None
+    tails_why: str | None = None
+    flips: Flips
+    positions: Positions
+    last_positions: Metrics | None = described("over the last positions of the prompts alone")
+    last_positions_why: str | None = None
+    by_position: tuple[PositionBin, ...]
+    by_margin: tuple[MarginBin, ...]
+    prompts: tuple[TextAgreement, ...]
+
+
+class DecodePosition(Model):
+    """One generated token."""
+
+    prompt_id: str
+    step: int = described("0 is the first generated token, whose logits are the prefill's")
+    token: Token
+    same_as_reference: bool
+    kl_divergence: float = described("nats")
+    max_abs_err: float = described("logits")
+    gap: float = described("the reference's best logit less its logit of this token")
+    honest_error: float = described("error that honest arithmetic may make in a logit there")
+
+
+class DecodeRun(Metrics, Noise, Source):
+    """One comparison run over generated tokens."""
+
+    steps: int
+    scale: Literal["logits", "log_probabilities"]
+    tails: Tails
+    flips: Flips
+    coverage: Positions
+    not_arg_max: int = described("generated tokens that are not the best of their own logits")
+    last_positions: Metrics | None
+    last_positions_why: str | None = None
+    by_position: tuple[PositionBin, ...] = described("by step of generation")
+    by_margin: tuple[MarginBin, ...]
+    prompts: tuple[TextAgreement, ...]
+    positions: tuple[DecodePosition, ...]
+
+
+class TextRow(Model):
+    """A text whose logits are compared."""
+
+    id: str
+    kind: str
+    language: str
+    text: str
+    tokens: int
+    positions: int
+
+
+class LastToken(Model):
+    """A run's best token at the last position of a prompt."""
+
+    prompt_id: str
+    token: int
+    text: str
+
+
+class StageErrors(Model):
+    """Relative error of every stage, in the order of `Layers.stages`."""
+
+    arrived: tuple[float, ...] = described("with everything before it")
+    made: tuple[float, ...] = described("with the reference's own states fed in")
+    rerouted: dict[str, float] | None = described("layer -> share of positions sent to other experts", None)
+
+
+class JudgedStages(StageErrors):
+    """The same of a candidate, and where it leaves the noise."""
+
+    beyond_noise: tuple[str, ...]
+    first_beyond_noise: str | None
+    first_beyond_noise_why: str | None = None
+
+
+class LeftOut(Model):
+    """Honest implementations, each left out in turn and held against the others, stage by stage."""
+
+    comparisons: int
+    largest_ratio: float
+    beyond_limit: int
+    false_alarm_rate_upper_95: float = described("per stage")
+
+
+class Layers(Model):
+    """Where an error starts."""
+
+    limit: float = described("times the largest error that an honest implementation makes at the stage")
+    stages: tuple[str, ...]
+    limits: tuple[float, ...] | None
+    limits_why: str | None = None
+    honest: dict[str, tuple[float, ...]] = described("implementation -> error made at each stage")
+    left_out: LeftOut | None
+    left_out_why: str | None = None
+    noise_floor: StageErrors
+    candidates: dict[str, JudgedStages]
+
+
+class Arrangement(Model):
+    """What batching changes at the prompts' last positions, against each prompt alone."""
+
+    arrangement: str
+    identical: int
+    of: int
+    rmse: float
+    max_abs_err: float
+    kl_divergence: float = described("nats")
+    flips: int
+
+
+class Results(Base):
+    """What the alignment section measured."""
+
+    VERSION: ClassVar[int] = 2
+
+    reference: Reference
+    texts: tuple[TextRow, ...]
+    noise_floor: Run
+    candidates: dict[str, Run]
+    decode: dict[str, DecodeRun]
+    decode_why_not: dict[str, str] = described("run -> why it could not be made")
+    last_tokens: dict[str, tuple[LastToken, ...]]
+    layers: Layers | None
+    layers_why: str | None = None
+    batching: dict[str, tuple[Arrangement, ...]]
+    raw: str = described("file of the records of every position, inside results/")
+
+    @classmethod
+    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1: no decode path, tails, shares of close logits or calibrated limits."""
+        runs = {name: _migrated(run) for name, run in data["candidates"].items()}
+        found = data | {"noise_floor": _migrated(data["noise_floor"]), "candidates": runs}
+        found |= {"decode": {}, "decode_why_not": {"all": _OLDER}}
+        if found.get("layers"):
+            missing: dict[str, Any] = {
+                "limits": None,
+                "limits_why": _OLDER,
+                "honest": {},
+                "left_out": None,
+                "left_out_why": _OLDER,
+            }
+            found["layers"] = found["layers"] | missing
+        return found
+
+
+_NEW = (
+    "centred_rmse",
+    "mean_relative_error",
+    "match_within_1_percent",
+    "match_within_5_permille",
+    "match_within_2_permille",
+)
+
+
+def _unknown(*keys: str) -> dict[str, Any]:
+    return dict.fromkeys(keys) | {f"{key}_why": _OLDER for key in keys}
+
+
+def _metrics(found: dict[str, Any]) -> dict[str, Any]:
+    return _unknown(*_NEW) | {"undefined_cosines": 0} | found
+
+
+def _migrated(run: dict[str, Any]) -> dict[str, Any]:
+    """A run of version 1 with what it lacks, null and with a reason."""
+    last = run["last_positions"]
+    ratio = _unknown("centred_noise_ratio")
+    flips = [_unknown("gap") | flip for flip in run["flips"]["list"]]
+    texts = [_metrics(ratio | text | {"last_position": _metrics(text["last_position"])}) for text in run["prompts"]]
+    return _metrics(ratio | _unknown("tails") | {"scale": "logits"} | run) | {
+        "flips": run["flips"] | {"list": flips},
+        "last_positions": None if last is None else _metrics(last),
+        "by_position": [ratio | row for row in run["by_position"]],
+        "prompts": texts,
+    }
