@@ -83,7 +83,7 @@ class PythonFunction(Checker):
             return Judgement("needs_review", NOT_EXECUTED)
         nonce = os.urandom(16).hex()
         spec = {
-            "source": self.prefix + output,
+            "source": self._source(output),
             "function": self.function,
             "calls": [test.args for test in self.tests],
             "nonce": nonce,
@@ -103,6 +103,11 @@ class PythonFunction(Checker):
         # In a closed block the function is finished.
         closed = output.count("```") >= 2 and output.count("```") % 2 == 0
         return replace(found, settled=found.settled or closed)
+
+    def _source(self, output: str) -> str:
+        """The output after `prefix`, unless it begins the function itself."""
+        begins = self.function and re.match(rf"\s*def {self.function}\b", output)
+        return output if begins else self.prefix + output
 
     def _compare(self, results: Any, output: str) -> Judgement:
         if not isinstance(results, list) or len(results) != len(self.tests):

@@ -42,9 +42,9 @@ def copied(summary: str, source: str) -> float:
 class Summary(Checker):
     """A summary of the text in the prompt.
 
-    Fails when it is longer than the text, repeats it word for word, mentions too few of the points, or gives a number
-    that the text does not give. Passes when all points are there in fewer words than `max_share` of the text's, and
-    not in whole sentences of it or mostly in words that it does not use. What lies between is a person's matter.
+    Fails when it is longer than the text, repeats it word for word, or mentions too few of the points. Passes when all
+    points are there in fewer words than `max_share` of the text's, without new numbers, and not in whole sentences of
+    it or mostly in words that it does not use. What lies between is a person's matter.
     """
 
     points: Annotated[list[Texts], Field(min_length=1)]
@@ -65,9 +65,6 @@ class Summary(Checker):
             return Judgement("fail", f"lacks key points: {facts}")
         if copied(text, source) > 0.9 and share > 0.9:
             return Judgement("fail", f"repeats the text: {facts}")
-        new = sorted(set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", source)))
-        if new:
-            return Judgement("fail", f"gives numbers that the text does not give ({', '.join(new[:4])}): {facts}")
         doubt = self._doubt(text, source, hits, share)
         return Judgement("needs_review", f"{doubt}: {facts}") if doubt else Judgement("pass", facts)
 
@@ -77,6 +74,9 @@ class Summary(Checker):
 
     def _doubt(self, text: str, source: str, hits: int, share: float) -> str | None:
         """Why a person must read it, or None."""
+        new = sorted(set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", source)))
+        if new:
+            return f"gives numbers that the text does not give in digits ({', '.join(new[:4])})"
         known = set(words_of(source))
         content = [word for word in words_of(text) if word not in _SMALL and not is_chinese(word[0])]
         foreign = [word for word in content if not any(word[:4] == other[:4] for other in known)]
