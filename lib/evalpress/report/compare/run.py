@@ -25,6 +25,11 @@ class Run:
         """Of the section that was measured first."""
         return next(iter(self.sections.values())).provenance
 
+    def plain(self, section: str) -> dict[str, Any]:
+        """A section's data under the keys of its results file."""
+        found: dict[str, Any] = self.sections[section].model_dump(mode="json", by_alias=True)["data"]
+        return found
+
     def blocks(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """Workload -> mode -> blocks, as the benchmark observed them."""
         return dict(read_raw(self.folder, "benchmark", "blocks"))
