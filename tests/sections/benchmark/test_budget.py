@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from evalpress import params
+from blocks import block
+from evalpress import engine, params
 from evalpress.params.schema import BenchmarkParams, ScalingParams, Workload
-from evalpress.sections.benchmark.budget import estimate, scaled
+from evalpress.sections.benchmark import section
+from evalpress.sections.benchmark.budget import SHARE, estimate, scaled
 from evalpress.sections.registry import by_name, parameters_read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +59,18 @@ def test_the_budget_is_part_of_what_decides_the_numbers_where_it_is_given():
     assert "run.budget_minutes" not in parameters_read(benchmark, demo)
     short = demo.model_copy(update={"run": demo.run.model_copy(update={"budget_minutes": 5.0})})
     assert parameters_read(benchmark, short)["run.budget_minutes"] == 5.0
+
+
+def test_a_pilot_of_every_workload_and_mode_decides_what_fits(monkeypatch):
+    demo = params.load("demo")
+    monkeypatch.setattr(engine, "get", lambda params, mode: mode)
+    monkeypatch.setitem(section._within_budget.__globals__, "prompts", lambda *asked: [])
+    monkeypatch.setitem(section._within_budget.__globals__, "warm_up", lambda *asked: block(1.0))
+    whole = estimate(demo.benchmark, dict.fromkeys(demo.benchmark.workloads, 2.0), 16)
+    spent = 10.0 + 2.0 * len(demo.benchmark.workloads)  # before the pilot, and by the pilot in both modes
+    enough = (whole + spent) / 60 / SHARE
+    modes = demo.engine.modes
+    assert section._within_budget(demo, modes, enough + 0.01, 10.0).left_out == ()
+    assert section._within_budget(demo, modes, (whole / 2 + spent) / 60 / SHARE, 10.0).benchmark.blocks == 3
+    one_by_one = section._within_budget(demo, modes[:1], enough + 0.01, 10.0)  # the other mode takes as long again
+    assert one_by_one.benchmark.blocks < demo.benchmark.blocks
