@@ -55,6 +55,7 @@ def test_any_tokenizer_file_is_a_tokenizer(name: str, tmp_path: Path) -> None:
         ({"architectures": ["Qwen2VLForConditionalGeneration"]}, "multimodal"),
         ({"architectures": None}, "names no architecture"),
         ({"architectures": ["MambaForCausalLM"], "model_type": "mamba"}, "on a CPU: its build has no selective scan"),
+        ({"architectures": ["DeepseekV32ForCausalLM"], "index_topk": 2048}, "no sparse attention"),
         ({"quantization_config": {"quant_method": "exl9"}}, "quantised by 'exl9'"),
         ({"quantization_config": {"quant_method": "modelopt_fp4"}}, "no CPU kernels"),
     ],

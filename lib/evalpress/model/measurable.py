@@ -140,7 +140,9 @@ def _quantisation(params: Params, stated: Configuration) -> str | None:
 
 
 def _operations(params: Params, stated: Configuration) -> str | None:
-    """An operation that the architecture needs and this build of vLLM lacks: CPU builds have no Mamba-1 scan."""
+    """An operation that the architecture needs and vLLM lacks on a CPU: sparse attention, the scan of Mamba 1."""
+    if params.platform.backend == "cpu" and stated.get("index_topk"):
+        return f"{stated.architecture}: vLLM has no sparse attention (index_topk) on a CPU"
     first_mamba = stated.model_type in ("mamba", "falcon_mamba", "jamba")
     if params.platform.backend == "cpu" and first_mamba and not installed_vllm.has_operation("selective_scan_fwd"):
         return f"{stated.architecture}: this vLLM ({installed_vllm.version()}) cannot run it on a CPU: its build " + (
