@@ -12,6 +12,7 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
+from evalpress.engine.start import one_line
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import explaining
 from evalpress.sections.evidence.checks import Checks, tokens_of
@@ -61,6 +62,8 @@ def _measure(changed: str, measure: Callable[[], Found]) -> Found | str:
         return measure()
     except MeasurementError as error:
         return str(error)
+    except Exception as error:  # vLLM changes some classes of transformers in place: such a model fails here
+        return f"{type(error).__name__}: {one_line(error)}"
 
 
 def raw_tokens(first: Run, found: Mapping[str, Found]) -> dict[str, Any]:
@@ -99,6 +102,8 @@ def _readings(
         return explaining.read(params, outputs, parted), ""
     except MeasurementError as error:
         return None, str(error)
+    except Exception as error:  # as above
+        return None, f"{type(error).__name__}: {one_line(error)}"
 
 
 def _row(
