@@ -35,7 +35,13 @@ Traceback (most recent call last):
 pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
   Value error, max_model_len is too large [type=value_error, input_value=A]
     For further information visit"""
+COLOURED = """\
+\x1b[0;36m(APIServer pid=1)\x1b[0;0m \x1b[32mINFO\x1b[0m \x1b[90m11-25 17:22:34\x1b[0m [a.py:1] Error rate 0
+\x1b[0;36m(APIServer pid=1)\x1b[0;0m Traceback (most recent call last):
+\x1b[0;36m(APIServer pid=1)\x1b[0;0m   File "a"
+\x1b[0;36m(APIServer pid=1)\x1b[0;0m ValueError: unknown quantisation"""
 LOGS = {
+    COLOURED: "ValueError: unknown quantisation",
     ENGINE_CORE: "ValueError: No available memory for the cache blocks.",
     CHAIN: "OSError: [Errno 98] Address already in use (first cause: KeyError: 'x')",
     PYDANTIC: "max_model_len is too large",

@@ -14,6 +14,7 @@ _LINE = re.compile(
     r"(?:(?P<level>ERROR|WARNING|INFO|DEBUG|CRITICAL):?\s+(?:\d\d-\d\d \d\d:\d\d:\d\d\s+)?(?:\[[^\]]*:\d+\]\s?)?)?"
     r"(?P<text>.*)$"
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$")
 _ARGPARSE = re.compile(r"^\S+: error: ")
 _LINKS = ("The above exception was the direct cause", "During handling of the above exception")
@@ -52,7 +53,7 @@ def reason(log: Path) -> str:
 
 def reason_in(lines: Sequence[str]) -> str:
     """As `reason`, from the lines of the log."""
-    parts = [match.groupdict() for line in lines if (match := _LINE.match(line))]
+    parts = [match.groupdict() for line in lines if (match := _LINE.match(_COLOUR.sub("", line)))]
     by_process: dict[str, list[str]] = {}
     for part in parts:
         by_process.setdefault(part["process"] or "", []).append(part["text"].rstrip())
