@@ -40,8 +40,10 @@ from transformers import (
     Gemma2Config,
     GPT2Config,
     LlamaConfig,
+    MixtralConfig,
     Qwen2Config,
     Qwen3Config,
+    Qwen3MoeConfig,
 )
 
 pytestmark = pytest.mark.slow
@@ -248,3 +250,45 @@ def test_a_batch_that_sees_its_padding_is_found(decoder: reference.Pass, monkeyp
     texts = {"a": [5, 6, 7], "b": [9, 8, 7, 6, 5, 4, 3]}
     found = {row["arrangement"]: row for row in batching.effects(decoder, texts)}
     assert found["one batch, padded on the left"]["max_abs_err"] > 0.01
+
+
+MOE: dict[str, Any] = SHAPE | {"num_experts_per_tok": 2}
+EXPERTS: dict[str, Any] = {
+    "mixtral": MixtralConfig(**MOE, num_local_experts=8, sliding_window=None),
+    "qwen3_moe": Qwen3MoeConfig(**MOE, head_dim=16, num_experts=8, moe_intermediate_size=48, norm_topk_prob=True),
+}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_an_expert_swap_is_named_and_an_honest_mixture_of_experts_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(CONFIGS, name, EXPERTS[name])
+    folder = random_model(tmp_path, name, 5)
+    found = bench(folder, random_texts(5))
+    assert set(found.states.routes) == {f"layer {index}" for index in range(3)}
+    with reference.loaded(folder, "bfloat16", attention="eager") as run:
+        assert found.stage(run)["first_beyond_noise"] is None
+    with reference.loaded(folder, "bfloat16") as run:
+        for weight in layers.stages(run.model)["layer 1 mlp"].experts.parameters():
+            weight.data[[0, 1]] = weight.data[[1, 0]]
+        assert found.stage(run)["first_beyond_noise"] == "layer 1 mlp"
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "names"),
+    [
+        ("gemma2", Gemma2Config(**SHAPE, head_dim=16, query_pre_attn_scalar=4, attn_logit_softcapping=2.0), ("eager",)),
+        ("llama", CONFIGS["llama"], ("sdpa", "eager")),
+    ],
+)
+def test_the_reference_takes_the_attention_that_computes_what_the_model_defines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, config: Any, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(CONFIGS, name, config)
+    folder = random_model(tmp_path, name, 2)
+    with reference.loaded(folder, "float32") as run:
+        found = reference.right_attentions(run, list(range(1, 60)))
+        assert found.names == names
+        assert run.model.config._attn_implementation == names[0]
+    assert ("attn_logit_softcapping = 2.0" in found.reason) is (name == "gemma2")
