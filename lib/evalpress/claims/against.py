@@ -60,8 +60,8 @@ def compare(card: Card, measured: Iterable[Measured]) -> list[Beside]:
 
 def _figures(card: Card) -> Iterator[tuple[str, Published]]:
     """The figures of a card by quantity: `accuracy.<task>`, `logits.<metric>`, `<metric>.<mode>`."""
-    for row in card.accuracy:
-        yield f"accuracy.{row.task}", row.value
+    for score in card.accuracy:
+        yield f"accuracy.{score.task}", score.value
     if card.logits:
         overall = card.logits.overall
         yield "logits.top1_agreement", overall.top1
