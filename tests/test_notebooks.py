@@ -38,11 +38,11 @@ def test_valid_without_outputs_functions_or_long_cells(notebook):
         assert len(cell.source.splitlines()) <= 8
 
 
-def test_one_parameters_cell_with_the_same_three_parameters(notebook):
+def test_one_parameters_cell_with_the_same_four_parameters(notebook):
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [node.targets[0].id for node in ast.parse(tagged[0].source).body]
-    assert names == ["set_name", "reports_dir", "measure"]
+    assert names == ["set_name", "reports_dir", "measure", "overrides"]
 
 
 def test_it_begins_with_its_one_title(notebook):

@@ -65,6 +65,17 @@ class SummarySection(Model):
     not_shown: str | None = Field(default=None, description="Why a table or figure of measured results is missing.")
 
 
+class ClaimBeside(Model):
+    """A published figure and what this report measured of the same quantity."""
+
+    card: str
+    quantity: str
+    claimed: str = Field(description="As printed.")
+    measured: str = Field(description="With its 95 % interval, in the base unit of the quantity.")
+    status: Literal["consistent", "inconsistent", "not_comparable"]
+    why: str
+
+
 class Summary(Model):
     """The whole of `summary.json`."""
 
@@ -82,5 +93,6 @@ class Summary(Model):
     headline: Headline
     conclusion: tuple[Clause, ...] = ()
     key_figures: tuple[KeyFigure, ...] = Field(default=(), description="Agreement, quality and load within the SLO.")
+    claims: tuple[ClaimBeside, ...] = Field(default=(), description="Published figures beside measured ones.")
     sections: dict[str, SummarySection]
     command: str = Field(description="The command that makes this report again.")

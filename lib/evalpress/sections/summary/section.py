@@ -13,7 +13,7 @@ from evalpress.sections import states
 from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, skip_reason
-from evalpress.sections.summary import conclusion, gates, key_figures
+from evalpress.sections.summary import claims, conclusion, gates, key_figures
 from evalpress.sections.summary.results import HeadlineRow, Summary, SummarySection
 
 Documents = dict[str, results.Document[Any]]
@@ -52,6 +52,7 @@ def build(job: Job) -> Summary:
             "headline": headline(plain_data, found),
             "conclusion": conclusion.clauses(plain_data, sections),
             "key_figures": key_figures.figures(plain_data),
+            "claims": claims.beside(job.params, plain_data, _device_name(documents)),
             "sections": sections,
             "command": _command(job),
         }
@@ -106,6 +107,11 @@ def _required(job: Job, section: str) -> results.Document[Any]:
 def _device(documents: Documents) -> Any:
     document = documents.get("setup")
     return document.provenance.get("device") if document else "unknown: the setup section has no results"
+
+
+def _device_name(documents: Documents) -> str:
+    device = _device(documents)
+    return str(device.get("name", "not known")) if isinstance(device, Mapping) else "not known"
 
 
 def headline(data: conclusion.Data, found: list[Gate]) -> dict[str, Any]:

@@ -107,6 +107,17 @@ def gates(summary: Summary) -> Table:
     )
 
 
+def claims(summary: Summary) -> Table | Prose:
+    """Published figures of which this report measured the same quantity."""
+    if not summary.claims:
+        return Prose("")
+    words = {"consistent": "consistent", "inconsistent": "inconsistent", "not_comparable": "not comparable"}
+    rows = [[one.quantity, one.claimed, one.measured, words[one.status], one.why] for one in summary.claims]
+    heads: list[Column | str] = ["quantity", "published", "measured here", "", Column("why", wide=True)]
+    note = "Consistent: the values that the published digits allow and the measured interval have one in common."
+    return Table("Published figures beside measured ones", heads, rows, note=note)
+
+
 def sections(summary: Summary) -> Table:
     """What ran, what was skipped, what failed, and why."""
     rows: list[list[Cell]] = [
