@@ -9,11 +9,11 @@ from pathlib import Path
 from platform import machine
 from typing import Any
 
-import evalpress
 from evalpress import platforms
 from evalpress.core import secrets
 from evalpress.core.hashing import digest
 from evalpress.core.paths import ROOT
+from evalpress.core.version import __version__
 from evalpress.params.schema import Params
 from evalpress.platforms import host, versions
 
@@ -92,7 +92,7 @@ def collect(params: Params, digests: dict[str, str], start: str, end: str) -> di
     probed = platforms.probe(params.platform.backend, params.engine.env)
     facts = engine_facts(params.platform.backend)
     return {
-        "suite_version": evalpress.__version__,
+        "suite_version": __version__,
         "git": git_state(),
         "digests": digests,
         "set": params.set,

@@ -13,7 +13,7 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from evalpress import __version__
+from evalpress.core.version import __version__
 from evalpress.display.tables import escape_html, escape_markdown, fence
 from evalpress.report.markdown_html import highlighted, to_html
 

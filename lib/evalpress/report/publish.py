@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from evalpress import __version__
 from evalpress.core.errors import UserError
 from evalpress.core.results import write_text
+from evalpress.core.version import __version__
 from evalpress.display.blocks import SYMBOLS
 from evalpress.display.tables import Badge, visible
 from evalpress.report.exporters import FILES, TEMPLATES, stylesheet
