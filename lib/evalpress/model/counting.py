@@ -70,7 +70,7 @@ def built(found: config.Configuration, trust_remote_code: bool = False) -> Any:
     known = copy.deepcopy(found.known)
     if hasattr(known, "quantization_config"):
         del known.quantization_config
-    named = getattr(transformers, found.architecture or "", None)
+    named: Any = getattr(transformers, found.architecture or "", None)
     wanted = getattr(named, "config_class", None)
     text = known.get_text_config()
     if wanted is not None and not isinstance(known, wanted) and isinstance(text, wanted):

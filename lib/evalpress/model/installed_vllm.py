@@ -77,7 +77,7 @@ def quantisations() -> frozenset[str]:
     """Quantisation methods by name; empty where they cannot be read."""
     for node in _statements(_QUANTISATION):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "QuantizationMethods":
-            return frozenset(part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant))
+            return frozenset(str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant))
     return frozenset()
 
 
