@@ -194,14 +194,14 @@ def version_set(card: Card) -> Iterator[Finding]:
         return
     printed = {**card.environment.versions, "vllm_distribution": None}
     for row in versions.check(printed, card.environment.backend, lambda _: ()):
-        if card.environment.versions.get(row["component"]) is None:
+        if card.environment.versions.get(row.component) is None:
             continue
-        status: Any = {"ok": "ok", "warn": "note", "fail": "broken"}[row["status"]]
-        why = "" if status == "ok" else f"{row['why']}: these versions cannot have run together ({row['source']})"
+        status: Any = {"ok": "ok", "warn": "note", "fail": "broken"}[row.status]
+        why = "" if status == "ok" else f"{row.why}: these versions cannot have run together ({row.source})"
         if status == "note":
-            why = f"{row['why']} ({row['source']})"
+            why = f"{row.why} ({row.source})"
         statement = "vLLM, its plugin, torch, torch-npu and CANN are one matched set"
-        yield Finding(f"environment.{row['component']}", status, statement, row["found"], row["expected"], why)
+        yield Finding(f"environment.{row.component}", status, statement, str(row.found), row.expected, why)
 
 
 def settings_read(card: Card) -> Iterator[Finding]:

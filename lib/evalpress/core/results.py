@@ -68,16 +68,6 @@ class Model(BaseModel):
         found: dict[str, Any] = handler(self)
         return {key: value for key, value in found.items() if value is not None or key + _WHY in fields}
 
-    # Transition: sections that are not typed yet read these objects as mappings. Goes with the last of them.
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return default if getattr(self, key, None) is None else getattr(self, key)
-
-    def __contains__(self, key: str) -> bool:
-        return getattr(self, key, None) is not None
-
 
 class Results(Model):
     """What one section measured: the base of `Results` in each section's `results.py`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalpress.engine import log_lines, startup
-from evalpress.engine.log_lines import Line, Log
+from evalpress.engine.log_lines import Line, Log, figure
 from evalpress.engine.memory_lines import memory_figures, memory_reasons
 
 _BEGINS = r"Initializing an? (?:V\d )?LLM engine \(v([^)]+)\)"
@@ -56,7 +56,7 @@ def parse(text: str) -> StartLog:
     if log.clock is None:
         found |= {key: None for key in ("engine_init_s", "kv_cache_s") if key in found}
         found |= {f"{key}_why": _NO_TIMES for key in ("engine_init_s", "kv_cache_s", "total_s", "unaccounted_s")}
-        if found["load_weights_s"] == 0.0 and startup.figure(lines, startup.LOAD) is None:
+        if found["load_weights_s"] == 0.0 and figure(lines, startup.LOAD) is None:
             found |= {"load_weights_s": None, "load_weights_s_why": _NO_TIMES}
     found = {key: round(value, 6) if isinstance(value, float) else value for key, value in found.items()}
     found |= {"import_s_why": _NOT_IN_LOGS, "config_s_why": _NOT_IN_LOGS} | _cache(lines, compiled)

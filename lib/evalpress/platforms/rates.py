@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from evalpress.platforms import child
@@ -107,7 +108,7 @@ def matrix_rates(device: str, dtypes: Sequence[str], sizes: Sequence[int], seed:
                     torch.randn(size, size, generator=generator).to(device=device, dtype=getattr(torch, dtype))
                     for _ in range(2)
                 )
-                seconds = times(lambda a=a, b=b, multiply=multiply: multiply(a, b), device)
+                seconds = times(partial(multiply, a, b), device)
                 found += [Product(size, f"{form} in {dtype}", 2 * size**3 / one) for one in seconds]
                 if max(seconds) > ENOUGH_S:
                     break

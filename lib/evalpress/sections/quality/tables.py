@@ -174,7 +174,7 @@ def human_eval(document: QualityResults) -> Table | Prose:
 
 def _ours(row: TaskScore) -> Cell:
     if row.ours is None or row.ours_n is None:
-        return pick(row.model_dump(), "ours")
+        return Missing(row.ours_why or row.ours_n_why or "not recorded")
     part = row.n is not None and row.ours_n < row.n
     equal = part or abs(row.ours - row.value) < 1e-9
     return Badge("ok" if equal else "fail", fmt(row.ours, "share") + (f" of {row.ours_n} items" if part else ""))

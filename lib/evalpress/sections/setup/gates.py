@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evalpress.params.schema import Params
-from evalpress.sections.gate import Gate, gate
+from evalpress.sections.gate import Gate, Status, gate
 from evalpress.sections.setup.results import Results
 
 
@@ -14,5 +14,5 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
     checks = data.version_check
     worst = max((c.status for c in checks), key=("ok", "warn", "fail").index, default="ok")
     odd = [f"{c.component} {c.found or 'not installed'}" for c in checks if c.status != "ok"]
-    status = {"ok": "pass"}.get(worst, worst)
+    status: Status = "pass" if worst == "ok" else "warn" if worst == "warn" else "fail"
     yield gate("setup", "version_set", status, "; ".join(odd) or "all match", "one matched version set")

@@ -40,9 +40,9 @@ def _measured(params: Params, data: Data, device: str) -> Iterator[Measured]:
         yield one(f"accuracy.{task}", values, "share")
     candidates = data.get("alignment", {}).get("candidates", {})
     for name in _LOGITS:
-        values = [found[name] for found in candidates.values() if found.get(name) is not None]
-        if values:
-            yield one(f"logits.{name}", (values[-1], min(values), max(values)), "share")
+        known = [found[name] for found in candidates.values() if found.get(name) is not None]
+        if known:
+            yield one(f"logits.{name}", (known[-1], min(known), max(known)), "share")
     for quantity, values, unit, shape in _speeds(data.get("benchmark", {})):
         yield one(quantity, values, unit, shape)
 

@@ -64,7 +64,7 @@ def decode(value: Any) -> Any:
         return {decode(key): decode(item) for key, item in held}
     if name == "o":
         return object()
-    makers = {"l": list, "t": tuple, "e": set, "z": frozenset, "n": iter}
+    makers: dict[str, Any] = {"l": list, "t": tuple, "e": set, "z": frozenset, "n": iter}
     return makers[name]([decode(item) for item in held])
 
 
