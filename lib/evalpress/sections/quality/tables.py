@@ -12,6 +12,7 @@ from evalpress.display.tables import (
     Code,
     Column,
     Details,
+    Missing,
     Prose,
     Table,
     code,
