@@ -173,9 +173,10 @@ def test_quality_judges_again_from_raw(demo_report):
     found, kept = data(demo_report, "quality"), raw(demo_report, "quality-answers")["answers"]
     cases = quality.load_cases(params.load("demo").quality.cases)
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
-    again = quality.section_data(cases, outputs, quality.load_reviews(quality.path_of("demo")))
-    assert again["by_category"] == found["by_category"]
-    assert {c["verdict"] for c in found["cases"]} == {"pass", "fail", "needs_review"}
+    judged = quality.judge(cases, outputs, quality.load_reviews(quality.path_of("demo")), "base")
+    again = {name: row.model_dump(mode="json", by_alias=True) for name, row in quality.summarise(judged).items()}
+    assert again == found["by_category"]
+    assert {c["verdict"] for c in found["cases"]} >= {"pass", "fail", "needs_review"}
 
 
 def test_the_first_greedy_token_is_the_arg_max(demo_report):
