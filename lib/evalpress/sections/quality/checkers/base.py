@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 Kind = Literal["chat", "base"]
 """A chat model answers and stops; a base model continues the text of the prompt."""
 Found = Literal["pass", "fail", "cut", "needs_review", "error"]
-"""What a rule can find. `cut`: the answer reached its limit before the rule was decided. `error`: the rule itself raised
-an exception, nothing is known about the output."""
+"""What a rule can find. `cut`: the answer reached its limit before the rule was decided. `error`: the rule itself
+raised an exception, nothing is known about the output."""
 
 _LOG = logging.getLogger(__name__)
 
