@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from evalpress import engine, params
 from evalpress.core import results
 from evalpress.sections.evidence import checks, determinism, reliance, tables
 from evalpress.sections.evidence.comparing import Answer, Found
+from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 
@@ -26,10 +29,12 @@ def job_of(tmp_path, **evidence) -> Job:
 
 def test_the_checks_on_one_engine_and_a_planted_difference(tmp_path, monkeypatch):
     job = job_of(tmp_path, check_tokens=16, repeats=2)
+    stack = contextlib.ExitStack()
     try:
         loaded = engine.get(job.params, "eager")
         asked = {"france": loaded.tokenize("The capital of France is"), "water": loaded.tokenize("The chemical symbol")}
-        tried = checks.Checks(job, asked)
+        reader = stack.enter_context(Reader(job.params))
+        tried = checks.Checks(job, asked, reader)
         right = tried.batch()
         odd = next(t for t in range(2000, 2040) if t not in tried.first["france"].token_ids)
         wrong = {n: Answer((*a.token_ids[:1], odd, *a.token_ids[2:]), a.scores) for n, a in right.runs[0].items()}
@@ -38,6 +43,7 @@ def test_the_checks_on_one_engine_and_a_planted_difference(tmp_path, monkeypatch
         text = loaded.tokenizer.decode
         outcome = determinism.run(tried, lambda token: str(text([token])))
     finally:
+        stack.close()
         engine.release()
     row = {check.rung: check for check in outcome.rows}
     results.check_values([check.model_dump(mode="json") for check in outcome.rows], "determinism")

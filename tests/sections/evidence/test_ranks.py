@@ -24,7 +24,7 @@ def made(monkeypatch, tmp_path, name):
     monkeypatch.setattr(checks.engine, "get", lambda p, mode: "engine")
     monkeypatch.setattr(checks.engine, "fresh", start)
     monkeypatch.setattr(checks, "alone", lambda loaded, asked, sampling: {case: Answer((1,)) for case in asked})
-    tried = checks.Checks(Job(by_name("evidence"), params.load(name), tmp_path, "always"), {"x": [1, 2]})
+    tried = checks.Checks(Job(by_name("evidence"), params.load(name), tmp_path, "always"), {"x": [1, 2]}, None)
     return tried, {key: measure for key, _, measure in tried.all()}, fresh
 
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evalpress import engine, model
+from evalpress import engine
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import Completion, Engine, Sampling
 from evalpress.launch.environment import THREADS
@@ -15,6 +15,7 @@ from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.evidence.comparing import Answer, Answers, Found, Run, divergence
 from evalpress.sections.evidence.lengths import output_tokens
+from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.job import Job
 
 SHARED_BLOCKS = 2
@@ -55,6 +56,7 @@ class Checks:
 
     job: Job
     asked: Answers
+    reader: Reader
 
     def __post_init__(self) -> None:
         p = self.job.params
@@ -147,17 +149,13 @@ class Checks:
         One forward pass over prompt and vLLM's own answer says it all: as long as every token so far is the arg
         max, greedy decoding has written the same text and sees the same beginning.
         """
-        from evalpress.model import forward  # torch takes seconds to import
-
         p = self.job.params
         texts = {name: [*ids, *self.first[name].token_ids] for name, ids in self.asked.items()}
         at = {name: list(range(len(self.asked[name]) - 1, len(ids) - 1)) for name, ids in texts.items()}
         best: dict[str, list[int]] = {name: [] for name in texts}
-        trust = p.model.trust_remote_code
-        with forward.loaded(model.resolve(p), p.engine.dtype, trust_remote_code=trust) as run:
-            for name, part in forward.forward(run, texts, at):
-                best[name] += part.values.argmax(axis=1).tolist()
-            described = dict(run.described)
+        described, readings = self.reader.read(p.engine.dtype, texts, at, {})
+        for one in readings:
+            best[one.key] += one.best
         answers = {name: Answer(_until_differing(self.first[name].token_ids, ids)) for name, ids in best.items()}
         baseline = {name: one.first(len(answers[name].token_ids)) for name, one in self.first.items()}
         return Found([answers], baseline, "first", self.asked, {"reference": described}, scores_why="not generated")

@@ -13,7 +13,6 @@ from typing import Any
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
 from evalpress.engine.start import one_line
-from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import explaining
 from evalpress.sections.evidence.checks import Checks, tokens_of
 from evalpress.sections.evidence.comparing import Found, Run, counts, differences
@@ -49,7 +48,7 @@ def run(checks: Checks, text: TokenText) -> Outcome:
     measured = [(name, changed, _measure(changed, measure)) for name, changed, measure in checks.all()]
     found = {name: one for name, _, one in measured if isinstance(one, Found)}
     step("evidence: explaining differences")
-    readings, why = _readings(checks.job.params, found, checks.by_mode, checks.asked)
+    readings, why = _readings(checks, found)
     rows = [
         _row(name, changed, one, readings, why, checks.job.params.engine.dtype, text) for name, changed, one in measured
     ]
@@ -84,11 +83,11 @@ def _kept(found: Found) -> list[Any]:
     return firsts + others[: max(0, SHOWN - len(firsts))]
 
 
-def _readings(
-    params: Params, found: Mapping[str, Found], by_mode: Mapping[Mode, Run], asked: Mapping[str, Sequence[int]]
-) -> tuple[Readings | None, str]:
+def _readings(checks: Checks, found: Mapping[str, Found]) -> tuple[Readings | None, str]:
     """What the reference reads: the long outputs of every mode, and the baselines of checks that differ."""
-    outputs: dict[str, tuple[Mapping[str, Sequence[int]], Run]] = {mode: (asked, run) for mode, run in by_mode.items()}
+    outputs: dict[str, tuple[Mapping[str, Sequence[int]], Run]] = {
+        mode: (checks.asked, run) for mode, run in checks.by_mode.items()
+    }
     parted: dict[Name, set[int]] = {}
     for one in found.values():
         for difference in _kept(one):
@@ -99,7 +98,7 @@ def _readings(
                 outputs[name] = (one.asked, one.baseline)
             parted.setdefault((name, difference.case), set()).add(difference.position)
     try:
-        return explaining.read(params, outputs, parted), ""
+        return explaining.read(checks.job.params, checks.reader, outputs, parted), ""
     except MeasurementError as error:
         return None, str(error)
     except Exception as error:  # as above

@@ -9,19 +9,17 @@ places when they are at most 2 e apart. This is the rule by which the alignment 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalpress import engine, model
-from evalpress.core.errors import UserError
 from evalpress.core.progress import step
-from evalpress.core.units import GIB
 from evalpress.params.schema import Params
 from evalpress.sections.evidence.comparing import END, Difference, Found, Run, spacing
+from evalpress.sections.evidence.reading import Reader, Reading
 from evalpress.sections.evidence.results import Divergence
 
 Name = tuple[str, str]
@@ -42,6 +40,7 @@ class Readings:
 
 def read(
     params: Params,
+    reader: Reader,
     outputs: Mapping[str, tuple[Mapping[str, Sequence[int]], Run]],
     parted: Mapping[Name, set[int]],
 ) -> Readings:
@@ -61,58 +60,36 @@ def read(
             texts[against, case] = [*asked[case], *one.token_ids]
             starts[against, case] = len(asked[case]) - 1
     found = Readings()
-    every = {
-        name: list(range(starts[name], len(ids) - 1)) for name, ids in texts.items() if len(ids) > starts[name] + 1
-    }
+    every = {n: list(range(starts[n], len(ids) - 1)) for n, ids in texts.items() if len(ids) > starts[n] + 1}
+    kept = {name: frozenset(at + starts[name] for at in where) for name, where in parted.items() if where}
     step("evidence: the outputs read by the reference in float32")
-    for name, positions, values in _passes(params, "float32", texts, every):
-        chosen = np.array([texts[name][at + 1] for at in positions])
-        picked = values[np.arange(len(chosen)), chosen][:, None]
-        found.ranks.setdefault(name, []).extend((1 + (values > picked).sum(axis=1)).tolist())
-        _keep(found.reference, name, positions, values, starts[name], parted)
-    kept = {name: sorted(at + starts[name] for at in where) for name, where in parted.items() if where}
+    for name, seen in _read(reader, "float32", texts, every, kept):
+        found.ranks.setdefault(name, []).extend(seen.ranks)
+        found.reference |= {(name, at - starts[name]): row for at, row in seen.rows.items()}
     if kept:
         step(f"evidence: the positions where outputs part, in {params.engine.dtype}")
-        for name, positions, values in _passes(params, params.engine.dtype, {n: texts[n] for n in kept}, kept):
-            _keep(found.engine_dtype, name, positions, values, starts[name], parted)
+        for name, seen in _read(reader, params.engine.dtype, texts, {n: sorted(at) for n, at in kept.items()}, kept):
+            found.engine_dtype |= {(name, at - starts[name]): row for at, row in seen.rows.items()}
     return found
 
 
-def _passes(params: Params, dtype: str, texts: Mapping[Name, list[int]], positions: Mapping[Name, list[int]]) -> Any:
-    """(output, positions, rows) of one dtype, part by part."""
-    from evalpress.model import forward  # torch takes seconds to import
-
-    folder, trust = model.resolve(params), params.model.trust_remote_code
-    keys = {json.dumps(name): name for name in positions}
-    _make_room(params)
-    with forward.loaded(folder, dtype, trust_remote_code=trust) as run:
-        asked = {key: texts[name] for key, name in keys.items()}
-        at = {key: positions[name] for key, name in keys.items()}
-        for key, part in forward.forward(run, asked, at):
-            yield keys[key], part.positions.tolist(), part.values
-
-
-def _make_room(params: Params) -> None:
-    """Engines that this process keeps are released where the reference would not fit beside them."""
-    try:
-        weights = model.facts(params).weight_bytes
-    except UserError:
-        weights = None
-    if weights is not None:
-        engine.make_room(2 * weights + 2 * GIB)
-
-
-def _keep(
-    rows: dict[tuple[Name, int], Row],
-    name: Name,
-    positions: Sequence[int],
-    values: Row,
-    start: int,
-    parted: Mapping[Name, set[int]],
-) -> None:
-    for index, position in enumerate(positions):
-        if position - start in parted.get(name, ()):
-            rows[name, position - start] = values[index].copy()
+def _read(
+    reader: Reader,
+    dtype: str,
+    texts: Mapping[Name, list[int]],
+    positions: Mapping[Name, list[int]],
+    kept: Mapping[Name, frozenset[int]],
+) -> Iterator[tuple[Name, Reading]]:
+    """The readings of these positions; names stand as text in the other process."""
+    keys = {name: json.dumps(name) for name in positions}
+    names = {key: name for name, key in keys.items()}
+    _, readings = reader.read(
+        dtype,
+        {key: texts[name] for name, key in keys.items()},
+        {key: positions[name] for name, key in keys.items()},
+        {keys[name]: wanted for name, wanted in kept.items() if name in keys},
+    )
+    yield from ((names[one.key], one) for one in readings)
 
 
 def explain(difference: Difference, found: Found, readings: Readings, dtype: str, text: TokenText) -> Divergence:

@@ -17,6 +17,7 @@ from evalpress.params.schema import Mode
 from evalpress.sections.evidence import abnormal, checks, determinism, reliance, settings
 from evalpress.sections.evidence.comparing import Run
 from evalpress.sections.evidence.determinism import Outcome
+from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.evidence.remarks import base_note, remarks
 from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Case, Results, Settings
 from evalpress.sections.job import Job
@@ -37,8 +38,9 @@ def measure(job: Job) -> Results:
     step("answering alone, one by one")
     ids = {name: one.token_ids for name, one in asked.items()}
     first = checks.completions_alone(main, ids, sampling)
-    tried = checks.Checks(job, ids)
-    outcome = determinism.run(tried, lambda token: str(tokenizer.decode([token])))
+    with Reader(p) as reader:  # after what is timed
+        tried = checks.Checks(job, ids, reader)
+        outcome = determinism.run(tried, lambda token: str(tokenizer.decode([token])))
     job.raw("tokens", outcome.raw | {"cases": {name: list(done.token_ids) for name, done in first.items()}})
     described = chat.describe(p)
     base = described["base_model"]

@@ -1,0 +1,108 @@
+"""Outputs read by transformers (one forward pass, teacher-forced), in a process that never imports vLLM.
+
+vLLM decorates some classes of transformers in place; a model that transformers loads afterwards in the same process
+fails or computes something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress import engine, model
+from evalpress.core.errors import UserError
+from evalpress.core.units import GIB
+from evalpress.model.isolated import Isolated
+from evalpress.params.schema import Params
+
+_PROBE = 64
+"""Tokens on which the attention implementations are compared."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is read, by key: tokens, positions (p: the logits after tokens 0 to p), and whose whole rows are kept."""
+
+    folder: Path
+    dtype: str
+    trust_remote_code: bool
+    texts: Mapping[str, Sequence[int]]
+    positions: Mapping[str, Sequence[int]]
+    kept: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Some positions of one text: the best token of each, the rank of the token that follows, and whole rows."""
+
+    key: str
+    best: list[int]
+    ranks: list[int]
+    rows: dict[int, NDArray[np.float32]]
+
+
+class Reader:
+    """The process that reads, for the length of a `with` block; it imports torch while others work."""
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._process = Isolated("evalpress.model.forward")
+
+    def __enter__(self) -> Self:
+        self._process.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.__exit__(kind, error, trace)
+
+    def read(
+        self,
+        dtype: str,
+        texts: Mapping[str, Sequence[int]],
+        positions: Mapping[str, Sequence[int]],
+        kept: Mapping[str, frozenset[int]],
+    ) -> tuple[dict[str, Any], list[Reading]]:
+        """How the model ran, and the readings, text by text in order of position.
+
+        Engines that this process keeps are released first where the model would not fit beside them.
+
+        Raises:
+            MeasurementError: transformers cannot run the model.
+        """
+        p = self._params
+        try:
+            weights = model.facts(p).weight_bytes
+        except UserError:
+            weights = None
+        if weights is not None:
+            engine.make_room(2 * weights + 2 * GIB)
+        request = Request(model.resolve(p), dtype, p.model.trust_remote_code, texts, positions, kept)
+        described, *found = self._process.stream(f"{__name__}:passes", request)
+        return described, found
+
+
+def passes(request: Request) -> Iterator[dict[str, Any] | Reading]:
+    """How the model runs, then its readings; runs in the other process."""
+    from evalpress.model import forward  # torch takes seconds to import
+
+    trust = request.trust_remote_code
+    with forward.loaded(request.folder, request.dtype, trust_remote_code=trust) as run:
+        probe = max(request.texts.values(), key=len)[:_PROBE]
+        attention = forward.right_attentions(run, probe).names[0]
+        yield dict(run.described) | {"attention": attention}
+        for key, part in forward.forward(run, request.texts, request.positions):
+            text, values = request.texts[key], part.values
+            at = part.positions.tolist()
+            following = np.array([text[p + 1] for p in at])
+            chosen = values[np.arange(len(at)), following][:, None]
+            wanted = request.kept.get(key, frozenset())
+            rows = {p: values[index].copy() for index, p in enumerate(at) if p in wanted}
+            yield Reading(key, values.argmax(axis=1).tolist(), (1 + (values > chosen).sum(axis=1)).tolist(), rows)
