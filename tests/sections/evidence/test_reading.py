@@ -1,0 +1,43 @@
+"""The way from checks through the reader to explained rows, with readings made up."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+from evalpress import params
+from evalpress.sections.evidence import checks, determinism
+from evalpress.sections.evidence.comparing import Answer
+from evalpress.sections.evidence.reading import Reading
+from evalpress.sections.job import Job
+from evalpress.sections.registry import by_name
+
+
+class MadeUp:
+    """A reader whose reference prefers token 1 by a hair over token 2."""
+
+    def read(self, dtype, texts, positions, kept):
+        shift = 0.0 if dtype == "float32" else 0.1
+        row = np.float32([0.0, 2.0, 1.95 + shift, 0.0])
+        found = [
+            Reading(key, [1] * len(at), [1] * len(at), {p: row for p in at if p in kept.get(key, ())})
+            for key, at in positions.items()
+        ]
+        return {"dtype": dtype}, found
+
+
+def test_a_difference_of_the_other_mode_is_read_and_explained(monkeypatch, tmp_path):
+    answers = {"compiled": Answer((1, 1, 1), (0.5, 0.5, 0.5)), "eager": Answer((1, 2, 1), (0.5, 0.4, 0.5))}
+    monkeypatch.setattr(checks.engine, "get", lambda p, mode: mode)
+    monkeypatch.setattr(checks.engine, "fresh", lambda p, mode, **changed: contextlib.nullcontext(mode))
+    monkeypatch.setattr(checks, "alone", lambda loaded, asked, sampling: dict.fromkeys(asked, answers[loaded]))
+    tried = checks.Checks(Job(by_name("evidence"), params.load("demo"), tmp_path, "always"), {"x": [7, 8]}, MadeUp())
+    outcome = determinism.run(tried, str)
+    row = {check.rung: check for check in outcome.rows}
+    assert (row["compiled_against_eager"].explained, row["compiled_against_eager"].unexplained) == (1, 0)
+    assert row["compiled_against_eager"].first_divergence.position == 1
+    assert row["compiled_against_eager"].logprobs_of == 1
+    assert row["vllm_against_transformers"].identical == 1
+    assert row["new_engine"].identical == 1
+    assert "AttributeError" in row["batch_of_all"].identical_why  # this engine has no generate
+    assert outcome.readings.ranks["eager", "x"] == [1, 1, 1]
