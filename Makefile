@@ -73,8 +73,10 @@ format: env ## bring code and notebooks into ruff's form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-docs: env ## docs/results.md and docs/schemas from the models of the results files
+docs: env ## the generated pages of docs/: results, schemas, parameters, architectures
 	@$(PY) scripts/results_docs.py
+	@$(PY) scripts/params_docs.py
+	@$(PY) scripts/architectures_docs.py
 
 model: env ## make a model from its recipe under .cache/models/ (MODEL=smollm2-135m)
 	@$(PY) -m evalpress model $(MODEL) $(ARGS)
