@@ -26,7 +26,7 @@ LEFT_OUT = {"vllm"}
 """On Ascend vLLM is built from its source, for no device: its requirements are locked, itself is not."""
 
 BROUGHT_BY_THE_BACKEND = {"torch", "torch_npu", "vllm", "vllm_ascend"}
-OPTIONAL = {"modelscope"}
+OPTIONAL = {"modelscope", "gguf"}
 
 
 @cache
@@ -102,7 +102,7 @@ def _set_of(backend: str) -> dict[str, str | None]:
 def test_each_lock_is_a_matched_set(backend: str) -> None:
     rows = versions.check(_set_of(backend), backend, lambda _: ())
     assert len(rows) >= 3
-    assert [(row["component"], row["found"], row["expected"]) for row in rows if row["status"] != "ok"] == []
+    assert [(row.component, row.found, row.expected) for row in rows if row.status != "ok"] == []
 
 
 def test_the_ascend_set_is_the_cards_release() -> None:
@@ -145,9 +145,8 @@ def _imported(folder: Path) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names.add(node.module.split(".")[0])
-    return (
-        names - set(sys.stdlib_module_names) - {"evalpress", *(path.stem for path in (folder / "support").glob("*.py"))}
-    )
+    own = {path.stem for place in (folder / "support", ROOT / "benchmarks") for path in place.glob("*.py")}
+    return names - set(sys.stdlib_module_names) - {"evalpress"} - own
 
 
 @pytest.mark.parametrize(("folder", "files"), [("lib", ("suite.in", "lm-eval.in")), ("tests", ("suite.in", "dev.in"))])

@@ -37,7 +37,7 @@ VERSIONS = st.builds("{}.{}.{}".format, NUMBERS, NUMBERS, NUMBERS)
 
 def _status(installed: dict[str, str | None], backend: str = "ascend") -> dict[str, str]:
     rows = versions.check(installed, backend, lambda name: REQUIRES.get(name, ()))
-    return {row["component"]: row["status"] for row in rows}
+    return {row.component: row.status for row in rows}
 
 
 def test_the_cards_release_is_a_matched_set() -> None:
@@ -77,19 +77,19 @@ def test_a_point_release_warns_and_a_minor_version_fails(component: str, found: 
 
 def test_the_table_serves_where_distributions_state_nothing() -> None:
     rows = versions.check(CARDS_RELEASE | {"torch": "2.5.1"}, "ascend", lambda _: ())
-    found = {row["component"]: row for row in rows}
-    assert found["torch"]["expected"] == "2.9.0"
-    assert found["torch"]["status"] == "fail"
-    assert "release table" in found["torch"]["source"]
+    found = {row.component: row for row in rows}
+    assert found["torch"].expected == "2.9.0"
+    assert found["torch"].status == "fail"
+    assert "release table" in found["torch"].source
 
 
 def test_two_distributions_that_contradict_each_other_are_both_named() -> None:
     cuda_build = {"vllm": ["torch==2.10.0"], "vllm-ascend": ["torch==2.9.0"]}
     rows = versions.check(CARDS_RELEASE, "ascend", lambda name: cuda_build[name])
-    (torch,) = [row for row in rows if row["component"] == "torch"]
-    assert torch["status"] == "fail"
-    assert torch["expected"] == "==2.10.0,==2.9.0"
-    assert torch["source"] == "required by vllm; required by vllm-ascend"
+    (torch,) = [row for row in rows if row.component == "torch"]
+    assert torch.status == "fail"
+    assert torch.expected == "==2.10.0,==2.9.0"
+    assert torch.source == "required by vllm; required by vllm-ascend"
 
 
 def test_an_engine_that_the_table_does_not_know_is_a_warning() -> None:
@@ -121,8 +121,8 @@ def test_this_environment() -> None:
     assert found["torch"] == metadata.version("torch")
     assert all(f"{key}_why" in found for key, value in found.items() if value is None)
     rows = versions.check(found, "cpu")
-    assert {row["status"] for row in rows} == {"ok"}
-    assert [row["source"] for row in rows if row["component"] == "torch"] == [f"required by {name}"]
+    assert {row.status for row in rows} == {"ok"}
+    assert [row.source for row in rows if row.component == "torch"] == [f"required by {name}"]
 
 
 def test_a_vllm_without_a_distribution_is_read_from_its_version_file(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_pending_lists_what_waits(cases):
     rows = reviews.pending(judging.judge(cases, OUTPUTS, {}, "base"))
     assert [row.id for row in rows] == ["poem", "song"]
     assert rows[0].reason == "for a person to judge: is it a poem?"
-    assert rows[0]["sha256"] == reviews.output_digest("Roses are red")
+    assert rows[0].sha256 == reviews.output_digest("Roses are red")
 
 
 @settings(max_examples=50, deadline=None)

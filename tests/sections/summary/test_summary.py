@@ -8,7 +8,7 @@ import pytest
 from evalpress import params
 from evalpress.core import results
 from evalpress.core.paths import ROOT
-from evalpress.sections.evidence.results import Check
+from evalpress.sections.evidence.results import Case, Check
 from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SUMMARY
@@ -34,14 +34,14 @@ def evidence(first=7, identical=2, eager=7):
     return Evidence.model_construct(
         mode="compiled",
         first_tokens={"compiled": {"a": first, "b": 1}, "eager": {"a": eager, "b": 1}},
-        cases=[{"id": "a", "prompt": "p", "rendered_prompt": "p", "output_token_ids": [first, 1]}],
+        cases=[Case.model_construct(id="a", prompt="p", rendered_prompt="p", output_token_ids=[first, 1])],
         determinism=[check],
         abnormal=None,
     )
 
 
 def status(data, name, demo):
-    return {g["id"]: g["status"] for g in gates.evaluate(demo, data)}[name]
+    return {g.id: g.status for g in gates.evaluate(demo, data)}[name]
 
 
 def summary_of(headline, row) -> Summary:
@@ -84,7 +84,7 @@ def test_a_first_token_that_contradicts_the_logits_fails(demo):
 def test_every_engine_is_held_against_its_own_logits(demo):
     def found(**tokens):
         data = {"alignment": alignment(), "evidence": evidence(**tokens)}
-        return next(g["found"] for g in gates.evaluate(demo, data) if g["id"] == "first_token_is_argmax")
+        return next(g.found for g in gates.evaluate(demo, data) if g.id == "first_token_is_argmax")
 
     assert found() == "2 of 2 prompts and engines agree"
     assert found(eager=8) == "contradiction in a (eager)"
@@ -144,7 +144,7 @@ def test_a_pass_rate_below_the_sets_limit_fails(demo):
 def test_a_check_that_was_not_measured_is_no_gate(demo):
     found = evidence()
     found.determinism.append(Check.model_construct(rung="new_engine", identical=None, of=None))
-    assert [g["id"] for g in gates.evaluate(demo, {"evidence": found})] == ["repeats_identical"]
+    assert [g.id for g in gates.evaluate(demo, {"evidence": found})] == ["repeats_identical"]
 
 
 def test_sections_without_results_or_marked_failed_fail_the_report(demo, tmp_path):
@@ -201,8 +201,8 @@ def test_a_layer_beyond_the_noise_fails(demo):
 
 def test_an_answer_to_a_templated_prompt_is_not_held_against_the_plain_ones_logits(demo):
     found = evidence(8)
-    found["cases"][0]["rendered_prompt"] = "<user>p"
-    ids = [g["id"] for g in gates.evaluate(demo, {"alignment": alignment(), "evidence": found})]
+    found.cases[0] = found.cases[0].model_copy(update={"rendered_prompt": "<user>p"})
+    ids = [g.id for g in gates.evaluate(demo, {"alignment": alignment(), "evidence": found})]
     assert "first_token_is_argmax" not in ids
 
 

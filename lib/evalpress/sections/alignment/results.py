@@ -32,6 +32,7 @@ class Source(Model):
     transformers: str | None = None
     torch: str | None = None
     attention: str | None = None
+    threads: int | None = described("processor threads of the forward passes", None)
     variant: str | None = described("what is done otherwise than in a plain pass", None)
     load_s: float | None = None
     forward_s: float | None = None
@@ -50,6 +51,7 @@ class Reference(Model):
     torch: str | None = None
     attention: str | None = None
     attention_reason: str | None = None
+    threads: int | None = described("processor threads of the forward passes", None)
     load_s: float | None = None
     n_positions: int
     forward_s: float | None = described("seconds of the forward passes")

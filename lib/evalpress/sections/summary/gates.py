@@ -87,10 +87,11 @@ def _same_numbers(data: Data) -> Iterator[Gate]:
     """The arg max at the last prompt position must be the first greedy token of the same prompt, engine by engine."""
     if "alignment" not in data or "evidence" not in data:
         return
-    plain = {c["id"] for c in data["evidence"]["cases"] if c["rendered_prompt"] == c["prompt"]}
+    evidence_data = data["evidence"]
+    plain = {case.id for case in evidence_data.cases if case.rendered_prompt == case.prompt}
     pairs = {
         f"{item['prompt_id']} ({mode})": (item["token"], answered[item["prompt_id"]])
-        for mode, answered in data["evidence"]["first_tokens"].items()
+        for mode, answered in evidence_data.first_tokens.items()
         for item in _last_tokens(data["alignment"]).get(f"vllm_{mode}", [])
         if item["prompt_id"] in plain and item["prompt_id"] in answered
     }
