@@ -179,7 +179,7 @@ def test_ports_are_the_sets_or_the_systems():
     assert [servers._port(card, mode) for mode in ("compiled", "eager")] == [
         0,
         0,
-    ]  # the system's; 8000 stands in the run book only
+    ]  # 8000 is the run book's
     assert servers.groups(card) == [("compiled",), ("eager",)]
 
 
