@@ -86,6 +86,14 @@ def test_tables_have_one_number_of_columns_and_stand_apart(card):
         assert tables == sum(bool(re.fullmatch(r"\|(:?-+:?\|)+", line)) for line in lines), page.name
 
 
+def test_blocks_stand_apart(card):
+    for page in card.glob("*.md"):
+        lines = page.read_text(encoding="utf-8").splitlines()
+        for before, line in zip(lines, lines[1:], strict=False):
+            if line.startswith(("# ", "## ")) or (before.startswith("|") and line and not line.startswith("|")):
+                assert not before or before.startswith("```"), f"{page.name}: {before!r} {line!r}"
+
+
 def test_what_a_model_said_is_text(report, tmp_path):
     folder = tmp_path / "demo"
     shutil.copytree(report, folder, ignore=shutil.ignore_patterns("card"))

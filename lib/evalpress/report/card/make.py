@@ -19,8 +19,9 @@ from evalpress.report.card.source import Source, read
 from evalpress.report.card.words import change, count, in_language, number, share
 
 _PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
-_SHOWN = 10
+_SHOWN = 5
 """Answers and failed cases on the first page; the rest stand in the full report."""
+_NOT_SHOWN = ("vllm_distribution", "tokenizers", "safetensors")
 _PICTURES = ("benchmark", "serving", "alignment")
 _ALT = re.compile(r"!\[((?:[^\]\\]|\\.)*)\]\(report_files/([^)]+\.(?:svg|png))\)")
 
@@ -79,7 +80,30 @@ def _value(found: dict[str, Any], key: str) -> str:
 
 def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]]) -> str:
     text = _environment().get_template(f"{page}.md.j2").render(_context(source, language) | {"pictures": pictures})
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return _spaced(text)
+
+
+def _spaced(text: str) -> str:
+    """One empty line between blocks: headings, tables, quotes, code; front matter and code stay as they are."""
+    head, mark, body = text.partition("\n---\n") if text.startswith("---\n") else ("", "", text)
+    out: list[str] = []
+    before = ""
+    fenced = False
+    for line in body.strip("\n").splitlines():
+        kind = "code" if fenced or line.startswith("```") else _kind(line)
+        if out and out[-1] and line and (kind != before or kind == "heading"):
+            out.append("")
+        if line or fenced or (out and out[-1]):
+            out.append(line)
+        fenced ^= line.startswith("```")
+        before = kind
+    return f"{head}{mark}\n" * bool(mark) + "\n".join(out) + "\n"
+
+
+def _kind(line: str) -> str:
+    """The kind of Markdown block that a line outside of code belongs to."""
+    kinds = {"#": "heading", "|": "table", ">": "quote", "-": "list"}
+    return kinds.get(line[:1], "text")
 
 
 def _context(source: Source, language: str) -> dict[str, Any]:
@@ -99,12 +123,15 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "license": "other",
         "base_model": "",
         "model_languages": ["en"],
-        "metrics": ["accuracy"] if quality else [],
         "device": (provenance["device"] or {}).get("name") or provenance["platform"],
         "date": provenance["end"][:10],
         "setup": setup,
         "config": tables.config(source),
-        "versions": [(key, value) for key, value in provenance["versions"].items() if value and "_why" not in key],
+        "versions": [
+            (key, value)
+            for key, value in provenance["versions"].items()
+            if value and key not in _NOT_SHOWN and "_why" not in key
+        ],
         "host": provenance["host"],
         "commands": setup["runbook"]["commands"],
         "settings": setup["runbook"]["settings"],
