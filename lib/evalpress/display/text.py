@@ -1,4 +1,4 @@
-"""Text that nobody vouches for, made safe to print: in HTML, in Markdown, and in a reader's eyes.
+"""Untrusted text, made safe to print: in HTML, in Markdown, and for a reader (invisible characters are shown).
 
 Three promises, for any string whatever:
 

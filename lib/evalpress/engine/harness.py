@@ -1,4 +1,4 @@
-"""lm-evaluation-harness on an engine of this room: the vLLM class of the harness around an engine that is loaded."""
+"""lm-evaluation-harness on an engine of this package: the vLLM class of the harness around an engine that is loaded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The environment variables that an engine needs before vLLM is imported.
 
 `make report` sets them for the kernel of a report. A notebook opened by hand gets `engine_env` from the
-engine room when it loads an engine; what only a process's start can set (`preload_env`) is then missing.
+engine package when it loads an engine; what only a process's start can set (`preload_env`) is then missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sections of a report: which notebook makes each, from which parameters, with which room of the library."""
+"""The sections of a report: which notebook makes each, from which parameters, with which package of the library."""
 
 from __future__ import annotations
 

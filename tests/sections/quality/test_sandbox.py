@@ -153,7 +153,7 @@ def test_escapes_leave_the_host_as_it_was(escapes):
 @needs_sandbox
 @pytest.mark.parametrize("kind", AVAILABLE)
 def test_processes_are_counted(kind):
-    """As many processes as allowed, by the program's count and by the host's (which sees the warden as well)."""
+    """As many processes as allowed, by the program's count and by the host's (which sees the supervisor as well)."""
     program = """
 import os, time
 count = 1

@@ -6,7 +6,7 @@ compiler can put into vector registers, and the memory is read while they are co
 in the first cache, where they are looked at a second time for the five best, which few blocks change.
 
 Exponentials are taken relative to the row's first logit, so that no maximum has to be known before. Rows whose
-best logit is further than REACH from it, as no model's are that is sound, are done again relative to their best.
+best logit is further than REACH from it (unexpected for trained models) are done again relative to their best.
 
 The second exponential of a pair is had from the first: exp(c) = exp(r) (1 + d + (exp(d) - 1 - d)) with d
 = c - r, and where a block's logits differ by less than NEAR a short polynomial gives the last bracket.

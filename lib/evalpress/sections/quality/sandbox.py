@@ -1,4 +1,4 @@
-"""Runs a program that nobody trusts: no network, no writes outside a scratch folder, bounded in every way.
+"""Runs an untrusted program: no network, no writes outside a scratch folder, bounded in every way.
 
 Two kinds do the same: bubblewrap, or this project's own namespaces where bubblewrap is missing or refused.
 In both, the guest lives in its own mount, pid, network, IPC and UTS namespace, sees the system and the
@@ -196,7 +196,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _warden(argv: list[str], limits: Limits, control: int) -> list[str]:
+def _supervisor(argv: list[str], limits: Limits, control: int) -> list[str]:
     """The command of pid 1 inside the sandbox."""
     root = os.getuid() == 0
     spec = {
@@ -246,7 +246,7 @@ def _bubblewrap(argv: list[str], limits: Limits, control: int) -> list[str]:
         "--tmpfs",
         SCRATCH,
     ]
-    return [*command, "--remount-ro", "/", "--", *_warden(argv, limits, control)]
+    return [*command, "--remount-ro", "/", "--", *_supervisor(argv, limits, control)]
 
 
 def _namespaces(argv: list[str], limits: Limits, control: int) -> list[str]:
@@ -257,7 +257,7 @@ def _namespaces(argv: list[str], limits: Limits, control: int) -> list[str]:
         "devices": _DEVICES,
         "scratch": SCRATCH,
         "scratch_bytes": limits.scratch_mib << 20,
-        "warden": _warden(argv, limits, control),
+        "supervisor": _supervisor(argv, limits, control),
     }
     return [python(), "-I", "-S", "-c", inspect.getsource(namespaces), json.dumps(spec)]
 

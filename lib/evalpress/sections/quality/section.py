@@ -19,7 +19,7 @@ from evalpress.sections.quality.results import Kind, Results
 
 Answers = dict[str, dict[str, Any]]
 _ANSWERING = ("evalpress.engine", "evalpress.model.chat")
-"""The rooms whose code decides an answer."""
+"""The modules whose code decides an answer."""
 
 
 def measure(job: Job) -> Results:

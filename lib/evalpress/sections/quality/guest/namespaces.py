@@ -1,4 +1,4 @@
-"""Builds the sandbox without bubblewrap: new namespaces, a root of read-only binds, then the warden as pid 1.
+"""Builds the sandbox without bubblewrap: new namespaces, a root of read-only binds, then the supervisor as pid 1.
 
 It is handed over as source (`python -I -S -c`), runs outside the sandbox at first, and does what bubblewrap
 does with the same arguments: as root directly, as anyone else inside a user namespace.
@@ -106,7 +106,7 @@ def build_root(spec: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Entry point. argv[1] is JSON: read_only, devices, symlinks, scratch, scratch_bytes, warden (argv)."""
+    """Entry point. argv[1] is JSON: read_only, devices, symlinks, scratch, scratch_bytes, supervisor (argv)."""
     spec = json.loads(sys.argv[1])
     unshare()
     child = os.fork()
@@ -114,7 +114,7 @@ def main() -> None:
         try:
             _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)), "prctl")
             build_root(spec)
-            os.execve(spec["warden"][0], spec["warden"], {})
+            os.execve(spec["supervisor"][0], spec["supervisor"], {})
         except BaseException as error:
             os.write(2, f"sandbox set-up failed: {error!r}\n".encode())
         os._exit(125)
