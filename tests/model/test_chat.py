@@ -10,9 +10,11 @@ import pytest
 from evalpress import engine, params
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import ROOT
+from evalpress.core.results import Document
 from evalpress.model import chat
 from evalpress.sections.evidence import tables as show
 from evalpress.sections.evidence.remarks import base_note, remarks
+from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.job import Job
 from evalpress.sections.quality import tables as show_quality
 from evalpress.sections.registry import by_name
@@ -111,15 +113,16 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
         judged = quality.measure(Job(by_name("quality"), eager, tmp_path, "always"))
     finally:
         engine.release()
-    for case in (*found["cases"], *judged["cases"]):
-        assert case["rendered_prompt"] == f"<|endoftext|>user: {case['prompt']}\nassistant:"
-    if judged["standard_tasks"]:
+    for case in (*found.cases, *judged.cases):
+        assert case.rendered_prompt == f"<|endoftext|>user: {case.prompt}\nassistant:"
+    if judged.standard_tasks:
         kept = json.loads((tmp_path / "results" / "raw" / "quality-lm_eval.json").read_text())
         context, _ = kept["result"]["samples"]["evalpress_facts"][0]["arguments"][0]
         assert context == "<|endoftext|>user: The capital of Japan is\nassistant:"
-    digest = found["chat_template"]["sha256"]
-    assert judged["chat_template"]["sha256"] == digest
-    shown = show.note({"data": found}).source
+    digest = found.chat_template.sha256
+    assert judged.chat_template.sha256 == digest
+    head = {"schema": "evalpress/evidence/2", "created": "", "provenance": {}, "params": {}}
+    shown = show.note(Document[Evidence].model_validate(head | {"data": found})).source
     assert digest in shown
     assert "assistant" in shown
     assert digest[:12] in show_quality.cases(document(judged)).html()

@@ -70,7 +70,7 @@ def test_a_decoder_of_another_family_needs_a_params_file_and_nothing_else(tmp_pa
     done = evalpress("report", "--set", str(path), "--reports-dir", str(tmp_path / "reports"))
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "reports" / f"tiny-{name}"
-    found = read_results(folder / "results" / "alignment.json", "alignment")["data"]
+    found = read_results(folder / "results" / "alignment.json", "alignment").model_dump(mode="json")["data"]
     assert set(found["candidates"]) == {"transformers_cpu", "vllm_eager"}
     for leg in found["candidates"].values():
         assert leg["cosine_similarity"] > 0.999
