@@ -9,7 +9,7 @@ import pytest
 from evalpress import cli
 from evalpress.core.paths import ROOT
 
-PUBLISHED = ROOT / "reports" / "published" / "demo"
+PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0"
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_the_sentence_says_what_holds_what_changes_and_what_was_not_measured():
 
 
 def test_the_published_report_is_read_and_shown():
-    path = ROOT / "reports" / "published" / "demo" / "results" / "evidence.json"
+    path = ROOT / "tests" / "data" / "report-0.1.0" / "results" / "evidence.json"
     old = json.loads(path.read_text(encoding="utf-8"))
     document = read_results(path, "evidence")
     tokens = [tuple(case["output_token_ids"]) for case in old["data"]["cases"]]

@@ -338,9 +338,9 @@ def test_a_rule_that_raises_is_an_error_and_no_matter_for_a_reviewer(cases, monk
 
 
 def test_published_results_are_read_with_the_types():
-    document = read_results(paths.ROOT / "reports/published/demo/results/quality.json", "quality")
+    document = read_results(paths.ROOT / "tests/data/report-0.1.0/results/quality.json", "quality")
     assert document.data.overall.n == len(document.data.cases) == 65
-    written = json.loads((paths.ROOT / "reports/published/demo/results/quality.json").read_text())["data"]
+    written = json.loads((paths.ROOT / "tests/data/report-0.1.0/results/quality.json").read_text())["data"]
     again = document.data.model_dump(mode="json", by_alias=True)
     assert set(written) <= set(again)
     assert set(written["cases"][0]) <= set(again["cases"][0])

@@ -229,8 +229,8 @@ def test_arrivals_are_random_and_as_many_as_offered():
 
 
 def test_the_first_results_are_read_in_todays_form():
-    found = read(ROOT / "reports" / "published" / "demo" / "results" / "serving.json", "serving", Results)
-    kept = json.loads((ROOT / "reports" / "published" / "demo" / "results" / "serving.json").read_text())
+    found = read(ROOT / "tests" / "data" / "report-0.1.0" / "results" / "serving.json", "serving", Results)
+    kept = json.loads((ROOT / "tests" / "data" / "report-0.1.0" / "results" / "serving.json").read_text())
     assert found.data.levels[0].mean_ttft_ms == kept["data"]["levels"][0]["mean_ttft_ms"]
     assert set(_keys(kept["data"])) <= set(_keys(found.data.model_dump())) | {"forked"}
     for shown in (tables.levels, tables.rates, tables.intervals, tables.server, tables.highest_rate):

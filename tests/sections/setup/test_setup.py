@@ -44,7 +44,7 @@ def test_the_section_is_whole_and_valid(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_published_report_is_read_and_every_table_drawn_from_it() -> None:
-    document = read_results(ROOT / "reports" / "published" / "demo" / "results" / "setup.json", "setup")
+    document = read_results(ROOT / "tests" / "data" / "report-0.1.0" / "results" / "setup.json", "setup")
     assert isinstance(document.data, Results)
     for name in ("model", "adaptation", "environment", "variables", "versions", "settings"):
         assert getattr(tables, name)(document).rows

@@ -11,7 +11,7 @@ from evalpress.sections.job import read_results
 from evalpress.sections.serving.results import Compared, HttpCost
 from evalpress.sections.summary import contradictions
 
-PUBLISHED = ROOT / "reports" / "published" / "demo" / "results"
+PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0" / "results"
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def test_an_answer_to_a_templated_prompt_is_not_held_against_the_plain_ones_logi
 
 # The run as a whole
 
-PUBLISHED = ROOT / "reports" / "published" / "demo" / "results"
+PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0" / "results"
 
 
 def origin(**facts):
