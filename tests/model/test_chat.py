@@ -102,7 +102,9 @@ def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instr
     eager = instruct.model_copy(
         update={
             "engine": instruct.engine.model_copy(update={"modes": ("eager",)}),
-            "evidence": instruct.evidence.model_copy(update={"mode": "eager", "max_tokens": 8}),
+            "evidence": instruct.evidence.model_copy(
+                update={"mode": "eager", "max_tokens": 8, "check_tokens": 40, "repeats": 2}
+            ),
             "quality": instruct.quality.model_copy(
                 update={"mode": "eager", "cases": ("params/quality/knowledge.yaml",)}
             ),
