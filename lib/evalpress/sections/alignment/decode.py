@@ -130,7 +130,9 @@ class Scored:
 def compare(
     answers: Answers, scored: Scored, texts: Sequence[Text], token_text: TokenText, dtype: str, *, routed: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Each run's data, and its records."""
+    """Each run's data, and its records; both empty where no engine generated anything to be scored."""
+    if not answers.runs:
+        return {}, {}
     by_id = {text.id: text for text in texts}
     whole = {name: Text(name, "", "decode", "", ids) for ids, name in scored.sequences.items()}
     noise = compared(NOISE_FLOOR, scored.reference, scored.noise, whole, generated=True)
