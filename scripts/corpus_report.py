@@ -35,10 +35,10 @@ model only the answer counts, not what it goes on to write.
 rules leave to a person (`needs_review`) is neither. Shares are of all outputs of the row, with 95 % Wilson intervals.
 Rules were changed after looking at disagreements in the part `tuned` only.
 
-How independent the part `held` is: one person wrote the rules and the labels, and read every output while labelling. After
-a look at the held outputs of one run, one rule was changed and that one output was moved to `tuned`; left in place,
-`held` would have had 3 false passes. Half of `held` are short answers of a base model, most of them easy failures. Outputs
-of a second real model are the check that is still missing.
+How independent the part `held` is: one person wrote the rules and the labels, and read every output while labelling.
+After a look at the held outputs of one run, one rule was changed and that one output was moved to `tuned`; left in
+place, `held` would have had 3 false passes. Half of `held` are short answers of a base model, most of them easy
+failures. Outputs of a second real model are the check that is still missing.
 """
 
 
