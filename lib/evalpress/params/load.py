@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
-from evalpress.core.paths import PARAMS, resolve, told
+from evalpress.core.paths import PARAMS, ROOT, resolve, told
 from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
 from evalpress.core.yaml12 import load_yaml
 from evalpress.params import names, overrides
@@ -112,7 +112,8 @@ def _standard_tasks(params: Params) -> list[tuple[KeyPath, str]]:
     if lm_eval.tasks and lm_eval.include_path:
         key: KeyPath = ("quality", "lm_eval", "include_path")
         files = sorted(path for path in resolve(lm_eval.include_path).rglob("*") if path.is_file())
-        found += [((*key, str(path)), str(path)) for path in files] or [(key, lm_eval.include_path)]
+        names = [str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in files]
+        found += [((*key, name), name) for name in names] or [(key, lm_eval.include_path)]
     return found
 
 
