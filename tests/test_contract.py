@@ -15,6 +15,8 @@ GONE = {
     "serving": {"servers.<name>.forked"},  # servers are started by the run book's own command, never forked
 }
 """Keys that were taken back, each with its reason; CHANGELOG.md names them."""
+EARLIER = {"benchmark": {"modes.<mode>.startup_cold.measured", "modes.<mode>.startup_cold.host"}}
+"""Keys of a cold start that an earlier run measured: absent where this run itself started with an empty cache."""
 
 
 @pytest.mark.parametrize("name", RELEASED)
@@ -22,4 +24,4 @@ def test_every_key_of_the_last_release_is_still_written(demo_report, name):
     folder = demo_report.folder if name == "summary" else demo_report.folder / "results"
     document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     written = named(document if name == "summary" else document["data"])
-    assert set(RELEASED[name]) - written - GONE.get(name, set()) == set()
+    assert set(RELEASED[name]) - written - GONE.get(name, set()) - EARLIER.get(name, set()) == set()

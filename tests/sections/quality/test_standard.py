@@ -177,4 +177,4 @@ def test_cases_asked_or_judged_otherwise_are_not_paired(tmp_path):
 
 def test_files_of_standard_tasks_and_the_other_report_are_read_by_the_section(demo):
     files = {name for key, name in params.referenced_files(with_quality(demo, compare_with="x.json"))}
-    assert {str(resolve("params/lm_eval/demo_facts.jsonl")), "params/lm_eval/references.yaml", "x.json"} <= files
+    assert {"params/lm_eval/demo_facts.jsonl", "params/lm_eval/references.yaml", "x.json"} <= files
