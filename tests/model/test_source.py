@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -98,8 +99,7 @@ def test_a_gguf_file_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     _write_llama(GGUFWriter(path, "llama"), np)
     monkeypatch.setattr(gguf, "CACHE", tmp_path)
     folder = model.resolve(_set(tmp_path, SET.replace("mymodel", "tiny.gguf")))
-    note = gguf.note_of(folder)
-    assert note is not None
+    note = json.loads((folder / gguf.NOTE).read_text())
     assert (note["file"], note["quantisation"]) == ("tiny.gguf", "F32")
     built = AutoModelForCausalLM.from_pretrained(folder)
     assert built.dtype == torch.bfloat16

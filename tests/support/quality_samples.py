@@ -64,3 +64,24 @@ def document(data: Results) -> Document[Results]:
     return Document[Results](
         schema_="evalpress/quality/1", created="2026-11-25T00:00:00Z", provenance={}, params={}, data=data
     )
+
+
+OUTPUTS = {
+    "fact": {"output": " Paris", "finish_reason": "stop", "latency_s": 0.5},
+    "sum": {"output": " 5", "finish_reason": "stop"},
+    "poem": {"output": "Roses are red"},
+    "song": {"output": "La la"},
+}
+
+
+def by_id(judged):
+    return {case.id: case for case in judged}
+
+
+CASES = """\
+cases:
+  - {id: fact, category: knowledge, language: en, prompt: "France:", checker: {contains: {all: [Paris]}}}
+  - {id: sum, category: reasoning, language: en, prompt: "2+2=", checker: {number: {value: 4}}}
+  - {id: poem, category: creative, language: en, prompt: "A poem:", checker: {review: {look_at: "is it a poem?"}}}
+  - {id: song, category: creative, language: en, prompt: "A song:", checker: {review: {look_at: "is it a song?"}}}
+"""

@@ -42,6 +42,20 @@ def opening(section: str, module: str) -> tuple[str]:
     )
 
 
+def gates_table() -> Table:
+    return Table(
+        "Gates",
+        ("Gate", "Status", "Found", "Allowed", "Section"),
+        (
+            (Code("alignment.cosine"), Badge("pass"), "0.999846", "≥ 0.99", "Alignment"),
+            (Code("alignment.unexplained_flips"), Badge("pass"), 0, "0", "Alignment"),
+            (Code("quality.failures"), Badge("fail"), 2, "0", "Quality"),
+            (Code("quality.reviews"), Badge("needs_review"), 4, "0", "Quality"),
+            (Code("serving"), Badge("skipped"), Missing("the set runs no server"), "–", "Serving"),
+        ),
+    )
+
+
 def summary() -> nbformat.NotebookNode:
     verdict = Verdict(
         "warn",
@@ -68,17 +82,6 @@ def summary() -> nbformat.NotebookNode:
         warning="a quality gate failed, and speed counts only with quality.",
         note="Paired blocks in the order A B B A; intervals are 95 % Student-t on log ratios.",
     )
-    gates = Table(
-        "Gates",
-        ("Gate", "Status", "Found", "Allowed", "Section"),
-        (
-            (Code("alignment.cosine"), Badge("pass"), "0.999846", "≥ 0.99", "Alignment"),
-            (Code("alignment.unexplained_flips"), Badge("pass"), 0, "0", "Alignment"),
-            (Code("quality.failures"), Badge("fail"), 2, "0", "Quality"),
-            (Code("quality.reviews"), Badge("needs_review"), 4, "0", "Quality"),
-            (Code("serving"), Badge("skipped"), Missing("the set runs no server"), "–", "Serving"),
-        ),
-    )
     return samples.notebook(
         "Summary",
         (PARAMETERS,),
@@ -86,7 +89,7 @@ def summary() -> nbformat.NotebookNode:
         ("summary.key_figures(result)", tiles),
         ("summary.headline(result)", headline),
         "## Gates\n\nA gate compares a figure with what is allowed. See [how alike the logits are](#alignment).",
-        ("summary.gates(result)", gates),
+        ("summary.gates(result)", gates_table()),
         "## Reproduce it",
         (
             "summary.command(result)",

@@ -13,7 +13,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
+from evalpress.run import processes
 from evalpress.sections.registry import SECTIONS, SUMMARY
+
+STEMS = ("00_setup", "10_benchmark", "20_serving", "30_evidence", "40_alignment", "50_quality", "90_summary")
 
 LIB = Path(__file__).resolve().parents[2] / "lib" / "evalpress"
 
@@ -136,3 +140,16 @@ status = json.loads((job.folder / "results" / "status.json").read_text())["secti
 failed = any(one["status"] == "failed" for one in status.values())
 write_json(job.folder / "summary.json", {"verdict": "fail" if failed else "pass", "sections": status})""",
 ]
+
+
+def measured(project: Project) -> list[str]:
+    path = project.report / "measured.txt"
+    return path.read_text().split() if path.is_file() else []
+
+
+def alive(project: Project) -> list[psutil.Process]:
+    return list(processes._of(project.report))
+
+
+def executed(project: Project, stem: str) -> nbformat.NotebookNode:
+    return nbformat.read(project.report / "notebooks" / f"{stem}.ipynb", as_version=4)

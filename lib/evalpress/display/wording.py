@@ -34,11 +34,6 @@ def metric_words(key: str) -> str:
     return _METRICS.get(bare, bare.replace("_", " "))
 
 
-def is_latency(key: str) -> bool:
-    """Whether less is better."""
-    return "throughput" not in key
-
-
 def words(key: str) -> str:
     """`vllm_eager` as "vLLM eager"."""
     return key.replace("_", " ").replace("vllm", "vLLM")

@@ -1,7 +1,8 @@
 """The only package that imports vLLM: load in a mode, generate, read timings and start-up phases, serve."""
 
+from evalpress.engine.answers import Completion, Sampling
 from evalpress.engine.cold import load as load_cold_start
-from evalpress.engine.core import Completion, Engine, Sampling
+from evalpress.engine.core import Engine
 from evalpress.engine.loader import fresh, get, make_room, release, reload
 from evalpress.engine.memory import activation_peak
 from evalpress.engine.memory_plan import engines_together, pairing, servers_fit

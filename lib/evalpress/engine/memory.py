@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalpress.core.units import GIB
-from evalpress.engine.core import Engine, Sampling
+from evalpress.engine.answers import Sampling
+from evalpress.engine.core import Engine
 from evalpress.engine.log_lines import Line
 from evalpress.engine.memory_lines import memory_figures
 from evalpress.params.schema import Params

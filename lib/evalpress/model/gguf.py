@@ -61,15 +61,6 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def note_of(folder: Path) -> dict[str, Any] | None:
-    """What a dequantised folder was made of, None for any other folder."""
-    path = folder / NOTE
-    if not path.is_file():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else None
-
-
 def _convert(path: Path, folder: Path) -> dict[str, Any]:
     import torch
     import transformers

@@ -17,7 +17,7 @@ import numpy as np
 from evalpress import engine
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
-from evalpress.engine.core import Generated
+from evalpress.engine.answers import Generated
 from evalpress.model.forward import TextLogits
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.alignment import metrics

@@ -1,0 +1,103 @@
+"""The conclusion, the key figures and the links of the summary."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from evalpress.sections.summary import conclusion, gates, key_figures
+from evalpress.sections.summary import section as summary
+from evalpress.sections.summary import tables as show
+from evalpress.sections.summary.results import SummarySection
+from summary_samples import PUBLISHED, summary_of
+
+
+def published(*names):
+    return {name: json.loads((PUBLISHED / f"{name}.json").read_text())["data"] for name in names}
+
+
+def said(data, sections=None):
+    return [one.text for one in conclusion.clauses(data, sections or {})]
+
+
+BENCH = {
+    "workloads": {"batch": {"kind": "throughput"}},
+    "comparison": {"batch": {"output_throughput": {"ratio": 1.25, "ci_low": 1.13, "ci_high": 1.38}}},
+    "modes": {"eager": {"workloads": {"batch": {"output_throughput": 8927.2}}}},
+}
+
+
+def test_the_conclusion_of_a_good_report_word_for_word():
+    found = {
+        "benchmark": BENCH,
+        "alignment": {"candidates": {"vllm_compiled": {"noise_ratio": 0.68, "cosine_similarity": 0.999985}}},
+        "evidence": {"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
+        "quality": {"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
+        "serving": {
+            "levels": [{"mode": "compiled", "request_throughput": 132.4, "slo_attainment": 0.7}],
+            "rates": [{"mode": "compiled", "request_throughput": 100.0, "slo_attainment": 0.99}],
+        },
+    }
+    assert said(found) == [
+        "Compiled mode generates 25 % more tokens per second than eager (95 % interval +13 % to +38 %).",
+        "The logits of compiled mode agree with the float32 reference within the noise of the data type "
+        "(cosine similarity 0.999985).",
+        "Asked again, the engine gives the same answer to 10 of 10 prompts.",
+        "It passes 59 of 62 decided quality cases (1 cut at their token limit).",
+        "Up to 100.0 requests per second 95 % of requests to the compiled server keep the SLO; at 132.4 they no longer "
+        "do.",
+    ]
+
+
+def test_the_conclusion_says_what_a_user_may_rely_on():
+    said_of = "Identical when asked again; batching changes 5 of 10 answers, each at a near tie."
+    assert said({"evidence": {"determinism": [], "reliance": said_of}}) == [f"Answers at temperature 0: {said_of}"]
+
+
+def test_the_conclusion_says_when_nothing_is_certain():
+    unsure = {"ratio": 1.02, "ci_low": 0.97, "ci_high": 1.08}
+    found = BENCH | {"comparison": {"batch": {"output_throughput": unsure}}}
+    assert said({"benchmark": found}) == [
+        "Compiled and eager mode show no certain difference in tokens per second (95 % interval −3 % to +8 %)."
+    ]
+    assert said({"benchmark": BENCH | {"comparison": {}}}) == [
+        "In eager mode the model generates 8,927 tokens per second."
+    ]
+
+
+def test_the_conclusion_names_a_failed_section_and_a_failed_gate():
+    found = {"alignment": {"candidates": {"vllm_eager": {"noise_ratio": 5.0, "cosine_similarity": None}}}}
+    assert said(found, {"serving": SummarySection(status="failed", why="port in use")}) == [
+        "The logits of eager mode differ from the float32 reference by 5.0 times the noise.",
+        "The section serving failed and has no results.",
+    ]
+
+
+def test_the_published_report_has_a_conclusion_of_every_section():
+    names = ("benchmark", "alignment", "evidence", "quality", "serving")
+    assert {one.section for one in conclusion.clauses(published(*names), {})} == set(names)
+
+
+def test_no_two_rows_of_the_headline_have_the_same_ratio():
+    rows = summary.headline(published("benchmark"), [])["rows"]
+    ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    assert len(set(ratios)) == len(ratios) == 2
+
+
+def test_tiles_show_agreement_quality_and_serving_beside_speed():
+    found = key_figures.figures(published("alignment", "quality", "serving"))
+    assert [(one.section, one.unit) for one in found] == [
+        ("alignment", "cosine"),
+        ("quality", "share"),
+        ("serving", "req/s"),
+    ]
+    assert found[1].value == pytest.approx(59 / 62) and found[1].detail == "59 of 62 decided, 65 asked"
+
+
+def test_each_reason_of_the_verdict_links_to_its_section():
+    row = {"label": "l", "unit": "u", "workload": "w", "eager_why": "x", "compiled_why": "x"}
+    row |= {"ratio_why": "x", "ci_low_why": "x", "ci_high_why": "x"}
+    made = summary_of({"valid": True}, row)
+    made = made.model_copy(update={"gates": (gates.gate("quality", "pass_rate", "warn", 0.1, "0.5"),)})
+    shown = show.verdict(made)._repr_mimebundle_()[0]
+    assert '<a href="#quality">Quality</a>' in shown["text/html"] and "[Quality](#quality)" in shown["text/markdown"]
