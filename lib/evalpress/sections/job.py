@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from evalpress import params
-from evalpress.core import lock, results
+from evalpress.core import lock, progress, results
 from evalpress.core.errors import UserError
 from evalpress.core.hashing import file_digest
 from evalpress.core.paths import resolve, shown
@@ -93,10 +93,12 @@ class Job:
         self._used.clear()
         found = staleness.parts(self.section, self.params)
         start = results.now()
+        progress.forget()
         data = measure(self)
+        steps = {name: round(seconds, 1) for name, seconds in progress.durations().items() if seconds >= 0.05}
         origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())
         origin |= {"inputs": {part: items for part, items in found.items() if part != "params"}}
-        origin |= {"raw": _raw_digests(self.folder, self.section.name, self._used)}
+        origin |= {"raw": _raw_digests(self.folder, self.section.name, self._used), "steps_s": steps}
         document = results.write(self.result_path, self.section.name, data, found["params"], origin)
         self._drop_unused_raw()
         return document

@@ -153,6 +153,26 @@ def provenance(job: Job) -> Table:
     return Table("Provenance", heads, rows, note=note)
 
 
+def times(job: Job) -> Table:
+    """Where the time of measuring went: the longest steps of each section."""
+    rows: list[list[Cell]] = []
+    for name, origin in _origins(job).items():
+        steps = sorted((origin.get("steps_s") or {}).items(), key=lambda one: -one[1])
+        whole = sum(seconds for _, seconds in steps)
+        rows += [
+            [_title(name), text, seconds, 100 * seconds / whole] for text, seconds in steps[:_LONGEST] if seconds >= 1.0
+        ]
+    heads: list[Column | str] = ["section", Column("step", wide=True), Column("took", "s"), Column("share", "%")]
+    note = (
+        f"The {_LONGEST} longest steps of each section, from 1 s on, with their share of the section's time. Steps "
+        "that differ in a number only are added up."
+    )
+    return Table("Where the time went", heads, rows, note=note)
+
+
+_LONGEST = 6
+
+
 def environment(job: Job) -> Table:
     """The versions and the device that each section was measured with."""
     heads = {"vllm": "vLLM", "vllm_ascend": "vLLM-Ascend", "torch": "torch", "transformers": "transformers"}
