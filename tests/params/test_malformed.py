@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evalpress import params
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.core.yaml12 import parse_yaml
+from evalpress.params import prompts
+from evalpress.sections.quality.cases import load_cases
+from evalpress.sections.quality.checkers import build
 
 sys.path.append(str(ROOT / "benchmarks"))
 import malformed_params
@@ -113,3 +117,39 @@ def test_where_a_parameter_was_stated(tmp_path: Path) -> None:
     found = params.load(str(_write(tmp_path, GOOD, "x.yaml")))
     assert found.where("model.path").endswith("x.yaml:2: model.path")
     assert params.load("demo").where("engine.dtype") == "params/base.yaml:8: engine.dtype"
+
+
+CASES = """\
+cases:
+  - id: e
+    category: creative
+    language: en
+    prompt: "Say {}"
+    checker: {{contains: ["{}"]}}
+"""
+
+
+def test_escapes_of_prompts_and_cases_are_jsons(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text('- id: e\n  text: "Translate \\ud83d\\ude00"\n')
+    assert prompts.load([str(path)])[0].text == "Translate \U0001f600"
+    path.write_text(CASES.format("\\ud83d\\ude00", "\\ud83d\\ude00"))
+    case = load_cases([str(path)])[0]
+    assert case.prompt == "Say \U0001f600"
+    assert build(case.checker).judge("\U0001f600!").verdict == "pass"
+    assert build(case.checker).judge("?").verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "line"),
+    [
+        ('- id: e\n  text: "Translate \\ud83d"\n', lambda path: prompts.load([path]), 2),
+        (CASES.format("\\ude00", "x"), lambda path: load_cases([path]), 5),
+        (CASES.format("x", "\\ud83d"), lambda path: load_cases([path]), 6),
+        ('title: t\nmodel: {path: m}\nset: "\\ud83d"\n', params.load, 3),
+    ],
+)
+def test_half_a_character_is_refused_with_file_and_line(tmp_path: Path, text: str, read: Any, line: int) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"file.yaml:{line}: half of a surrogate pair"):
+        read(str(tmp_path / "file.yaml"))

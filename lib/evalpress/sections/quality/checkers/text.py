@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import regex
 from pydantic import Field, field_validator, model_validator
@@ -31,12 +31,20 @@ REGEX_SECONDS = 1.0
 
 @register("contains")
 class Contains(Checker):
-    """All texts of `all` and at least one of `any` occur; `whole`: not inside a longer word or number."""
+    """All texts of `all` and at least one of `any` occur; `whole`: not inside a longer word or number.
+
+    A list in place of the arguments is `all`.
+    """
 
     all: list[Text] = []
     any: list[Text] = []
     ignore_case: bool = True
     whole: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_list_is_all(cls, given: Any) -> Any:
+        return {"all": given} if isinstance(given, list) else given
 
     @model_validator(mode="after")
     def _asks_something(self) -> Contains:
