@@ -1,14 +1,18 @@
-"""GGUF files as ordinary model folders: transformers dequantises them, and the copy is told as such."""
+"""GGUF files as ordinary model folders: transformers dequantises them, and the copy is told as such.
+
+The conversion runs in a process of its own, which gives its memory (torch, the weights in float32) back when it ends.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evalpress.core.errors import UserError
+from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import file_digest
 from evalpress.core.paths import CACHE, shown
 
@@ -45,23 +49,31 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        note = _convert(path, work) | {"file": path.name, "sha256": digest}
+        note = _converted(path, work) | {"file": path.name, "sha256": digest}
         (work / NOTE).write_text(json.dumps(note, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         work.chmod(0o755)
         for written in work.iterdir():
             written.chmod(0o644)  # another user's report may read it
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
-    except UserError:
-        raise
-    except Exception as error:  # transformers and gguf raise whatever a damaged or unknown file leads them to
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+    except MeasurementError as error:  # transformers and gguf raise whatever a damaged or unknown file leads them to
+        text = " ".join(str(error).split())
         raise UserError(f"{shown(path)}: transformers cannot dequantise it: {text[:300]}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _convert(path: Path, folder: Path) -> dict[str, Any]:
+def _converted(path: Path, folder: Path) -> dict[str, Any]:
+    """`convert` in a process of its own."""
+    from evalpress.model.isolated import Isolated  # which is run as a program: this package's import must not load it
+
+    with Isolated(__name__) as process:
+        notes: list[dict[str, Any]] = list(process.stream(f"{__name__}:convert", path, folder))
+    return notes[0]
+
+
+def convert(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """Write weights, configuration and tokenizer of a GGUF file into a folder; yields what was read from it."""
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -80,7 +92,7 @@ def _convert(path: Path, folder: Path) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
     tokenizer.save_pretrained(folder)
     _portable(folder / "tokenizer_config.json")
-    return {"quantisation": _types(path), "transformers": transformers.__version__}
+    yield {"quantisation": _types(path), "transformers": transformers.__version__}
 
 
 def _portable(path: Path) -> None:

@@ -3,7 +3,9 @@
 vLLM decorates classes of transformers in place (the models that run through its transformers backend), and a model
 loaded by transformers afterwards in the same process fails or computes something else. An accelerator is initialised in
 this process only, so that the parent may still fork its engine. What is streamed passes through a socket: nothing is
-kept in memory as a whole.
+kept in memory as a whole, and what the work needed is given back when the process ends.
+
+Progress bars are drawn on a terminal only: in a pipe or a file their carriage returns are noise.
 
     with Isolated("evalpress.sections.alignment.passes") as process:
         for event in process.stream("evalpress.sections.alignment.passes:every_pass", request):
@@ -48,7 +50,7 @@ class Isolated:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno()), self._module],
                 pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": path},
+                env=os.environ | {"PYTHONPATH": path} | ({} if _on_terminal() else {"TQDM_DISABLE": "1"}),
             )
         self._connection = Connection(ours.detach())
         return self
@@ -86,6 +88,14 @@ class Isolated:
             assert self._process is not None
             code = self._process.poll()
             raise MeasurementError(f"the process of transformers ended without an answer (exit code {code})") from error
+
+
+def _on_terminal() -> bool:
+    """Whether standard error, where libraries draw their progress bars, is a terminal."""
+    try:
+        return os.isatty(2)
+    except OSError:
+        return False
 
 
 def _serve(connection: Connection, module: str) -> None:
