@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from evalpress.core.errors import UserError
+from evalpress.core.paths import shown
 from evalpress.core.units import MIB
 from evalpress.model import config, counting, layers, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
@@ -36,6 +38,9 @@ _ROWS = (
     *("tie_word_embeddings", "hidden_act"),
 )
 
+_NAMED_TEMPLATES = "additional_chat_templates"
+"""transformers' folder of chat templates beside the default one (CHAT_TEMPLATE_DIR in its utils/hub.py)."""
+
 
 def facts(params: Params) -> ArchitectureFacts:
     """Parameters, bytes, KV bytes and FLOPs of the set's model in the dtypes that its engine uses.
@@ -49,16 +54,31 @@ def facts(params: Params) -> ArchitectureFacts:
 
 
 def chat_template(folder: Path) -> str | None:
-    """The model's chat template, None where it has none."""
+    """The model's chat template, None where it has none. Several named templates come as one JSON text.
+
+    Raises:
+        UserError: a file that may state one is not readable.
+    """
     for name in ("chat_template.jinja", "chat_template.json", "tokenizer_config.json"):
-        path = folder / name
-        if not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8")
-        found = text if path.suffix == ".jinja" else json.loads(text).get("chat_template")
+        found = _stated_template(folder / name)
         if found:
             return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
-    return None
+    named = {path.stem: _stated_template(path) for path in (folder / _NAMED_TEMPLATES).glob("*.jinja")}
+    return json.dumps(named, ensure_ascii=False, sort_keys=True) if named else None
+
+
+def _stated_template(path: Path) -> Any:
+    """What a file states as chat template, None where there is no such file or it states none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        stated = {"chat_template": text} if path.suffix == ".jinja" else json.loads(text)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{shown(path)}: not readable: {error}") from None
+    if not isinstance(stated, dict):
+        raise UserError(f"{shown(path)}: found {type(stated).__name__}, allowed a JSON object")
+    return stated.get("chat_template")
 
 
 def base_model(params: Params) -> tuple[bool, str]:

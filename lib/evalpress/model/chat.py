@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evalpress import model
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
+from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
 
 _PROBE = "Is this text still here?"
@@ -60,7 +63,36 @@ def of(params: Params, tokenizer: Any = None) -> Chat:
     """
     templated = not describe(params)["base_model"]
     loaded = load_tokenizer(params) if tokenizer is None else tokenizer
-    found = Chat(loaded, templated, shown(model.resolve(params)))
+    return _tried(Chat(loaded, templated, shown(model.resolve(params))))
+
+
+def problem(params: Params) -> str | None:
+    """Why prompts cannot be put to the set's model, in one line with its folder; None where they can.
+
+    For a report, before it measures anything: the template is tried in a process of its own, so that this one imports
+    neither torch nor transformers. A base model has no template to try.
+    """
+    try:
+        if not describe(params)["base_model"]:
+            with Isolated(__name__) as process:
+                for _ in process.stream(f"{__name__}:try_template", model.resolve(params), _trust(params)):
+                    pass
+    except MeasurementError as error:
+        return str(error)
+    return None
+
+
+def try_template(folder: Path, trust_remote_code: bool) -> Iterator[None]:
+    """Render a short message through the chat template of a folder.
+
+    Raises:
+        MeasurementError: as `of`.
+    """
+    _tried(Chat(_tokenizer(folder, trust_remote_code), True, shown(folder)))
+    yield None
+
+
+def _tried(found: Chat) -> Chat:
     found.ask(_PROBE)
     return found
 
@@ -75,10 +107,12 @@ def describe(params: Params) -> dict[str, Any]:
     found: dict[str, Any] = {"base_model": is_base, "base_model_how": how, "chat_template": None}
     if is_base:
         return found | {"chat_template_why": "a base model is asked the prompt as it stands"}
-    template = model.chat_template(model.resolve(params))
+    folder = model.resolve(params)
+    template = model.chat_template(folder)
     if template is None:
         raise MeasurementError(
-            "model.base_model: found false, but the model has no chat template; allowed true, or a model with one"
+            f"{shown(folder)}: model.base_model: found false, but the model has no chat template; allowed true, or a "
+            "model with one"
         )
     return found | {"chat_template": {"sha256": hashlib.sha256(template.encode()).hexdigest(), "text": template}}
 
@@ -89,10 +123,17 @@ def load_tokenizer(params: Params) -> Any:
     Raises:
         MeasurementError: transformers cannot load it.
     """
+    return _tokenizer(model.resolve(params), _trust(params))
+
+
+def _trust(params: Params) -> bool:
+    return params.model.trust_remote_code
+
+
+def _tokenizer(folder: Path, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
-    folder = model.resolve(params)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=params.model.trust_remote_code)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, ImportError) as error:
         raise MeasurementError(f"{shown(folder)}: tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None

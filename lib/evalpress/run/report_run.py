@@ -11,6 +11,7 @@ from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import NOTEBOOKS, ROOT
 from evalpress.core.results import read_json
 from evalpress.launch import environment
+from evalpress.model import chat
 from evalpress.run import plan, staleness
 from evalpress.run.plan import Report, Step
 from evalpress.run.terminal import row, say
@@ -38,6 +39,7 @@ class ReportRun:
         self.not_shown: dict[str, str] = {}
         self._kernel: Any = None
         self._ahead = self._serves = False
+        self._unaskable: str | None = None
         self._stack = contextlib.ExitStack()
         self._told: list[tuple[str, str, str]] | None = []
 
@@ -47,6 +49,7 @@ class ReportRun:
         for section in EXECUTION:
             backup.recover(self.asked.folder, section.name)
         self._serves = plan.step(self.asked, by_name("serving"), before).todo == "measure"
+        self._unaskable = self._told_unaskable(before)
         with self._stack:
             for section in EXECUTION:
                 step = plan.step(self.asked, section, before)
@@ -56,6 +59,14 @@ class ReportRun:
             self._summary()
         rendered = self._render()
         return self._verdict(self._told is None or rendered)
+
+    def _told_unaskable(self, before: dict[str, str]) -> str | None:
+        """Why prompts cannot be put to the model, told before anything is measured; other sections go on."""
+        names = [one.name for one in EXECUTION if one.asks and plan.step(self.asked, one, before).todo == "measure"]
+        why = chat.problem(self.asked.params) if names else None
+        if why is not None:
+            say(f"evalpress: {why}; not measured: {', '.join(names)}")
+        return why
 
     def _start_ahead(self, step: Step) -> None:
         """Before the first section that is not timed: let serving's servers start beside it.
@@ -88,16 +99,24 @@ class ReportRun:
         try:
             backup.save(folder, section.name)
         except MeasurementError as error:
-            self.failures[section.name] = str(error)
-            self._tell(section.notebook, "failed", str(error))
+            self._fail(section, str(error))
             return
         try:
-            self._run(step)
+            if section.asks and self._unaskable is not None:
+                self.asked.executed(section).unlink(missing_ok=True)
+                self._fail(section, self._unaskable)
+            else:
+                self._run(step)
         except BaseException:
             self._stack.close()  # no kernel that may still be writing when the old results are put back
             backup.recover(folder, section.name)
             raise
         (backup.archive if section.name in self.failures else backup.discard)(folder, section.name)
+
+    def _fail(self, section: Section, why: str) -> None:
+        """A section whose notebook is not even started."""
+        self.failures[section.name] = why
+        self._tell(section.notebook, "failed", why)
 
     def _run(self, step: Step) -> None:
         """Run one notebook and note what became of it."""

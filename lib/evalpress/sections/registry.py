@@ -24,6 +24,8 @@ class Section:
     needs_weights: bool = False
     timed: bool = False
     """Whether it measures durations, which nothing may run beside."""
+    asks: bool = False
+    """Whether it puts prompts to the model through its chat template."""
     tools: tuple[str, ...] = ()
     """Optional distributions whose coming or going changes what the section can measure."""
 
@@ -39,9 +41,9 @@ SECTIONS = (
     Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), timed=True),
     Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), ("run.budget_minutes",), timed=True),
     Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), timed=True),
-    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), needs_weights=True, timed=True),
+    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), needs_weights=True, timed=True, asks=True),
     Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), needs_weights=True),
-    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), needs_weights=True, tools=("lm_eval",)),
+    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), needs_weights=True, asks=True, tools=("lm_eval",)),
 )
 _MEASURED = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")
 EXECUTION = tuple(next(section for section in SECTIONS if section.name == name) for name in _MEASURED)
