@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 def get(params: Params, mode: Mode) -> Engine:
     """The engine of this set in this mode, loaded on first use.
 
-    Where memory holds one engine only (`memory_plan.engines_together`), the other mode's engine is released first.
+    Where memory holds one engine only (`memory_plan.engines_together`), the other mode's engine is released first; so
+    are all others where memory has become short since that was decided.
 
     Raises:
         MeasurementError: vLLM refuses the model or the settings, the engine does not fit in memory, or it failed
@@ -36,6 +37,8 @@ def get(params: Params, mode: Mode) -> Engine:
         alone = not memory_plan.engines_together(params)
         for old in [k for k, e in _loaded.items() if alone or e.mode == mode]:
             release(old)
+        if _loaded and not memory_plan.one_more(params, len(_loaded)):
+            release()
         _loaded[key] = _start(params, mode, {}, key)
     return _loaded[key]
 

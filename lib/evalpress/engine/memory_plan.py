@@ -15,6 +15,7 @@ from evalpress import model
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
 from evalpress.core.units import GIB
+from evalpress.model import BYTES
 from evalpress.params.schema import Params
 from evalpress.platforms import host
 
@@ -26,6 +27,8 @@ COMPILE_BYTES = int(1.5 * GIB)
 """Loading and compiling beside what stays: Inductor's processes, the checkpoint's pages."""
 SERVER_BYTES = 3 * GIB
 """A server's processes on CPU without weights and KV cache: 2.4 GiB with vLLM 0.32."""
+READER_BYTES = 2 * GIB
+"""A process in which transformers runs the model, on CPU, without its weights: its libraries, one batch of logits."""
 _log = logging.getLogger(__name__)
 
 
@@ -150,7 +153,44 @@ def require_one(params: Params) -> None:
         )
 
 
-def servers_fit(params: Params, count: int) -> bool:
-    """Whether `count` servers of the set fit in what is free now, beside everything that runs."""
+def reader_bytes(params: Params, dtype: str) -> int:
+    """Bytes of a process in which transformers runs the set's model in a dtype; 0 where that is not planned."""
     one = sizes(params)
-    return one is not None and count * one.server < available_bytes()
+    return 0 if one is None else one.weights // BYTES[params.engine.dtype] * BYTES[dtype] + READER_BYTES
+
+
+def servers_fit(params: Params, count: int, beside: int = 0) -> bool:
+    """Whether `count` servers of the set fit in what is free now, with `beside` bytes left for other work."""
+    one = sizes(params)
+    return one is not None and count * one.server + beside < available_bytes()
+
+
+_servers_decided: dict[str, bool] = {}
+
+
+def servers_together(params: Params) -> bool:
+    """Whether the servers of all modes may live side by side; decided once per process, as for engines.
+
+    This process's engines need not stay beside them: they are released where memory is short.
+    """
+    key = digest([params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), params.serving.modes])
+    if key not in _servers_decided:
+        one, count = sizes(params), len(params.serving.modes)
+        fits = one is None or count == 1 or PROCESS_BYTES + count * one.server <= budget_bytes()
+        _servers_decided[key] = fits and engines_together(params)
+    return _servers_decided[key]
+
+
+def require_server(params: Params) -> None:
+    """Refuse to start a server that does not fit in what is free now.
+
+    Raises:
+        MeasurementError: with what it needs, what is there and what to change.
+    """
+    one, free = sizes(params), available_bytes()
+    if one is not None and params.engine.kv_cache_gib is not None and one.server > free:
+        raise MeasurementError(
+            f"a server of {params.model.shown} needs about {one.server / GIB:.1f} GiB (weights "
+            f"{one.weights / GIB:.1f} GiB in {COPIES} copies; KV cache {one.kv_cache / GIB:.1f} GiB; its processes "
+            f"{SERVER_BYTES / GIB:.1f} GiB), {free / GIB:.1f} GiB are free: lower engine.kv_cache_gib or give it more"
+        )

@@ -56,6 +56,7 @@ def measure(job: Job) -> Results:
     show: TokenText = lambda token: str(tokenizer.decode([token]))  # noqa: E731
     with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch, Isolated(_PASSES) as process:
         asked = ask_engines(p, texts)
+        engine.make_room(engine.reader_bytes(p, "float32"))
         request = _request(p, texts, asked.answers)
         passes = Passes(process.stream(f"{_PASSES}:every_pass", request), asked.described)
         logits = _reference(p, texts, passes, request, Path(scratch))

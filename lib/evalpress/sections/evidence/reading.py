@@ -16,8 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalpress import engine, model
-from evalpress.core.errors import UserError
-from evalpress.core.units import GIB
 from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
 
@@ -78,12 +76,7 @@ class Reader:
             MeasurementError: transformers cannot run the model.
         """
         p = self._params
-        try:
-            weights = model.facts(p).weight_bytes
-        except UserError:
-            weights = None
-        if weights is not None:
-            engine.make_room(2 * weights + 2 * GIB)
+        engine.make_room(engine.reader_bytes(p, dtype))
         request = Request(model.resolve(p), dtype, p.model.trust_remote_code, texts, positions, kept)
         described, *found = self._process.stream(f"{__name__}:passes", request)
         return described, found

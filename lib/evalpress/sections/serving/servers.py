@@ -13,7 +13,15 @@ from evalpress.core.errors import MeasurementError
 from evalpress.core.hashing import digest
 from evalpress.core.paths import resolve
 from evalpress.core.progress import step
-from evalpress.engine import engines_together, release, server, servers_fit
+from evalpress.engine import (
+    engines_together,
+    reader_bytes,
+    release,
+    require_server,
+    server,
+    servers_fit,
+    servers_together,
+)
 from evalpress.engine.endpoint import Endpoint
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
@@ -52,18 +60,18 @@ _ahead: dict[str, dict[Mode, server.Launch]] = {}
 def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | None = None) -> None:
     """Start the servers of a set now, beside work that nobody times; `targets` takes them over.
 
-    Only on CPU, with room in memory for both servers beside this process's engines; elsewhere nothing happens,
-    since a device serves one engine at a time.
+    Only on CPU, with room in memory for both servers beside this process's engines and the reference of the alignment
+    section; elsewhere nothing happens, since a device serves one engine at a time.
     """
     job = open_job("serving", set_name, reports_dir, overrides=overrides)
-    if _beside(job.params):
+    if _beside(job.params, reader_bytes(job.params, "float32")):
         _ahead[_key(job)] = _launch(job, job.params.serving.modes)
 
 
 def groups(params: Params) -> list[tuple[Mode, ...]]:
     """Modes whose servers live side by side and are loaded in turn; one group for a server that already runs."""
     modes = params.serving.modes
-    return [modes] if params.serving.base_url or engines_together(params) else [(mode,) for mode in modes]
+    return [modes] if params.serving.base_url or servers_together(params) else [(mode,) for mode in modes]
 
 
 @contextlib.contextmanager
@@ -81,7 +89,9 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
     fits = ahead or _beside(job.params)
     if not fits:
         release()
-    launched = launched or _launch(job, modes)
+    if not launched:
+        require_server(job.params)
+        launched = _launch(job, modes)
     try:
         started = _BESIDE if ahead else (_TOGETHER if len(launched) > 1 else "alone")
         yield [_target(job, mode, launched[mode], started, fits) for mode in modes]
@@ -113,11 +123,11 @@ def _may_be_beside(params: Params) -> bool:
     )
 
 
-def _beside(params: Params) -> bool:
-    """Whether the servers fit beside the engines of this process."""
+def _beside(params: Params, more: int = 0) -> bool:
+    """Whether the servers fit beside the engines of this process, and `more` bytes of other work."""
     if not _may_be_beside(params):
         return False
-    return servers_fit(params, len(params.serving.modes))
+    return servers_fit(params, len(params.serving.modes), more)
 
 
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
