@@ -1,20 +1,22 @@
 """Fault injection: what a report leaves behind when something ends it, at six moments and in four ways.
 
-    python benchmarks/faults.py [--only MOMENT] [--keep FOLDER]
+    python benchmarks/faults.py [--only MOMENT] [--fault FAULT]
 
-Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering.
-Faults: kill -9 (of the kernel, the engine core or the server, whichever the moment has), SIGINT, full disk, memory
-limit. After each fault three things are checked: results that were there before are intact, no process is left, and
-the next run finishes what is missing.
+Real throughout: the demo model on vLLM in eager mode with its engine core in a process of its own, the OpenAI server,
+the notebooks, the page. Of the sections only benchmark and serving are measured, with a few short requests.
 
-The run machinery is the real one: pipeline, kernel, papermill, lock, backup, log. Engine and server are stand-ins:
-processes that wait, started as the library starts its own (a child of the kernel, a session of its own).
+Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering. The last two
+are short; a disk that is slow there (`slow_disk/`) makes them long enough.
+Faults: kill -9 of each process that the moment has (kernel, engine core, server, the command itself), SIGINT, full disk
+(a small tmpfs, filled; without the right to mount one: no file may grow), memory limit (no process may take more than
+it has). After each fault: results that were there before are intact or the new ones are complete, no process is left,
+no traceback on the terminal, and the next run finishes what is missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import resource
 import shutil
 import signal
@@ -26,203 +28,140 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from evalpress.core.paths import ROOT
+from fault_bench import SECTION, SET, VICTIMS, Bench, kind_of, reports
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from synthetic import Project, measuring
-
-MOMENTS = ("engine load", "mid-workload", "server start", "mid-request", "results written", "rendering")
-FAULTS = ("kill -9", "SIGINT", "full disk", "memory limit")
-PATIENCE_S = 120.0
-
-STAND_IN = """
-import os, pathlib, subprocess, sys, time
-mark = job.folder.parent / "moment"
-def at(moment):
-    if os.environ.get("FAULT_AT") == moment:
-        mark.write_text(moment)
-        end = time.monotonic() + 20
-        while time.monotonic() < end and mark.exists():
-            bytearray(4_000_000)
-            job.raw("observations", ["x" * 1000] * 100)
-            time.sleep(0.1)
-def waiting(name):
-    code = f"import time\\nname = {name!r}\\ntime.sleep(300)"
-    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-def check(process):
-    if process.poll() is not None:
-        raise MeasurementError("the process ended")
-from evalpress.core.errors import MeasurementError
-core = waiting("engine core")
-try:
-    at("engine load")
-    check(core)
-    at("mid-workload")
-    check(core)
-    server = waiting("server")
-    try:
-        at("server start")
-        check(server)
-        at("mid-request")
-        check(server)
-    finally:
-        server.kill()
-finally:
-    core.kill()
-at("results written")
-"""
-RENDERER = """
-import json, os, time
-def render(folder, title, failures, skipped):
-    mark = folder.parent / "moment"
-    if os.environ.get("FAULT_AT") == "rendering":
-        mark.write_text("rendering")
-        end = time.monotonic() + 20
-        while time.monotonic() < end and mark.exists():
-            bytearray(4_000_000)
-            (folder / "report.part").write_text("x" * 100_000)
-            time.sleep(0.1)
-    for name in ("report.html", "report.md"):
-        (folder / name).write_text(title)
-"""
+PATIENCE_S = 240.0
+GONE_S = 20.0
 
 
-def prepared(root: Path) -> Project:
-    """A project with one finished report; its benchmark has stand-ins of an engine and a server."""
-    project = Project(root)
-    project.write("lib/evalpress/report/__init__.py", RENDERER)
-    project.notebook("10_benchmark", measuring("benchmark", inside=STAND_IN))
-    params = (root / "params" / "demo.yaml").read_text()
-    skipped = ", ".join(f"{name}: not needed here" for name in ("setup", "serving", "evidence", "alignment", "quality"))
-    project.write("params/demo.yaml", params + f"skip: {{{skipped}}}\n")
-    done = project.run("report")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+def kill(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
+    """kill -9 of one process."""
+    found = bench.process(victim, run)
+    assert found is not None, f"no {victim}"
+    found.kill()
 
 
-def contents(project: Project) -> dict[str, bytes]:
-    """The benchmark's results and raw observations."""
-    results = project.report / "results"
-    paths = [results / "benchmark.json", *sorted(results.glob("raw/benchmark-*"))]
-    return {str(path.relative_to(results)): path.read_bytes() for path in paths if path.is_file()}
-
-
-def left(project: Project) -> list[psutil.Process]:
-    """Processes that carry the report's mark, zombies apart."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            marked = process.environ().get("EVALPRESS_REPORT") == str(project.report)
-            if marked and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def kernel_of(project: Project) -> psutil.Process | None:
-    """The kernel: the marked process that was started with a connection file."""
-    return next((one for one in left(project) if any("kernel.json" in part for part in one.cmdline())), None)
-
-
-def named(project: Project, name: str) -> psutil.Process | None:
-    """A stand-in by its name."""
-    return next((one for one in left(project) if any(f"name = '{name}'" in part for part in one.cmdline())), None)
-
-
-def killed(project: Project, run: subprocess.Popen[str], moment: str) -> None:
-    """kill -9 of what the moment has: engine core, server, else the kernel; while rendering the command itself."""
-    wanted = {"engine load": "engine core", "server start": "server", "mid-request": "server"}.get(moment)
-    victim = named(project, wanted) if wanted else kernel_of(project)
-    if moment == "rendering" or victim is None:
-        run.kill()
-    else:
-        victim.kill()
-
-
-def interrupted(project: Project, run: subprocess.Popen[str], moment: str) -> None:
+def interrupt(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
+    """Ctrl-C, which a terminal sends to the command."""
     run.send_signal(signal.SIGINT)
 
 
-def filled(project: Project, run: subprocess.Popen[str], moment: str) -> None:
-    """Files cannot grow any more: the limit of file sizes stands for a full disk in the kernel and the command."""
-    for process in (kernel_of(project), psutil.Process(run.pid)):
-        if process is not None:
+def fill(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
+    """No room on the disk of the report; without a disk of our own, no file may grow."""
+    if not bench.on_tmpfs:
+        for process in [*bench.marked(), psutil.Process(run.pid)]:
             process.rlimit(psutil.RLIMIT_FSIZE, (0, 0))
-
-
-def limited(project: Project, run: subprocess.Popen[str], moment: str) -> None:
-    """No more memory for the kernel, or for the command while it renders."""
-    victim = psutil.Process(run.pid) if moment == "rendering" else kernel_of(project)
-    if victim is not None:
-        size = victim.memory_info().vms
-        victim.rlimit(psutil.RLIMIT_AS, (size, resource.RLIM_INFINITY))
-
-
-INJECT: dict[str, Callable[[Project, subprocess.Popen[str], str], None]] = {
-    "kill -9": killed, "SIGINT": interrupted, "full disk": filled, "memory limit": limited
-}  # fmt: skip
-
-
-def tried(project: Project, moment: str, fault: str) -> tuple[str, ...]:
-    """One combination: exit status, and whether old results are intact, nothing is left, the next run finishes."""
-    before, mark = contents(project), project.report.parent / "moment"
-    mark.unlink(missing_ok=True)
-    env = project.environment() | {"FAULT_AT": moment}
-    out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe could be full
-    run = subprocess.Popen(
-        project.command("report", "--force"), cwd=project.root, env=env, stdout=out, stderr=out, text=True
-    )
-    end = time.monotonic() + PATIENCE_S
-    while not mark.exists() and run.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
-    reached = mark.exists()
-    INJECT[fault](project, run, moment)
-    time.sleep(1.0)
-    mark.unlink(missing_ok=True)
+        return
     try:
-        status = str(run.wait(PATIENCE_S))
-    except subprocess.TimeoutExpired:
-        run.kill()
-        status = "hangs"
-    while left(project) and time.monotonic() < end and status == "-9":
-        time.sleep(0.2)  # the kernel ends by itself when its command was killed
-    remains = left(project)
-    now = contents(project)
-    new = now != before and "benchmark.json" in now and now["benchmark.json"] != before["benchmark.json"]
-    intact = now == before or (new and not (project.report / ".aside").exists())
-    out.seek(0)
-    traceback = "Traceback" in out.read()
-    following = project.run("report")
-    following = project.run("report") if following.returncode else following
-    state = project.run("status", "--json")
-    fine = following.returncode == 0 and '"stale"' not in state.stdout and '"failed"' not in state.stdout
-    words = "new" if new else "old" if intact else "BROKEN"
-    return (
-        moment, fault, "yes" if reached else "NO", status, words, "none" if not remains else f"{len(remains)} LEFT",
-        "TRACEBACK" if traceback else "no", "yes" if fine else "NO",
-    )  # fmt: skip
+        with (bench.root / "reports" / "ballast").open("wb") as file:
+            while True:
+                file.write(bytes(2**16))
+    except OSError:
+        return
+
+
+def limit(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
+    """No process of the report may take more memory than it has; while rendering, the command."""
+    for process in [*bench.marked(), *([psutil.Process(run.pid)] if victim == "command" else [])]:
+        process.rlimit(psutil.RLIMIT_AS, (process.memory_info().rss, resource.RLIM_INFINITY))
+
+
+INJECT: dict[str, Callable[[Bench, subprocess.Popen[str], str], None]] = {
+    "kill -9": kill,
+    "SIGINT": interrupt,
+    "full disk": fill,
+    "memory limit": limit,
+}
+
+
+def tried(bench: Bench, moment: str, fault: str, victim: str) -> tuple[list[str], bool]:
+    """One combination as a row of the table, and whether all is as it must be."""
+    before, more = bench.contents(), bench.stale(moment)
+    bench.mark.unlink(missing_ok=True)
+    with tempfile.TemporaryFile("w+") as out:
+        command, env = bench.command("report", *more), bench.environment(moment)
+        run = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True)
+        end = time.monotonic() + PATIENCE_S
+        while not (reached := bench.reached(moment, run)) and run.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        if reached:
+            INJECT[fault](bench, run, victim)
+            time.sleep(0.5)
+        bench.mark.unlink(missing_ok=True)
+        try:
+            status = str(run.wait(PATIENCE_S))
+        except subprocess.TimeoutExpired:
+            run.kill()
+            status = "hangs"
+        out.seek(0)
+        told = out.read()
+    left = gone(bench)
+    (bench.root / "reports" / "ballast").unlink(missing_ok=True)
+    state = compared(before, bench.contents())
+    after = bench.run("report", *more)
+    current = {row["section"]: row["state"] for row in json.loads(bench.run("status", "--json", *more).stdout)}
+    fine = after.returncode in (0, 1) and all(current[name] == "current" for name in ("benchmark", "serving"))
+    good = reached and status != "hangs" and state != "BROKEN" and not left and "Traceback" not in told and fine
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    said = next((line for line in lines if " failed " in line or "interrupted" in line), lines[-1] if lines else "")
+    row = [moment, f"{fault}, {victim}" if fault == "kill -9" else fault, status if reached else "NOT REACHED"]
+    words = " ".join(said.replace(str(bench.root), "…").split())
+    row += [words[:160], state, ", ".join(left) or "none", "yes" if fine else f"NO: {current}"]
+    return row, good
+
+
+def gone(bench: Bench) -> list[str]:
+    """Names of the report's processes that still live after a while."""
+    end = time.monotonic() + GONE_S
+    while (left := bench.marked()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return [kind_of(one) or one.name() for one in left]
+
+
+def compared(before: dict[str, bytes], now: dict[str, bytes]) -> str:
+    """`old` where nothing changed, `new` where a section was completed, else BROKEN."""
+    if now == before:
+        return "old"
+    changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    for section in ("benchmark", "serving"):
+        of_section = {name for name in changed if section in name}
+        if of_section and f"{section}.json" not in of_section:
+            return "BROKEN"
+    try:
+        for name in changed:
+            json.loads(now[name])
+    except (KeyError, ValueError):
+        return "BROKEN"
+    return "new"
 
 
 def main() -> int:
-    """Try all combinations; returns 1 where one is not as it must be."""
+    """Try the combinations; returns 1 where one is not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=MOMENTS, help="one moment")
-    parser.add_argument("--keep", type=Path, help="work in this folder and keep it")
+    parser.add_argument("--only", choices=SECTION, action="append", help="one moment")
+    parser.add_argument("--fault", choices=INJECT, action="append", help="one fault")
     given = parser.parse_args()
-    root = given.keep or Path(tempfile.mkdtemp(prefix="faults-"))
-    heads = ("moment", "fault", "reached", "exit", "results", "processes", "traceback", "next run finishes")
-    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads), flush=True)
-    wrong, project = 0, prepared(root / "0")
-    for moment in [given.only] if given.only else MOMENTS:
-        for fault in FAULTS:
-            row = tried(project, moment, fault)
-            print("| " + " | ".join(row) + " |", flush=True)
-            if row[2] != "yes" or row[4] == "BROKEN" or row[5] != "none" or row[6:] != ("no", "yes"):
-                wrong += 1
-                project = prepared(root / str(wrong))
-    if not given.keep:
-        shutil.rmtree(root, ignore_errors=True)
-    print(f"{wrong} combinations are not as they must be (uid {os.getuid()})")
+    root = Path(tempfile.mkdtemp(prefix="evalpress-faults-"))
+    (root / "faults.yaml").write_text(SET, encoding="utf-8")
+    wrong = tries = 0
+    with reports(root) as on_tmpfs:
+        bench = Bench(root, on_tmpfs)
+        first = bench.run("report")
+        if not (bench.folder / "report.html").is_file():
+            print(first.stdout + first.stderr)
+            return 1
+        print(f"full disk: {'a tmpfs of 64 MiB' if on_tmpfs else 'no file may grow'}\n")
+        heads = ("moment", "fault", "exit", "the terminal says", "results", "processes left", "next run finishes")
+        print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads), flush=True)
+        for moment in given.only or SECTION:
+            for fault in given.fault or INJECT:
+                for victim in VICTIMS[moment] if fault == "kill -9" else VICTIMS[moment][-1:]:
+                    row, good = tried(bench, moment, fault, victim)
+                    print("| " + " | ".join(row) + " |", flush=True)
+                    wrong, tries = wrong + (not good), tries + 1
+    shutil.rmtree(root, ignore_errors=True)
+    print(f"\n{wrong} of {tries} combinations are not as they must be")
     return 1 if wrong else 0
 
 

@@ -36,7 +36,8 @@ def rope_base(model: Any) -> None:
 
 def norm_epsilon(model: Any) -> None:
     """RMS epsilon 0.1 for 1e-6 in the first norm of block 1."""
-    _blocks(model)[1].input_layernorm.variance_epsilon = 0.1
+    norm = _blocks(model)[1].input_layernorm
+    setattr(norm, "variance_epsilon" if hasattr(norm, "variance_epsilon") else "eps", 0.1)
 
 
 def fp8_matrix(model: Any) -> None:

@@ -46,14 +46,19 @@ def _backwards(inputs: Any, weight: Any) -> Any:
     return inputs.flip(-1) @ weight.flip(-1).mT
 
 
+def products(compute: Callable[[Any, Any], Any]) -> AbstractContextManager[Any]:
+    """Inside, `compute(inputs, weight)` takes the place of every matrix product `inputs @ weight.T`."""
+    return _OtherLinear(compute)
+
+
 def halved_sums() -> AbstractContextManager[Any]:
     """Every sum in two halves, each rounded to the dtype: as two tensor-parallel ranks and split-K kernels add."""
-    return _OtherLinear(_in_halves)
+    return products(_in_halves)
 
 
 def backward_sums() -> AbstractContextManager[Any]:
     """Every sum from its other end."""
-    return _OtherLinear(_backwards)
+    return products(_backwards)
 
 
 @contextmanager

@@ -1,0 +1,163 @@
+"""The report on which `benchmarks/faults.py` tries its faults: its set, its processes, its files, its disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from evalpress.core.lock import MARKER
+from evalpress.core.paths import ROOT
+
+SET = """\
+extends: demo
+title: Fault injection
+engine: {modes: [eager], in_process: false}
+benchmark:
+  blocks: 2
+  ceilings: false
+  scaling: null
+  workloads: {throughput: {num_prompts: 24, input_len: 32, output_len: 64}, prefill: null, decode: null, e2e_16: null,
+    e2e_64: null}
+serving: {modes: [eager], concurrency: [2], rate_shares: [0.5], repeats: 1, requests_per_level: 64, rate_seconds: 2,
+  output_len: 64}
+skip: {setup: not needed here, evidence: not needed here, alignment: not needed here, quality: not needed here}
+"""
+SECTION = {
+    "engine load": "benchmark",
+    "mid-workload": "benchmark",
+    "server start": "serving",
+    "mid-request": "serving",
+    "results written": "benchmark",
+    "rendering": "",
+}
+"""Moment -> the section that is measured."""
+VICTIMS = {
+    "engine load": ("kernel", "engine core"),
+    "mid-workload": ("kernel", "engine core"),
+    "server start": ("kernel", "server"),
+    "mid-request": ("kernel", "server", "engine core"),
+    "results written": ("kernel", "command"),
+    "rendering": ("command",),
+}
+STEPS = {"mid-workload": "block 1 of", "mid-request": "load on the"}
+"""What the library says that it is doing at a moment."""
+SLOW = {"results written": "results", "rendering": "rendering"}
+
+
+@dataclass
+class Bench:
+    """The folder of the reports, and the set."""
+
+    root: Path
+    on_tmpfs: bool
+    count: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "reports" / "faults"
+
+    @property
+    def mark(self) -> Path:
+        return self.root / "moment"
+
+    def command(self, verb: str, *more: str) -> list[str]:
+        head = [sys.executable, "-m", "evalpress", verb, "--set", str(self.root / "faults.yaml")]
+        return [*head, "--reports-dir", str(self.root / "reports"), *more]
+
+    def environment(self, moment: str = "") -> dict[str, str]:
+        paths = [str(ROOT / "lib"), *([str(ROOT / "benchmarks" / "slow_disk")] if moment in SLOW else [])]
+        slow = {"FAULT_AT": SLOW.get(moment, ""), "FAULT_MARK": str(self.mark)}
+        return os.environ | slow | {"PYTHONPATH": os.pathsep.join(paths)}
+
+    def run(self, verb: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(verb, *more), env=self.environment(), capture_output=True, text=True, check=False, cwd=ROOT
+        )
+
+    def contents(self) -> dict[str, bytes]:
+        """Results and raw observations of both sections."""
+        results = self.folder / "results"
+        paths = [*results.glob("*.json"), *results.glob("raw/*")]
+        return {
+            str(path.relative_to(results)): path.read_bytes() for path in sorted(paths) if path.name != "status.json"
+        }
+
+    def stale(self, moment: str) -> list[str]:
+        """Options of a run that measures the moment's section and nothing else (or only renders)."""
+        self.count += 1
+        seed = str(self.count % 900 + 100)
+        return {
+            "benchmark": ["--param", f"benchmark.workloads.throughput.num_prompts={self.count % 8 + 24}"],
+            "serving": ["--param", f"serving.requests_per_level={self.count % 8 + 64}"],
+            "": ["--param", f"title=Fault injection {seed}"],
+        }[SECTION[moment]]
+
+    def marked(self) -> list[psutil.Process]:
+        """Living processes of this report."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get(MARKER) == str(self.folder)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def process(self, name: str, run: subprocess.Popen[str]) -> psutil.Process | None:
+        """One of this report's processes by what it is."""
+        if name == "command":
+            return psutil.Process(run.pid)
+        found = {kind: one for one in self.marked() if (kind := kind_of(one))}
+        return found.get(name)
+
+    def step(self) -> str:
+        """What the library says that it is doing."""
+        kernel = next((one for one in self.marked() if kind_of(one) == "kernel"), None)
+        try:
+            return Path(kernel.environ()["EVALPRESS_PROGRESS"]).read_text(encoding="utf-8") if kernel else ""
+        except (OSError, KeyError, psutil.Error):
+            return ""
+
+    def reached(self, moment: str, run: subprocess.Popen[str]) -> bool:
+        """Whether the run is at a moment now."""
+        if moment in SLOW:
+            return self.mark.exists()
+        if moment == "engine load":
+            return "loading the eager engine" in self.step() and self.process("engine core", run) is not None
+        if moment == "server start":
+            return self.process("server", run) is not None
+        return STEPS[moment] in self.step()
+
+
+def kind_of(process: psutil.Process) -> str:
+    """kernel, server, engine core (of kernel or server), or nothing."""
+    try:
+        line, name = " ".join(process.cmdline()), process.name()
+    except psutil.Error:
+        return ""
+    if "kernelapp.launch_new_instance" in line:
+        return "kernel"
+    if "api_server" in line:
+        return "server"
+    return "engine core" if "EngineCore" in line + name or "spawn_main" in line else ""
+
+
+@contextmanager
+def reports(root: Path) -> Iterator[bool]:
+    """The reports' folder as a small disk of its own where this user may mount one; yields whether it is."""
+    folder = root / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
