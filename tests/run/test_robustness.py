@@ -87,8 +87,10 @@ def test_a_full_disk_leaves_the_old_results_and_one_line(tmp_path, monkeypatch):
     assert [one.name for one in tmp_path.iterdir()] == ["quality.json"]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MeasurementError("disk full")])
-def test_a_full_disk_is_one_line_without_a_traceback(error, capsys, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), MeasurementError("disk full"), MemoryError()]
+)
+def test_a_full_disk_or_memory_is_one_line_without_a_traceback(error, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "CACHE", tmp_path)
 
     def raises(*args: object) -> None:

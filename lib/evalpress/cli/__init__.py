@@ -86,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
     except MeasurementError as error:
         _say(str(error))
         return 1
+    except MemoryError:
+        _say("not enough memory; results that are there are kept, run again to resume")
+        return 1
     except OSError as error:
         if error.errno not in _EXPECTED:
             _say(_unexpected(error))
