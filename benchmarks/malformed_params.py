@@ -1,8 +1,8 @@
-"""Ten thousand malformed params files: each is refused in one line per mistake, never with a traceback.
+"""Ten thousand malformed params files: `evalpress report` refuses each with exit status 2 and one line per mistake.
 
 Mutations of the shipped sets (lines dropped, doubled, cut, swapped; values replaced by others of every kind; characters
 that YAML, JSON or a file system find special) and texts of nothing but such characters. A mutation that happens to be
-a valid set counts as accepted.
+a valid set is no malformed file: it is told as accepted and another one takes its place.
 
     python benchmarks/malformed_params.py [--count 10000] [--seed 0]
 """
@@ -10,14 +10,17 @@ a valid set counts as accepted.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from evalpress import params
-from evalpress.core.errors import UserError
+from evalpress import cli, params
 from evalpress.core.paths import PARAMS
 
 VALUES = (
@@ -72,31 +75,54 @@ def noise(draw: random.Random) -> str:
     return "".join(draw.choice((*MARKS, *VALUES, "a: ", "\n")) for _ in range(draw.randint(0, 40)))
 
 
-def outcome(path: Path) -> str:
-    """`accepted`, `refused`, or what went wrong: a traceback's type, or a message that is not one line per mistake."""
+class _AcceptedError(BaseException):
+    """The parameters are valid; the command goes no further."""
+
+
+@contextlib.contextmanager
+def only_loading() -> Iterator[None]:
+    """Inside, a command ends where it has loaded valid parameters."""
+    load = params.load
+
+    def loads(*given: Any, **more: Any) -> Any:
+        load(*given, **more)
+        raise _AcceptedError
+
+    params.load = loads
     try:
-        params.load(str(path))
-    except UserError as error:
-        lines = str(error).splitlines()
-        good = bool(lines) and all(line.strip() and len(line) < 2000 for line in lines)
-        return "refused" if good else f"message: {str(error)[:200]!r}"
-    except Exception as error:
+        yield
+    finally:
+        params.load = load
+
+
+def outcome(path: Path) -> str:
+    """`accepted`, `refused`, or what is wrong: the exit status, a traceback, a message that is not plain lines."""
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            status = cli.main(["report", "--set", str(path)])
+    except _AcceptedError:
+        return "accepted"
+    except BaseException as error:
         return f"{type(error).__name__}: {str(error)[:120]}"
-    return "accepted"
+    lines = told.getvalue().splitlines()
+    plain = lines and all(line.startswith("evalpress: ") and 11 < len(line) < 2000 for line in lines)
+    return "refused" if status == 2 and plain else f"exit {status}: {told.getvalue()[:200]!r}"
 
 
 def run(count: int, seed: int, folder: Path) -> Counter[str]:
-    """Outcomes of `count` files."""
+    """Outcomes until `count` files were not accepted."""
     draw, found = random.Random(seed), Counter[str]()
     sets = [path.read_text(encoding="utf-8") for path in sorted(PARAMS.glob("*.yaml"))]
     path = folder / "set.yaml"
-    for index in range(count):
-        text = noise(draw) if index % 10 == 0 else mutated(draw.choice(sets), draw)
-        path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        result = outcome(path)
-        if result not in ("accepted", "refused") and found[result] == 0:
-            print(f"--- {result}\n{text[:400]!r}")
-        found[result] += 1
+    with only_loading():
+        while found.total() - found["accepted"] < count:
+            text = noise(draw) if found.total() % 10 == 0 else mutated(draw.choice(sets), draw)
+            path.write_bytes(text.encode("utf-8", "surrogatepass"))
+            result = outcome(path)
+            if result not in ("accepted", "refused") and found[result] == 0:
+                print(f"--- {result}\n{text[:400]!r}")
+            found[result] += 1
     return found
 
 
@@ -111,7 +137,7 @@ def main() -> None:
         found = run(args.count, args.seed, Path(folder))
     for result, times in found.most_common():
         print(f"{times:>7,}  {result}")
-    print(f"{args.count:,} files in {time.perf_counter() - start:.0f} s")
+    print(f"{args.count:,} malformed files in {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
