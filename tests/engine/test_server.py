@@ -12,6 +12,7 @@ import psutil
 import pytest
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import server
+from evalpress.sections.serving import servers
 from pretended_server import serving
 
 HEALTHY = """
@@ -90,3 +91,19 @@ def test_a_port_in_use_is_named():
         with pytest.raises(MeasurementError, match=f"serving.port: {port} on 127.0.0.1 cannot be used"):
             server.check_port("127.0.0.1", port)
     server.check_port("::1", 0)
+
+
+def test_a_server_that_died_during_the_load_fails_the_measurement_with_its_reason(tmp_path):
+    dies = [sys.executable, "-S", "-c", "import time; time.sleep(0.3); raise RuntimeError('no memory left')"]
+    launched = {"eager": server.Launch(dies, {}, "127.0.0.1", tmp_path / "log")}
+    told = r"during the load on the eager server, the server ended with exit status 1: RuntimeError: no memory left"
+    with pytest.raises(MeasurementError, match=told), servers._alive(launched):
+        raise MeasurementError("all requests failed")
+    with pytest.raises(MeasurementError, match=told), servers._alive(launched):
+        pass  # some requests were answered
+    lives = {"eager": server.Launch(argv("127.0.0.1", 0), {}, "127.0.0.1", tmp_path / "log")}
+    try:
+        with servers._alive(lives):
+            pass
+    finally:
+        lives["eager"].stop()

@@ -83,6 +83,14 @@ class Launch:
             time.sleep(_POLL_S)
         return self._server
 
+    def ended(self, patience_s: float = 0.0) -> str | None:
+        """How the server ended and the reason that its log states; None where it runs on for `patience_s`."""
+        try:
+            status = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"the server {failure.ending(status)}: {failure.reason(self.log)}"
+
     def stop(self) -> None:
         """End the whole group: SIGTERM, then SIGKILL."""
         for sent, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):

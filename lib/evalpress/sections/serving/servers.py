@@ -33,6 +33,8 @@ RUNNING = "running"
 """Stands for the mode of a server that this suite did not start."""
 KEY_VARIABLES = ("VLLM_API_KEY", "OPENAI_API_KEY")
 """Where the key of a server that already runs is looked for, unless the set names a variable (serving.api_key_env)."""
+_ENDING_S = 5.0
+"""How long a server takes to end after its engine core died."""
 _BESIDE = "beside other sections"
 _TOGETHER = "with the other server"
 
@@ -94,10 +96,31 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         launched = _launch(job, modes)
     try:
         started = _BESIDE if ahead else (_TOGETHER if len(launched) > 1 else "alone")
-        yield [_target(job, mode, launched[mode], started, fits) for mode in modes]
+        found = [_target(job, mode, launched[mode], started, fits) for mode in modes]
+        with _alive(launched):
+            yield found
     finally:
         for launch_ in launched.values():
             launch_.stop()
+
+
+@contextlib.contextmanager
+def _alive(launched: Mapping[Mode, server.Launch]) -> Iterator[None]:
+    """What was measured inside counts only where every server lived to its end.
+
+    Raises:
+        MeasurementError: how a server ended, which says more than the requests that it left without an answer.
+    """
+    failed: MeasurementError | None = None
+    try:
+        yield
+    except MeasurementError as error:
+        failed = error
+    for mode, launch_ in launched.items():
+        if ended := launch_.ended(_ENDING_S if failed else 0.0):
+            raise MeasurementError(f"during the load on the {mode} server, {ended}") from failed
+    if failed:
+        raise failed
 
 
 def endpoint_of(params: Params) -> Endpoint:
