@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from evalpress import params
+from evalpress.core import yaml12
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.core.yaml12 import parse_yaml
@@ -64,6 +66,21 @@ def test_what_no_file_may_hold(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         parse_yaml(text, "x.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("opening", ["a: " + "[" * 5_000, "- " * 5_000, "a: " + "[" * 61 + "]" * 61])
+def test_deep_nesting_is_refused_by_both_parsers(opening: str) -> None:
+    with pytest.raises(UserError, match=r"x.yaml.*(nested|flow)"):
+        parse_yaml(opening, "x.yaml")
+
+
+def test_both_parsers_read_the_shipped_files_alike() -> None:
+    paths = sorted(ROOT.glob("params/**/*.yaml"))
+    for path in [path for path in paths if path.stat().st_size < 8_000]:
+        text = path.read_text(encoding="utf-8")
+        read = [yaml12._read(loader(text)) for loader in (yaml12._Loader, yaml12._FastLoader)]
+        assert read[0] == read[1], path
+    assert issubclass(yaml12._FastLoader, yaml.CSafeLoader)
 
 
 def _write(folder: Path, text: str, name: str) -> Path:

@@ -36,6 +36,21 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same on libyaml, many times as fast. It ends where a file is nested deep: libyaml recurses in C."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+    _depth = 0
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST + 2:
+            raise yaml.YAMLError("nested too deep")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
 _DEEPEST, _MOST_DIGITS, _MOST_NODES = 60, 300, 100_000
 """Limits of a file: nesting, digits of a whole number, and values after aliases are followed."""
 
@@ -76,17 +91,18 @@ def _joined(text: str, line: int) -> str:
 
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float",
-    lambda loader, node: float(_text(node).lower().replace(".inf", "inf").replace(".nan", "nan")),
-)
+for _loader in (_Loader, _FastLoader):
+    _loader.add_constructor("tag:yaml.org,2002:int", _whole)
+    _loader.add_constructor(
+        "tag:yaml.org,2002:float",
+        lambda loader, node: float(_text(node).lower().replace(".inf", "inf").replace(".nan", "nan")),
+    )
 
 
 class _Reader:
     """One file's nodes as values, with the line of every key."""
 
-    def __init__(self, loader: _Loader) -> None:
+    def __init__(self, loader: _Loader | _FastLoader) -> None:
         self.loader = loader
         self.marks: dict[KeyPath, int] = {}
         self.nodes = 0
@@ -148,13 +164,15 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
         UserError: it is not YAML, has a duplicate key, or passes a limit.
     """
     try:
+        return _read(_FastLoader(text))
+    except (yaml.YAMLError, _RefusedError, RecursionError, ValueError):  # PyYAML's own parser tells where and why
+        pass
+    try:
         loader = _Loader(text)
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    reader = _Reader(loader)
     try:
-        node = loader.get_single_node()
-        return (None if node is None else reader.value(node, ())), reader.marks
+        return _read(loader)
     except _RefusedError as error:
         raise UserError(f"{name}:{error.line}: {error}") from None
     except (RecursionError, ValueError) as error:
@@ -165,5 +183,13 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{name}{line}: not valid YAML: {problem}") from None
+
+
+def _read(loader: _Loader | _FastLoader) -> tuple[Any, dict[KeyPath, int]]:
+    """The only document of a text, and the line of every key path in it."""
+    reader = _Reader(loader)
+    try:
+        node = loader.get_single_node()
+        return (None if node is None else reader.value(node, ())), reader.marks
     finally:
         loader.dispose()
