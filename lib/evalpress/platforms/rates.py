@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,22 +33,33 @@ class Peaks:
     products: tuple[Product, ...]
 
 
-def peaks(device: str, copy_bytes: int, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0) -> Peaks:
+Kinds = frozenset[tuple[int, str]]
+"""Kinds of matrix products: size and form."""
+
+
+def peaks(
+    device: str, copy_bytes: int, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0, only: Kinds | None = None
+) -> Peaks:
     """Copies and products of a device: a CPU's here, an accelerator's in a process that ends.
+
+    Args:
+        only: the kinds of products to measure; None: all.
 
     Raises:
         RuntimeError: torch could not do it here, such as for want of memory.
         MeasurementError: the same in the other process.
     """
     if device == "cpu":
-        products = matrix_rates(device, dtypes, sizes, seed)
+        products = matrix_rates(device, dtypes, sizes, seed, only)
         return Peaks(tuple(copy_bandwidths(device, copy_bytes)), tuple(products))
-    found = child.call(f"{__name__}:_peaks_here", device, copy_bytes, list(dtypes), list(sizes), seed)
+    found = child.call(f"{__name__}:_peaks_here", device, copy_bytes, list(dtypes), list(sizes), seed, only)
     return Peaks(tuple(found["copies"]), tuple(Product(**product) for product in found["products"]))
 
 
-def _peaks_here(device: str, copy_bytes: int, dtypes: list[str], sizes: list[int], seed: int) -> dict[str, Any]:
-    products = [asdict(product) for product in matrix_rates(device, dtypes, sizes, seed)]
+def _peaks_here(
+    device: str, copy_bytes: int, dtypes: list[str], sizes: list[int], seed: int, only: Kinds | None
+) -> dict[str, Any]:
+    products = [asdict(product) for product in matrix_rates(device, dtypes, sizes, seed, only)]
     return {"copies": copy_bandwidths(device, copy_bytes), "products": products}
 
 
@@ -87,11 +99,17 @@ def matrix_products(device: str, dtype: str, size: int, seed: int = 0) -> list[f
     return [product.flop_s for product in matrix_rates(device, [dtype], [size], seed)]
 
 
-def matrix_rates(device: str, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0) -> list[Product]:
+def matrix_rates(
+    device: str, dtypes: Sequence[str], sizes: Sequence[int], seed: int = 0, only: Kinds | None = None
+) -> list[Product]:
     """Repeated products of square matrices in every dtype, size and form; the fastest is the device's peak.
 
     Forms: `a @ b`, and `linear`, which a library may compute with another kernel (on a CPU without units for bfloat16
-    it was ten times as fast). Larger sizes of a form end where one product takes longer than `ENOUGH_S`.
+    it was ten times as fast). A larger size of a form is left out where one product of it would take longer than
+    `ENOUGH_S`, by the rate of the size before.
+
+    Args:
+        only: the kinds of products to measure; None: all.
     """
     import torch
 
@@ -100,16 +118,19 @@ def matrix_rates(device: str, dtypes: Sequence[str], sizes: Sequence[int], seed:
         "linear": torch.nn.functional.linear,
     }
     found: list[Product] = []
-    for dtype in dtypes:
-        for form, multiply in forms.items():
-            for size in sorted(sizes):
-                generator = torch.Generator().manual_seed(seed)
-                a, b = (
-                    torch.randn(size, size, generator=generator).to(device=device, dtype=getattr(torch, dtype))
-                    for _ in range(2)
-                )
-                seconds = times(partial(multiply, a, b), device)
-                found += [Product(size, f"{form} in {dtype}", 2 * size**3 / one) for one in seconds]
-                if max(seconds) > ENOUGH_S:
-                    break
+    for dtype, (name, multiply) in itertools.product(dtypes, forms.items()):
+        form, reached = f"{name} in {dtype}", 0.0
+        for size in sorted(sizes):
+            if only is not None and (size, form) not in only:
+                continue
+            if reached and 2 * size**3 / reached > ENOUGH_S:
+                break
+            generator = torch.Generator().manual_seed(seed)
+            a, b = (
+                torch.randn(size, size, generator=generator).to(device=device, dtype=getattr(torch, dtype))
+                for _ in range(2)
+            )
+            products = [Product(size, form, 2 * size**3 / one) for one in times(partial(multiply, a, b), device)]
+            reached = max(product.flop_s for product in products)
+            found += products
     return found

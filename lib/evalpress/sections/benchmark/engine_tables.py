@@ -131,7 +131,8 @@ def _note(found: PeakRates) -> str:
     cache = f" ({found.cache_bytes / MIB:,.0f} MiB here)" if found.cache_bytes else ""
     return (
         f"Bandwidth: bytes read and written. {found.threads} torch threads. The best of all rounds counts, because "
-        "in a single one something else may use the machine. A model that fits into its processor's largest cache"
+        "in a single one something else may use the machine. Rounds after the first repeat only the kinds of matrix "
+        "products that reached half of the best one. A model that fits into its processor's largest cache"
         f"{cache} can read its weights faster than memory: then the bound of bandwidth is no upper limit."
     )
 
