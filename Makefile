@@ -11,6 +11,7 @@ WHEELS  ?=
 # needs is added then, and WHEELS=folder takes it from a folder that `make wheels` filled instead of a network.
 PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
 NAMED = '$(subst ','\'',$(SET))'
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 .DEFAULT_GOAL := help
@@ -61,7 +62,7 @@ fuzz: env ## the property tests with examples that nobody has tried (ARGS=--hypo
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 lab: env ## JupyterLab in notebooks/, with this environment's kernel
-	@$(PY) -m jupyterlab --notebook-dir=notebooks $(ARGS)
+	@$(PY) -m jupyterlab --notebook-dir=notebooks $(AS_ROOT) $(ARGS)
 
 lint: env ## ruff, the floors of the library (import-linter) and mypy
 	@$(PY) -m ruff check .

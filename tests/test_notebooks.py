@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 
@@ -13,17 +14,20 @@ from evalpress.sections import staleness
 from evalpress.sections.registry import SECTIONS, SUMMARY
 
 ALL = (*SECTIONS, SUMMARY)
+EXPLORE = "95_explore"
+"""Looks at finished reports and is part of none."""
 SHOWS = re.compile(r"evalpress\.(display|report|run|cli)\b|evalpress\.sections\.\w+\.(\w*tables|\w*figures?|gates)$")
 """Modules that show, judge or run what a section measured."""
 
 
-@pytest.fixture(params=[s.notebook for s in ALL])
+@pytest.fixture(params=[*(s.notebook for s in ALL), EXPLORE])
 def notebook(request):
     return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
 
 
 def test_there_is_one_notebook_per_section():
-    assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(s.notebook for s in ALL)
+    stems = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    assert stems == sorted([*(s.notebook for s in ALL), EXPLORE])
 
 
 def test_valid_without_outputs_functions_or_long_cells(notebook):
@@ -38,11 +42,20 @@ def test_valid_without_outputs_functions_or_long_cells(notebook):
         assert len(cell.source.splitlines()) <= 8
 
 
-def test_one_parameters_cell_with_the_same_four_parameters(notebook):
+@pytest.mark.parametrize("section", ALL, ids=lambda s: s.name)
+def test_one_parameters_cell_with_the_same_four_parameters(section):
+    notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [node.targets[0].id for node in ast.parse(tagged[0].source).body]
     assert names == ["set_name", "reports_dir", "measure", "overrides"]
+
+
+def test_it_opens_with_one_cell_to_change_and_says_how_long_it_takes(notebook):
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert sum(source.startswith("# Change this") for source in code) == 1 and code[0].startswith("# Change this")
+    says = ("a few seconds", "no engine is loaded")
+    assert "outlook(job)" in code[1] or any(words in notebook.cells[0].source for words in says)
 
 
 def test_it_begins_with_its_one_title(notebook):
@@ -84,3 +97,30 @@ def test_only_the_engine_room_imports_vllm():
 def test_git_sees_the_library():
     ignored = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", "lib/evalpress/__init__.py"], check=False)
     assert ignored.returncode == 1
+
+
+def test_tables_and_figures_after_the_measuring_cell_leave_results_current(tmp_path, monkeypatch):
+    (section,) = [one for one in SECTIONS if one.name == "quality"]
+    before = staleness.notebook_cells(section)
+    notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
+    at = next(i for i, cell in enumerate(notebook.cells) if "job.run(" in cell.source)
+    del notebook.cells[at + 1 :]
+    nbformat.write(notebook, tmp_path / f"{section.notebook}.ipynb")
+    monkeypatch.setattr(staleness, "NOTEBOOKS", tmp_path)
+    assert staleness.notebook_cells(section) == before
+    notebook.cells[at].source += "  # changed"
+    nbformat.write(notebook, tmp_path / f"{section.notebook}.ipynb")
+    assert staleness.notebook_cells(section) != before
+
+
+SHOWN = re.compile(r"^from evalpress\.sections\.(\w+) import (.*)$", re.MULTILINE)
+
+
+def test_completion_offers_the_tables_and_figures_that_a_notebook_shows_and_no_imports(notebook):
+    for package, names in SHOWN.findall("\n".join(c.source for c in notebook.cells if c.cell_type == "code")):
+        for name in re.findall(r"\w*tables|\w*figures?", names):
+            module = importlib.import_module(f"evalpress.sections.{package}.{name}")
+            own = vars(module)
+            assert dir(module) and all(own[one].__module__ == module.__name__ for one in dir(module))
+            used = set(re.findall(rf"\b{name}\.(\w+)\(", "\n".join(c.source for c in notebook.cells)))
+            assert used <= set(dir(module))

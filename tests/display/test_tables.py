@@ -12,9 +12,11 @@ from evalpress.display.tables import (
     Code,
     Column,
     Details,
+    Fold,
     Missing,
     Prose,
     Quantity,
+    Switch,
     Table,
     Tile,
     Tiles,
@@ -80,12 +82,15 @@ def test_no_text_breaks_a_table_in_markdown_or_html(rows):
     read = read_table(table.markdown())
     assert len(read) == 1 + len(rows)
     dom = fragment(table.html())
-    assert len(dom.findall(".//tr")) == 1 + len(rows)
+    assert len([row for row in dom.findall(".//tr") if row.get("class") != "ep-more"]) == 1 + len(rows)
     assert not dom.findall(".//script") and not dom.findall(".//img") and not dom.findall(".//a")
     for cells, row in zip(rows, read[1:], strict=True):
         assert squeezed(row[0]) == squeezed(visible(cells[0]))
-        assert squeezed(row[1]) == squeezed(one_line(cells[1]) or "(empty)")
-    shown = ["".join(node.itertext()) for node in dom.findall(".//td[1]")]
+        lines = [line for line in cells[1].split("\n") if line.strip()]
+        whole = one_line(cells[1]) or "(empty)"
+        assert squeezed(row[1]) in (squeezed(whole), squeezed(f"{one_line(lines[0])} …") if lines else None)
+    lines = [row for row in dom.findall(".//tbody/tr") if row.get("class") != "ep-more"]
+    shown = ["".join(row.find("td").itertext()) for row in lines]
     assert shown == [visible(second) or "(empty)" for _, second, _ in rows]
 
 
@@ -96,7 +101,22 @@ def test_hostile_output_is_shown_and_does_nothing(text):
     shown = ["".join(node.itertext()) for node in dom.iter() if node.tag in ("pre", "code", "span")]
     # html5lib keeps the newline after <pre> inside a table cell; browsers and the standard drop it
     assert {visible(text) or "(empty)", "\n" + visible(text)} & set(shown)
-    ours = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "code", "span", "details", "summary", "pre"}
+    ours = {
+        "p",
+        "div",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "span",
+        "details",
+        "summary",
+        "pre",
+    }
     assert {node.tag for node in dom.iter()} - {"DOCUMENT_FRAGMENT"} <= ours
     assert len(read_table(table.markdown())) == 2
 
@@ -178,6 +198,7 @@ def test_malformed_tables_and_statuses_are_refused():
         (snippet("make report"), "prose"),
         (Verdict("fail", "Broken", ("first", Code("second"))), "verdict"),
         (Tiles((Tile("speed", "1 tok/s", "slow"),)), "tiles"),
+        (Switch("latency", {"TTFT": Table("t", ("a",), [(1,)]), "ITL": Table("u", ("a",), [(2,)])}), "switch"),
     ],
 )
 def test_every_display_object_bears_the_mark_and_is_valid(shown, kind):
@@ -186,7 +207,8 @@ def test_every_display_object_bears_the_mark_and_is_valid(shown, kind):
     assert data["text/plain"]
     if "text/html" in data:
         fragment(data["text/html"])
-    assert not [token for token in READER.parse(data["text/markdown"]) if "html" in token.type]
+    html = [token.content for token in READER.parse(data["text/markdown"]) if "html" in token.type]
+    assert all(part.startswith(("<details><summary>", "</details>")) for part in html)
 
 
 def test_a_status_is_a_word_and_a_sign_and_not_only_a_colour():
@@ -210,3 +232,82 @@ def test_a_frame_has_numbers_for_changes_intervals_and_units():
 def test_a_change_reads_as_a_signed_percentage():
     table = Table("t", ["change", "interval"], [[Change(1.541), ChangeInterval(0.9, 1.6)]], row_heads=False)
     assert "+54.1 %" in table.html() and "−10.0 % to +60.0 %" in table.markdown()
+
+
+POEM = "Roses are red,\n\n    *violets* | are `blue`\n</details>"
+
+
+def details_table(**more):
+    columns = (
+        "verdict",
+        "case",
+        Column("output", wide=True),
+        Column("rule", detail=True),
+        Column("tokens", detail=True),
+    )
+    rows = [
+        (Badge("fail"), "sum", output("word " * 60), Code("number: 4"), "–"),
+        (Badge("pass"), "poem", output(POEM), Code("any: [a|b]\nof: 2"), "12 tokens"),
+    ]
+    return Table("Cases", columns, rows, named_by=1, **more)
+
+
+def test_long_texts_and_detail_columns_stand_in_a_row_of_full_width():
+    dom = fragment(details_table().html())
+    assert [node.text for node in dom.findall(".//thead//th")] == ["verdict", "case", "output"]
+    more = dom.findall(".//tr[@class='ep-more']")
+    assert [row.find("td").get("colspan") for row in more] == ["3", "3"]
+    assert [row.find(".//summary").text for row in more] == ["output, rule of sum", "rule, tokens of poem"]
+    assert [node.text for node in more[0].findall(".//p[@class='ep-label']")] == ["output", "rule"]
+    assert "".join(more[0].find(".//pre").itertext()).strip() == ("word " * 60).strip()
+    assert [node.text for node in dom.findall(".//tbody//th")] == ["sum", "poem"]
+
+
+def test_a_frame_keeps_the_columns_that_a_page_folds():
+    frame = details_table().to_frame()
+    assert list(frame.columns) == ["verdict", "case", "output", "rule", "tokens"]
+    assert frame["output"].tolist() == ["word " * 60, POEM]
+
+
+def test_poems_and_programs_are_blocks_in_markdown():
+    tokens = READER.parse(details_table().markdown())
+    blocks = [token.content for token in tokens if token.type == "fence"]
+    assert POEM + "\n" in blocks and "any: [a|b]\nof: 2\n" in blocks and "word " * 60 + "\n" in blocks
+    assert "↵" not in details_table().markdown()
+    read = read_table(details_table().markdown())
+    assert read[2] == ["✓ pass", "poem", "Roses are red, …"]
+
+
+def test_a_pipe_inside_code_is_a_backslash_and_a_pipe():
+    markdown = Table("t", ("a",), [(Code("x | y"),)]).markdown()
+    assert "`x \\| y`" in markdown and read_table(markdown)[1] == ["x | y"]
+    assert "&#" not in markdown
+
+
+def test_folded_rows_are_a_table_of_their_own_with_ids_for_every_row():
+    table = details_table(fold=Fold(1, "Cases that pass: 1"), anchor="case", tools=True)
+    dom = fragment(table.html())
+    assert dom.find("div").get("class") == "ep-tools"
+    inside = dom.find(".//details[@class='ep-rows']")
+    assert inside.find("summary").text == inside.find(".//caption").text == "Cases that pass: 1"
+    assert [row.get("id") for row in dom.findall(".//tbody/tr") if row.get("id")] == ["case-sum", "case-poem"]
+    assert [row.get("id") for row in inside.findall(".//tbody/tr") if row.get("id")] == ["case-poem"]
+    assert "<details><summary>Cases that pass: 1</summary>\n\n| verdict" in table.markdown()
+    whole = details_table(fold=Fold(0, "All pass"))
+    assert len(fragment(whole.html()).findall(".//table")) == 1
+
+
+def test_rows_of_one_name_have_ids_of_their_own():
+    dom = fragment(Table("t", ("a", "b"), [("x y", 1), ("z", 2), ("x y", 3)], anchor="r").html())
+    assert [row.get("id") for row in dom.findall(".//tbody/tr")] == ["r-x-y", "r-z", "r-x-y-2"]
+
+
+def test_a_switch_shows_its_first_block_and_folds_the_others():
+    shown = Switch("latency", {"TTFT": Table("t", ("a",), [(1,)]), "ITL": Table("u", ("a",), [(2,)])})
+    data, _ = shown._repr_mimebundle_()
+    groups = fragment(data["text/html"]).findall(".//details")
+    assert [(one.get("name"), one.get("open") is not None) for one in groups] == [
+        ("switch-latency", True),
+        ("switch-latency", False),
+    ]
+    assert data["text/markdown"].index("**t**") < data["text/markdown"].index("<details><summary>ITL</summary>")

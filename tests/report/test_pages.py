@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import time
 import xml.etree.ElementTree as ET
@@ -15,6 +17,7 @@ import samples
 from evalpress.core.errors import UserError
 from evalpress.display.tables import Code, Prose, Table, visible
 from evalpress.report import render
+from evalpress.report.exporters import _arriving
 from markdown_it import MarkdownIt
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -90,13 +93,45 @@ def test_the_page_asks_for_nothing(page, source):
             if name in loading:
                 assert value.startswith("data:"), (node.tag, name, value[:60])
             assert not name.startswith("on") and name != "style", (node.tag, name)
-        assert node.tag not in ("script", "iframe", "object", "embed", "base", "form")
+        assert node.tag not in ("iframe", "object", "embed", "base", "form")
         if node.tag == "link":
             assert node.get("href") == "data:,"
     style = "".join(text_of(node) for node in page.iter("style"))
     assert "url(" not in style and "@import" not in style and "@font-face" not in style
     policy = page.find("head/meta[@http-equiv]").get("content")
-    assert "default-src 'none'" in policy and "script-src" not in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_only_script_is_the_one_that_the_policy_names(page):
+    (script,) = page.iter("script")
+    assert not script.attrib and "ResizeObserver" in script.text
+    digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in page.find("head/meta[@http-equiv]").get("content")
+
+
+def test_tables_and_figures_can_be_linked_to(page):
+    found = [node.get("id") for node in page.iter() if "ep-output" in node.get("class", "").split()]
+    assert {"summary-table-gates", "setup-table-model-table", "benchmark-figure-eager-vs-compiled"} <= set(found)
+    tables = [
+        node for node in page.iter("div") if node.get("class") == "ep-output" and node.find(".//table") is not None
+    ]
+    assert tables and all(node.get("id") for node in tables)
+
+
+def test_sections_fold_below_their_introduction_and_the_summary_does_not(page):
+    by_title = {text_of(node.find("h2")).rstrip("#"): node for node in page.iter("section")}
+    folds = {title: node.find("details[@class='ep-fold']") for title, node in by_title.items()}
+    assert {title for title, fold in folds.items() if fold is not None} == {
+        "Setup", "Benchmark", "Evidence", "Alignment", "Quality",
+    }  # fmt: skip
+    assert text_of(folds["Benchmark"].find("summary")) == "Benchmark: 2 tables, 4 figures"
+    assert "Both engines are resident" in by_title["Benchmark"].find("p").text
+    assert folds["Benchmark"].find(".//h3") is not None
+
+
+def test_links_to_tables_that_a_report_lacks_lead_to_the_section():
+    assert _arriving('<p id="quality"><a href="#quality-table-pending">') == '<p id="quality"><a href="#quality">'
+    assert _arriving('<p id="a-b"><a href="#a-b">') == '<p id="a-b"><a href="#a-b">'
 
 
 def test_identities_are_unique_and_every_inner_link_arrives(page):
@@ -166,9 +201,11 @@ def test_engine_chatter_and_foreign_html_do_not_reach_the_pages(page, folder):
 # The Markdown
 
 
-def test_the_markdown_has_one_first_heading_and_no_html(tokens):
+def test_the_markdown_has_one_first_heading_and_no_html_but_folds(tokens):
     assert [title for level, title in headings(tokens) if level == 1] == [sample_report.TITLE]
-    assert not [token for token in tokens if token.type == "html_block"]
+    html = [token.content.rstrip("\n") for token in tokens if token.type == "html_block"]
+    assert all(re.fullmatch(r"<details><summary>[^<>]*</summary>|</details>", line) for line in html)
+    assert html.count("</details>") * 2 == len(html) > 4
     assert not inline(tokens, "html_inline")
     assert "owned" not in [title for _, title in headings(tokens)]
 
@@ -189,7 +226,7 @@ def test_links_of_the_markdown_arrive_and_none_leads_outside(tokens):
 
 
 def test_markdown_tables_have_as_many_rows_as_their_twins(tokens, page):
-    rows = [len(list(table.iter("tr"))) for table in page.iter("table")]
+    rows = [sum(row.get("class") != "ep-more" for row in table.iter("tr")) for table in page.iter("table")]
     counted: list[int] = []
     for token in tokens:
         if token.type == "table_open":

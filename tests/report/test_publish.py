@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import sample_report
 import yaml
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
-from evalpress.report import publish, render
+from evalpress.report import links, publish, render
 from evalpress.report.publish import RAW_LIMIT, write_index
 from evalpress.report.render import facts
 
@@ -42,12 +43,65 @@ def listed(page):
 def test_a_finished_report_is_copied_whole(report, tmp_path):
     done = publish(report, tmp_path / "published", "demo")
     folder = done.page.parent
-    assert done.page.read_bytes() == (report / "report.html").read_bytes()
+    bare = [
+        re.sub(r'<nav class="ep-files".*?</nav>', "", page.read_text()) for page in (done.page, report / "report.html")
+    ]
+    assert bare[0] == bare[1]
     assert {path.name for path in folder.iterdir()} == {
         "report.html", "report.md", "report_files", "summary.json", "results",
     }  # fmt: skip
     assert {path.name for path in (folder / "results").iterdir()} == {"benchmark.json", "raw"}
     assert done.left_out == ""
+
+
+def links_of(page):
+    tree = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page.read_text())
+    (files,) = [node for node in tree.iter("nav") if node.get("class") == "ep-files"]
+    return [node.get("href") for node in files.iter("a")]
+
+
+def test_the_page_links_to_what_lies_beside_it(report, tmp_path):
+    done = publish(report, tmp_path / "published", "demo")
+    links = links_of(done.page)
+    assert links == [
+        "../index.html",
+        "report.md",
+        "summary.json",
+        "results/benchmark.json",
+        "results/raw/benchmark-requests.json",
+    ]
+    assert all((done.page.parent / link).is_file() for link in links)
+    (report / "results" / "raw" / "big.json").write_bytes(b" " * (RAW_LIMIT + 1))
+    again = publish(report, tmp_path / "published", "demo")
+    assert "results/raw.zip" in links_of(again.page)
+    assert all((done.page.parent / link).is_file() for link in links_of(again.page))
+
+
+@pytest.mark.parametrize(
+    ("remote", "page"),
+    [
+        ("git@forge.example.org:team/suite.git", "https://forge.example.org/team/suite"),
+        ("ssh://git@forge.example.org:2222/team/suite.git", "https://forge.example.org/team/suite"),
+        ("https://user:secret@forge.example.org/team/suite.git\n", "https://forge.example.org/team/suite"),
+        ("https://forge.example.org/team/suite", "https://forge.example.org/team/suite"),
+        ("/srv/git/suite.git", ""),
+        ("../suite", ""),
+        ("git@localhost:suite", ""),
+        ("", ""),
+    ],
+)
+def test_a_repository_has_a_page_where_its_remote_has_one(remote, page):
+    assert links.web_address(remote) == page
+
+
+def test_the_commit_is_linked_where_the_repository_has_an_address(report, monkeypatch):
+    monkeypatch.setattr(links.shell, "output", lambda argv: "git@forge.example.org:team/suite.git\n")
+    origin = {"provenance": {"git": {"commit": "0123456789abcdef"}}}
+    (report / "results" / "benchmark.json").write_text(json.dumps(origin))
+    page = links.placed("<!-- files --><!-- end of files -->", report)
+    assert '<a href="https://forge.example.org/team/suite/tree/0123456789abcdef">0123456789</a>' in page
+    (report / "results" / "quality.json").write_text(json.dumps({"provenance": {"git": {"commit": "f" * 40}}}))
+    assert "forge" not in links.placed(page, report)
 
 
 def test_publishing_again_replaces_everything(report, tmp_path):

@@ -25,8 +25,10 @@ from evalpress.display.tables import (
     snippet,
 )
 from evalpress.sections.alignment.agreement_figure import prompt_agreement
+from evalpress.sections.benchmark import tables as benchmark_tables
 from evalpress.sections.benchmark.figures import eager_vs_compiled, latency_distribution, throughput_bars
 from evalpress.sections.benchmark.startup_figure import startup_phases
+from evalpress.sections.quality import tables as quality_tables
 from evalpress.sections.quality.figures import category_bars
 
 TITLE = "Synthetic report: demo model on CPU"
@@ -166,6 +168,7 @@ def benchmark() -> nbformat.NotebookNode:
         ("bench.workloads(result)", workloads),
         ("throughput_bars(result)", throughput_bars(document)),
         "## Latency",
+        ("tables.latencies(result)", benchmark_tables.latencies(document)),
         ("latency_distribution(result, raw)", latency_distribution(document, raw)),
         "## Start-up",
         ("startup_phases(result)", startup_phases(document)),
@@ -211,16 +214,17 @@ def alignment() -> nbformat.NotebookNode:
 
 def quality() -> nbformat.NotebookNode:
     document = samples.quality()
-    rows = [
-        (case.id, case.category, output(samples.HOSTILE[i % len(samples.HOSTILE)]), Badge(case.state),
-         "contains any of: Paris")
-        for i, case in enumerate(document.data.cases)
-    ]  # fmt: skip
-    heads = ("Case", "Category", Column("Output", wide=True), "Verdict", "Reason")
+    written = [
+        case.model_copy(update={"output": samples.HOSTILE[index % len(samples.HOSTILE)]})
+        for index, case in enumerate(document.data.cases)
+    ]
+    document = document.model_copy(update={"data": document.data.model_copy(update={"cases": written})})
     return samples.notebook(
         "Quality",
-        ("category_bars(result)", category_bars(document)),
-        ("quality.cases(result)", Table("Cases and verdicts", heads, rows)),
+        ("figures.category_bars(result)", category_bars(document)),
+        "## Cases",
+        ("tables.cases(result)", quality_tables.cases(document)),
+        ("tables.pending(result)", quality_tables.pending(document)),
     )
 
 

@@ -54,6 +54,14 @@ class Model(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    def __repr__(self) -> str:
+        """One line per field, long values by their size: made to be read in a notebook."""
+        shown = [f"{name}={_brief(getattr(self, name))}" for name in type(self).model_fields]
+        one = f"{type(self).__name__}({', '.join(shown)})"
+        return one if len(one) <= 100 else f"{type(self).__name__}(\n" + "".join(f"    {s},\n" for s in shown) + ")"
+
+    __str__ = __repr__
+
     @model_validator(mode="after")
     def _reasons(self) -> Self:
         for name in type(self).model_fields:
@@ -67,6 +75,21 @@ class Model(BaseModel):
         fields = type(self).model_fields
         found: dict[str, Any] = handler(self)
         return {key: value for key, value in found.items() if value is not None or key + _WHY in fields}
+
+
+def _brief(value: Any) -> str:
+    """A value in at most 80 characters: what it holds, or how much."""
+    if isinstance(value, BaseModel):
+        return f"{type(value).__name__}(…)"
+    if isinstance(value, dict):
+        keys = ", ".join(map(str, value))
+        return f"{{{keys}}}" if len(keys) <= 76 else f"{{… {len(value)} keys}}"
+    if isinstance(value, list | tuple):
+        simple = not any(isinstance(item, BaseModel | dict | list) for item in value)
+        whole = repr(value) if simple and len(value) <= 20 else ""
+        return whole if whole and len(whole) <= 80 else f"[… {len(value)} items]"
+    whole = repr(value)
+    return whole if len(whole) <= 80 else f"{whole[:79]}…"
 
 
 class Results(Model):

@@ -7,7 +7,7 @@ is never trusted as HTML or Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -150,27 +150,28 @@ class Badge:
 
 @dataclass(frozen=True)
 class Details:
-    """Text folded under a line that a reader opens: long outputs, logs."""
+    """Text folded under a line that a reader opens: long outputs, logs.
+
+    Standing alone it folds by itself. In a table its cell shows the line, and the text stands in a row of full width
+    below, under `label` or the title of its column.
+    """
 
     summary: Cell
     text: str
-    limit: int = 600
-    """Characters that a Markdown table cell shows of the text, which it cannot fold."""
+    label: str = ""
 
     def html(self) -> str:
         body = f'<pre dir="auto">\n{t.escape_html(self.text)}</pre>'
         return f'<details class="ep-details"><summary>{as_html(self.summary)}</summary>{body}</details>'
 
     def markdown(self) -> str:
-        left_out = len(self.text) - self.limit
-        cut = f" … ({left_out:,} more characters in the results file)" if left_out > 0 else ""
-        return t.code(self.text[: self.limit]) + cut
+        return as_markdown(self.summary)
 
     def plain(self) -> str:
         return t.visible(self.text)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        markdown = f"**{as_markdown(self.summary)}**\n\n{t.fence(self.text)}"
+        markdown = t.fold(as_plain(self.summary), t.fence(self.text, "text"))
         return bundle("details", self.plain(), html=self.html(), markdown=markdown)
 
 
@@ -180,6 +181,38 @@ def output(text: str, limit: int = 160) -> Code | Details:
         return Code(text)
     first = t.one_line(text[:80])
     return Details((Code(f"{first}…"), f" {len(text):,} characters"), text)
+
+
+@runtime_checkable
+class Block(Protocol):
+    """What can stand alone: a table, a text."""
+
+    def html(self) -> str: ...
+    def markdown(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Blocks of which a reader sees one at a time, the first to begin with: one table for each of several metrics.
+
+    Args:
+        label: what is switched, in a phrase.
+        blocks: name of each block -> the block.
+    """
+
+    label: str
+    blocks: Mapping[str, Block]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        group = t.escape_html("switch-" + "-".join(self.label.lower().split()))
+        html = "".join(
+            f'<details name="{group}"{"" if index else " open"}><summary>{t.escape_html(name)}</summary>'
+            f"{block.html()}</details>"
+            for index, (name, block) in enumerate(self.blocks.items())
+        )
+        first, *rest = self.blocks.items()
+        markdown = "\n\n".join([first[1].markdown(), *(t.fold(name, block.markdown()) for name, block in rest)])
+        return bundle("switch", markdown, html=f'<div class="ep-switch">{html}</div>', markdown=markdown)
 
 
 @dataclass(frozen=True)

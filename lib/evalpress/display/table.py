@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalpress.display import text as t
-from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_html, as_markdown, as_plain, bundle
+from evalpress.display import options, table_html, table_markdown
+from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_plain, bundle
 from evalpress.display.values import SELF_EVIDENT, Change, ChangeInterval, Missing, Quantity, pick
 
 if TYPE_CHECKING:
@@ -21,18 +20,30 @@ Align = Literal["auto", "left", "right"]
 class Column:
     """A column's head. `unit` is the unit of its plain numbers and stands in the head.
 
-    `wide` gives a column of running text the room that it needs on a narrow screen.
+    `wide` gives a column of running text the room that it needs on a narrow screen. A `detail` column stands in a
+    foldable row of full width below each row: texts too long for a cell. `choose` offers the column's values as a
+    filter in the report.
     """
 
     title: str
     unit: str = ""
     align: Align = "auto"
     wide: bool = False
+    detail: bool = False
+    choose: bool = False
 
     @property
     def head(self) -> str:
         shown = self.unit and self.unit not in SELF_EVIDENT and self.unit not in self.title.split()
         return f"{self.title} ({self.unit})" if shown else self.title
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The rows of a table from `first` on, folded under `summary`: what only some readers look for."""
+
+    first: int
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,14 @@ class Table:
     Args:
         caption: what the table shows, in a phrase: plain text.
         columns: heads; a plain string is a column without a unit, an empty one a column without a head.
-        rows: one cell per column; the first cell of a row names it unless `row_heads` is False.
+        rows: one cell per column; text that a cell folds (`Details`) stands in a row of full width below.
         note: a line under the table.
         warning: why the figures must not be relied upon, printed above them.
+        row_heads: whether a cell of each row names it.
+        named_by: the index of that cell.
+        anchor: prefix of the rows' ids in the report, which are made of it and the row's name; "" for no ids.
+        tools: whether the report offers to filter the rows and to sort them by column.
+        fold: rows that are folded away.
 
     Raises:
         ValueError: no caption, no columns, or a row of another length.
@@ -56,6 +72,10 @@ class Table:
     note: Cell = ""
     warning: Cell = ""
     row_heads: bool = True
+    named_by: int = 0
+    anchor: str = ""
+    tools: bool = False
+    fold: Fold | None = None
 
     def __post_init__(self) -> None:
         if not self.caption.strip() or not self.columns:
@@ -81,9 +101,16 @@ class Table:
     def heads(self) -> list[Column]:
         """The columns with `auto` alignment decided: numbers to the right."""
         columns = [c if isinstance(c, Column) else Column(c) for c in self.columns]
-        return [
-            Column(c.title, c.unit, _alignment(c, [row[i] for row in self.rows]), c.wide) for i, c in enumerate(columns)
-        ]
+        return [replace(c, align=_alignment(c, [row[i] for row in self.rows])) for i, c in enumerate(columns)]
+
+    def parts(self) -> Iterator[tuple[str, Sequence[Sequence[Cell]], bool]]:
+        """The rows in one part, or in two where some are folded: caption, rows, whether they are folded."""
+        if self.fold is None or self.fold.first >= len(self.rows):
+            yield self.caption, self.rows, False
+            return
+        if self.fold.first:
+            yield self.caption, self.rows[: self.fold.first], False
+        yield self.fold.summary, self.rows[self.fold.first :], True
 
     def to_frame(self) -> pandas.DataFrame:
         """The table as a DataFrame: numbers as numbers, missing ones as None, a badge as its bare status.
@@ -101,91 +128,18 @@ class Table:
         return pandas.DataFrame(columns)
 
     def html(self) -> str:
-        """A captioned table with header scopes in a box that scrolls by itself on a narrow screen."""
-        heads, notes = self.heads, _Footnotes(_mark_html)
-        classes = [_classes(column) for column in heads]
-        head = "".join(
-            f'<th scope="col"{css}>{t.escape_html(column.head)}</th>' if column.head else "<td></td>"
-            for column, css in zip(heads, classes, strict=True)
-        )
-        body = self._body(heads, classes, notes)
-        caption = t.escape_html(self.caption)
-        below = [as_html(self.note)] if self.note else []
-        below += [f"<sup>{index}</sup> {t.escape_html(why)}" for index, why in notes.numbered()]
-        warning = f"{Badge('warn', 'not valid:').html()} {as_html(self.warning)}" if self.warning else ""
-        return (
-            (f'<p class="ep-warning">{warning}</p>' if warning else "")
-            + f'<div class="ep-table" role="region" aria-label="{caption}" tabindex="0"><table>'
-            + f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-            + f"{body}</table></div>"
-            + (f'<p class="ep-note">{"<br>".join(below)}</p>' if below else "")
-        )
-
-    def _body(self, heads: Sequence[Column], classes: Sequence[str], notes: _Footnotes) -> str:
-        """The rows; neighbours that share their name are a group which says it once."""
-        names = [row[0] if self.row_heads and isinstance(row[0], str) else index for index, row in enumerate(self.rows)]
-        groups = [list(group) for _, group in groupby(range(len(names)), key=names.__getitem__)]
-        bodies = []
-        for group in groups:
-            span = f' scope="rowgroup" rowspan="{len(group)}"' if len(group) > 1 else ' scope="row"'
-            lines = []
-            for index in group:
-                pairs = zip(self.rows[index], heads, strict=True)
-                cells = [notes.write(as_html, cell, column.unit) for cell, column in pairs]
-                marked = [f"<td{css}>{cell}</td>" for cell, css in zip(cells, classes, strict=True)]
-                if self.row_heads:
-                    marked[0] = f"<th{span}{classes[0]}>{cells[0]}</th>" if index == group[0] else ""
-                lines.append(f"<tr>{''.join(marked)}</tr>")
-            bodies.append("".join(lines))
-        apart = "</tbody><tbody>" if len(groups) < len(names) else ""
-        return f"<tbody>{apart.join(bodies)}</tbody>"
+        """A captioned table with header scopes in a box that scrolls by itself where it is too wide."""
+        return table_html.write(self)
 
     def markdown(self) -> str:
-        """The same table in GitHub's Markdown: caption in bold above, notes below."""
-        heads, notes = self.heads, _Footnotes(_mark_markdown)
-        lines = [f"**{t.escape_markdown(self.caption)}**", ""]
-        if self.warning:
-            lines += [f"{Badge('warn', 'not valid').markdown()}: {as_markdown(self.warning)}", ""]
-        lines.append(_line([t.escape_markdown(column.head) for column in heads]))
-        lines.append(_line(["---:" if column.align == "right" else "---" for column in heads]))
-        for row in self.rows:
-            pairs = zip(row, heads, strict=True)
-            lines.append(_line([notes.write(as_markdown, cell, column.unit) for cell, column in pairs]))
-        below = [as_markdown(self.note)] if self.note else []
-        below += [f"({index}) {t.escape_markdown(why)}" for index, why in notes.numbered()]
-        return "\n".join(lines) + "".join(f"\n\n{line}" for line in below)
+        """The same table in GitHub's Markdown: caption in bold above, notes and folded texts below."""
+        return table_markdown.write(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        markdown = self.markdown()
-        return bundle("table", markdown, html=self.html(), markdown=markdown)
-
-
-class _Footnotes:
-    """The reasons behind the missing values of one table, each numbered once."""
-
-    def __init__(self, mark: Callable[[int], str]) -> None:
-        self._mark = mark
-        self._numbers: dict[str, int] = {}
-
-    def write(self, writer: Callable[[Cell, str], str], cell: Cell, unit: str) -> str:
-        if not isinstance(cell, Missing):
-            return writer(cell, unit)
-        return "n/a" + self._mark(self._numbers.setdefault(cell.why, len(self._numbers) + 1))
-
-    def numbered(self) -> list[tuple[int, str]]:
-        return [(index, why) for why, index in self._numbers.items()]
-
-
-def _mark_html(index: int) -> str:
-    return f"<sup>{index}</sup>"
-
-
-def _mark_markdown(index: int) -> str:
-    return f" ({index})"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        markdown, html = self.markdown(), self.html()
+        if options.frames:
+            html += str(self.to_frame().to_html(notebook=True))
+        return bundle("table", markdown, html=html, markdown=markdown)
 
 
 def _alignment(column: Column, cells: Sequence[Cell]) -> Align:
@@ -197,11 +151,6 @@ def _alignment(column: Column, cells: Sequence[Cell]) -> Align:
 
 def _is_number(cell: Cell) -> bool:
     return isinstance(cell, Quantity) or (isinstance(cell, int | float) and not isinstance(cell, bool))
-
-
-def _classes(column: Column) -> str:
-    names = [name for name, on in (("num", column.align == "right"), ("wide", column.wide)) if on]
-    return f' class="{" ".join(names)}"' if names else ""
 
 
 def _frame_columns(head: str, cells: Sequence[Cell]) -> dict[str, list[Any]]:

@@ -6,14 +6,27 @@ Whatever is put into these objects comes out as text. Display objects mark their
 
 from __future__ import annotations
 
-from evalpress.display.blocks import Badge, Cell, Code, Details, Link, Prose, Tile, Tiles, Verdict, output, snippet
-from evalpress.display.table import Column, Table
+from evalpress.display.blocks import (
+    Badge,
+    Cell,
+    Code,
+    Details,
+    Link,
+    Prose,
+    Switch,
+    Tile,
+    Tiles,
+    Verdict,
+    output,
+    snippet,
+)
+from evalpress.display.table import Column, Fold, Table
 from evalpress.display.text import code, escape_html, escape_markdown, fence, one_line, visible
 from evalpress.display.values import Change, ChangeInterval, Missing, Quantity, fmt, interval, moment, number, pick
 
 __all__ = [
-    "Badge", "Cell", "Change", "ChangeInterval", "Code", "Column", "Details", "Link",
-    "Missing", "Prose", "Quantity", "Table", "Tile", "Tiles",
+    "Badge", "Cell", "Change", "ChangeInterval", "Code", "Column", "Details", "Fold", "Link",
+    "Missing", "Prose", "Quantity", "Switch", "Table", "Tile", "Tiles",
     "Verdict", "code", "escape_html", "escape_markdown", "fence", "fmt", "interval", "moment", "number", "one_line",
     "output", "pick", "snippet", "visible",
 ]  # fmt: skip

@@ -63,18 +63,24 @@ def escape_markdown(text: str) -> str:
 def code(text: str) -> str:
     """`text` as a Markdown code span: the way to put model output, paths or names into a sentence.
 
-    A code span cannot hold a pipe inside a table cell in every dialect. Such a text becomes plain text in which
-    every ASCII sign is a character reference, which CommonMark never takes for structure.
+    In a table `in_table` keeps its pipes. A backslash before a pipe cannot be written there in every dialect: such a
+    text becomes plain text in which every ASCII sign is a character reference, which CommonMark never takes for
+    structure.
     """
     flat = one_line(text)
     if not flat:
         return "(empty)"
-    if "|" in flat:
+    if "\\|" in flat:
         return _WIDE_BLANKS.sub(lambda run: "&#32;" * len(run[0]), "".join(map(_referenced, flat)))
     runs = {len(run) for run in _BACKTICKS.findall(flat)}
     ticks = "`" * next(n for n in range(1, len(runs) + 2) if n not in runs)
     pad = " " if flat.strip() and (flat[0] in " `" or flat[-1] in " `") else ""
     return f"{ticks}{pad}{flat}{pad}{ticks}"
+
+
+def in_table(markdown: str) -> str:
+    """Markdown of ours as a cell of a table: a pipe in a code span is no border."""
+    return markdown.replace("|", "\\|")
 
 
 def _referenced(ch: str) -> str:
@@ -87,3 +93,8 @@ def fence(text: str, language: str = "") -> str:
     longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{shown}\n{ticks}"
+
+
+def fold(summary: str, body: str) -> str:
+    """Markdown folded under a line that a reader opens, as GitHub shows it: the only HTML in a Markdown report."""
+    return f"<details><summary>{escape_html(one_line(summary))}</summary>\n\n{body}\n\n</details>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,13 +20,21 @@ from evalpress.report.markdown_html import highlighted, to_html
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
-_LINK = re.compile(r"\]\(#([\w-]+)\)")
+_ID = re.compile(r' id="([^"]+)"')
+_HREF = re.compile(r'( href="#)([\w.-]+)')
+_LINK = re.compile(r"\]\(#([\w.-]+)\)")
 
 
 def html_page(notebook: NotebookNode) -> str:
     """The merged notebook as one self-contained page."""
     body, _ = _PageExporter(extra_template_basedirs=[str(TEMPLATES)]).from_notebook_node(notebook)
-    return str(body)
+    return _arriving(str(body))
+
+
+def _arriving(page: str) -> str:
+    """`page` in which a link to a table or row that this report does not have leads to its section."""
+    there = set(_ID.findall(page))
+    return _HREF.sub(lambda link: link[0] if link[2] in there else f"{link[1]}{link[2].partition('-')[0]}", page)
 
 
 def markdown_page(notebook: NotebookNode) -> tuple[str, dict[str, bytes]]:
@@ -41,8 +50,13 @@ def stylesheet() -> str:
     return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
+def script() -> str:
+    """The report's one script, between its tags byte for byte: the page's policy names its digest."""
+    return "\n" + (TEMPLATES / "script.js").read_text(encoding="utf-8")
+
+
 class _PageExporter(TemplateExporter):
-    """HTML without nbconvert's own page: no script, no style sheet from elsewhere."""
+    """HTML without nbconvert's own page: one small script of ours, no style sheet from elsewhere."""
 
     output_mimetype = "text/html"
     file_extension = ".html"
@@ -65,7 +79,9 @@ class _PageExporter(TemplateExporter):
 
     def _init_resources(self, resources: Any) -> Any:
         ready = super()._init_resources(resources)
-        return ready | {"stylesheet": stylesheet(), "version": __version__}
+        program = script()
+        digest = base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()
+        return ready | {"stylesheet": stylesheet(), "script": program, "script_hash": digest, "version": __version__}
 
 
 class _MarkdownExporter(MarkdownExporter):
@@ -96,5 +112,12 @@ def _data_uri(data: str, mimetype: str) -> str:
 
 
 def _github_links(source: str, slugs: Mapping[str, str]) -> str:
-    """Links to anchors of the HTML page as links to the anchors that GitHub makes of the same headings."""
-    return _LINK.sub(lambda match: f"](#{slugs.get(match[1], match[1])})", source)
+    """Links to anchors of the HTML page as links to the anchors that GitHub makes of the same headings.
+
+    Tables and rows have none in Markdown: a link to one leads to its section.
+    """
+
+    def slug(anchor: str) -> str:
+        return slugs.get(anchor) or slugs.get(anchor.partition("-")[0], anchor)
+
+    return _LINK.sub(lambda match: f"](#{slug(match[1])})", source)

@@ -35,6 +35,10 @@ class Anchors:
         wanted = prefix if level == 2 and prefix not in self._used else f"{prefix}-{slug_of(title)}"
         return Heading(level, title, _unique(wanted, self._used), _unique(slug_of(title), self._slugs))
 
+    def output(self, section: str, kind: str, name: str) -> str:
+        """The anchor of a table or figure: section, kind and name."""
+        return _unique(f"{section}-{kind}-{slug_of(name)}", self._used)
+
 
 def _unique(wanted: str, used: dict[str, int]) -> str:
     count = used.get(wanted, 0)

@@ -22,6 +22,9 @@ from evalpress.report.headings import Anchors, Heading, demoted
 from evalpress.report.outputs import accepted, error_line
 from evalpress.sections.registry import SECTIONS, SUMMARY
 
+_CALL = re.compile(r"(?:\w+\.)*(\w+)\(")
+_LINKED = {"table": "table", "switch": "table", "figure": "figure"}
+"""Kinds of outputs that a reader can link to."""
 _STEMS = {section.name: section.notebook for section in (*SECTIONS, SUMMARY)}
 
 
@@ -78,6 +81,8 @@ def merge(found: list[Source], title: str, facts: Mapping[str, str]) -> Notebook
         section, own = _section(source, anchors)
         section[0].metadata.evalpress["opens"] = asdict(own[0]) | {"status": source.status}
         section[-1].metadata.evalpress["closes"] = True
+        if source.status == "done" and source.stem != SUMMARY.notebook:
+            _fold(section)
         cells += section
         headings += own
     mark = {
@@ -108,7 +113,7 @@ def _section(source: Source, anchors: Anchors) -> tuple[list[NotebookNode], list
         elif cell.cell_type == "code":
             if source.status != "done":
                 break
-            cells.append(_code(cell, source, index))
+            cells.append(_code(cell, anchors, source, index))
     if source.status != "done" or partial:
         cells.append(_reason(source, str(mark.get("why", "")) if partial else ""))
     return cells, headings
@@ -136,11 +141,40 @@ def _markdown(text: str, anchors: Anchors, source: Source, headings: list[Headin
     return _cell(nbformat.v4.new_markdown_cell(demoted_text), source, index, mark)
 
 
-def _code(cell: NotebookNode, source: Source, index: int) -> NotebookNode:
+def _code(cell: NotebookNode, anchors: Anchors, source: Source, index: int) -> NotebookNode:
     stem = f"{source.name}-{index}"
     outputs = accepted(cell.outputs, stem)
+    for output in outputs:
+        mark = output.metadata.evalpress
+        if mark.kind in _LINKED:
+            mark["id"] = anchors.output(source.name, _LINKED[mark.kind], _made_by(cell.source) or str(index))
     fresh = nbformat.v4.new_code_cell(cell.source, outputs=outputs)
     return _cell(fresh, source, index, {"section": source.name})
+
+
+def _made_by(code: str) -> str:
+    """The function that the last line of a cell calls: `tables.speed(result)` as "speed"."""
+    called = _CALL.match(code.rstrip().rpartition("\n")[2])
+    return called[1].replace("_", "-") if called else ""
+
+
+def _fold(section: list[NotebookNode]) -> None:
+    """Mark the cells that a reader opens: from the first heading or code after the title and the introduction."""
+    places = (i for i, cell in enumerate(section) if i and (cell.cell_type == "code" or _headings(cell)))
+    if first := next(places, None):
+        section[first].metadata.evalpress["folds"] = _contents(section[first:])
+        section[-1].metadata.evalpress["unfolds"] = True
+
+
+def _headings(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.evalpress.get("anchors", ()))
+
+
+def _contents(cells: list[NotebookNode]) -> str:
+    """What a fold holds: "12 tables, 5 figures"."""
+    kinds = [o.metadata.evalpress.kind for c in cells if c.cell_type == "code" for o in c.outputs]
+    counts = {"table": sum(map(kinds.count, ("table", "switch"))), "figure": kinds.count("figure")}
+    return ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n) or "details"
 
 
 def _reason(source: Source, not_shown: str) -> NotebookNode:

@@ -23,10 +23,16 @@ def accepted(outputs: list[NotebookNode], stem: str) -> list[NotebookNode]:
 
     Pictures get a file name made of `stem` for the Markdown report.
     """
-    shown = [o for o in outputs if o.output_type in ("display_data", "execute_result")]
+    shown = [o for o in outputs if o.output_type in ("display_data", "execute_result") and not _for_notebooks(o)]
     found = [_trusted(output, f"{stem}-{index}") for index, output in enumerate(shown, 1)]
     error = error_line(outputs)
     return found if error is None else [*found, _not_drawn(error)]
+
+
+def _for_notebooks(output: NotebookNode) -> bool:
+    """Whether an output speaks to the user of a notebook only."""
+    mark = output.get("metadata", {}).get("evalpress")
+    return isinstance(mark, dict) and mark.get("kind") == "outlook"
 
 
 def _not_drawn(error: str) -> NotebookNode:

@@ -19,6 +19,7 @@ from evalpress.display.blocks import SYMBOLS
 from evalpress.display.tables import Badge, visible
 from evalpress.report.exporters import FILES, TEMPLATES, stylesheet
 from evalpress.report.folders import replacing
+from evalpress.report.links import placed
 from evalpress.report.render import readable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -41,7 +42,7 @@ def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
     """Copy a finished report to `published_root/<set_name>/` and rebuild the list of published reports.
 
     The pages, the summary and the results go along, and the raw observations: as they are, as `results/raw.zip` where
-    they exceed `RAW_LIMIT`, not at all where the archive does.
+    they exceed `RAW_LIMIT`, not at all where the archive does. The page gets links to what lies there.
 
     Raises:
         UserError: the report is not finished, or the name is no plain folder name.
@@ -52,7 +53,7 @@ def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
     if missing:
         raise UserError(f"publish: {report_dir.name}: unfinished report, it has no {', '.join(missing)}")
     with replacing(published_root / set_name) as folder:
-        for name in ("summary.json", "report.html", "report.md"):
+        for name in ("summary.json", "report.md"):
             shutil.copyfile(report_dir / name, folder / name)
         shutil.copytree(report_dir / FILES, folder / FILES)
         left_out = ""
@@ -60,6 +61,8 @@ def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
             shutil.copytree(report_dir / "results", folder / "results", ignore=shutil.ignore_patterns(".*"))
             _drop_failed(report_dir, folder / "results")
             left_out = _pack(folder / "results")
+        page = (report_dir / "report.html").read_text(encoding="utf-8")
+        write_text(folder / "report.html", placed(page, folder, index=True))
     return Published(published_root / set_name / "report.html", write_index(published_root), left_out)
 
 

@@ -12,6 +12,7 @@ from evalpress.core.results import write_text
 from evalpress.display.tables import moment
 from evalpress.report.exporters import FILES, html_page, markdown_page
 from evalpress.report.folders import replacing
+from evalpress.report.links import placed
 from evalpress.report.merge import merge, sources
 
 _FACTS = {
@@ -54,7 +55,7 @@ def render(
         for name, data in pictures.items():
             (folder / Path(name).name).write_bytes(data)
     write_text(report_dir / "report.md", text)
-    write_text(report_dir / "report.html", page)
+    write_text(report_dir / "report.html", placed(page, report_dir))
     return RenderedPaths(report_dir / "report.html", report_dir / "report.md", report_dir / FILES)
 
 

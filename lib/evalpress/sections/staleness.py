@@ -47,9 +47,10 @@ def notebook_code(notebook: Path) -> list[str]:
 
 
 def notebook_cells(section: Section) -> Items:
-    """Digest of each code cell of the notebook: prose may change without a new measurement."""
+    """Digest of each code cell up to the one that measures: prose, tables and figures may change without a new one."""
     code = notebook_code(NOTEBOOKS / f"{section.notebook}.ipynb")
-    return {f"code cell {index}": digest(source) for index, source in enumerate(code, 1)}
+    measuring = max((index for index, source in enumerate(code, 1) if "job.run(" in source), default=len(code))
+    return {f"code cell {index}": digest(source) for index, source in enumerate(code[:measuring], 1)}
 
 
 def modules(module: str) -> Items:

@@ -8,9 +8,12 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import Missing, missing_words, words
 from evalpress.sections.alignment.run_labels import Look, beside, error_axis, legs_of, look_of
+
+__dir__ = own_functions(__name__)
 
 _LOWEST = 1e-9
 """Differences below this are drawn here: double precision itself is not far below."""

@@ -9,9 +9,12 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import listed, missing_words, short, words
 from evalpress.sections.alignment.run_labels import NOISE_FLOOR, error_axis, look_of, plain
+
+__dir__ = own_functions(__name__)
 
 Legs = Mapping[str, Mapping[str, Any]]
 _LAYER = re.compile(r"layer (\d+)")
@@ -86,7 +89,7 @@ def _point_at(axes: Axes, stage: str | None, stages: Sequence[str], made: Sequen
     if stage is not None and stage in stages:
         at = (stages.index(stage), made[stages.index(stage)])
         look = {"arrowstyle": "-", "color": figure_style.INK, "linewidth": 0.8}
-        axes.annotate(stage, at, (0, 14), textcoords="offset points", ha="center", fontsize=8, arrowprops=look)
+        axes.annotate(stage, at, (0, 14), textcoords="offset points", ha="center", arrowprops=look)
         axes.margins(y=0.25)
 
 

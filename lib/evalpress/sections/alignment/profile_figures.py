@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import Missing, listed, missing_words, short, words
 from evalpress.sections.alignment.run_labels import NOISE_FLOOR, beside, error_axis, legs_of, look_of
+
+__dir__ = own_functions(__name__)
 
 Legs = Mapping[str, Mapping[str, Any]]
 Row = Mapping[str, Any]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.core.results import Document
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
 from evalpress.sections.alignment.results import Results
 from evalpress.sections.alignment.run_labels import plain
+
+__dir__ = own_functions(__name__)
 
 _METRICS: dict[str, Column | str] = {
     "n_positions": "positions",
@@ -115,9 +118,9 @@ def prompts(document: Document[Results]) -> Table:
                 [
                     NAMES.get(name, name),
                     found["id"],
+                    Badge("pass", "same") if same else Badge("warn", "flip"),
                     (Code(best["text"]), f" {best['id']}"),
                     (Code(other["text"]), f" {other['id']}"),
-                    Badge("pass", "same") if same else Badge("warn", "flip"),
                     pick(last, "top5_overlap"),
                     pick(last, "cosine_similarity"),
                     pick(last, "kl_divergence"),
@@ -126,9 +129,9 @@ def prompts(document: Document[Results]) -> Table:
     heads: list[Column | str] = [
         "candidate",
         "prompt",
+        "top-1",
         "reference's best",
         "candidate's best",
-        "top-1",
         Column("top-5 overlap", "share"),
         Column("cosine", "cosine"),
         Column("KL", "nats"),
@@ -153,8 +156,8 @@ def flips(document: Document[Results]) -> Table:
     for name, leg in _legs(document).items():
         f = leg["flips"]
         badge = Badge("pass", "none unexplained") if f["unexplained"] == 0 else Badge("fail", "unexplained")
-        rows.append([NAMES.get(name, name), leg["n_positions"], f["total"], f["within_noise"], f["unexplained"], badge])
-    return Table("Flips by leg", ["leg", "positions", "flips", "within noise", "unexplained", "verdict"], rows)
+        rows.append([NAMES.get(name, name), badge, f["unexplained"], f["within_noise"], f["total"], leg["n_positions"]])
+    return Table("Flips by leg", ["leg", "verdict", "unexplained", "within noise", "flips", "positions"], rows)
 
 
 _SHOWN_FLIPS = 5

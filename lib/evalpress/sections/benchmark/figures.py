@@ -11,9 +11,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import Missing, listed, metric_words, missing_words, short
 from evalpress.sections.benchmark.results import ModeResults, PairedMetric, Results
+
+__dir__ = own_functions(__name__)
 
 COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
 MODES = {"eager": (figure_style.EAGER, "--", "s"), "compiled": (figure_style.COMPILED, "-", "o")}
@@ -112,7 +115,7 @@ def _forest(axes: Axes, rows: Sequence[tuple[str, Ratio | None]]) -> None:
         face = tone if filled else figure_style.SURFACE
         axes.plot(_inside(value), y, marker, color=tone, markerfacecolor=face, zorder=3)
         interval = f" ({_times(start)[:-1]}–{_times(end)[:-1]})" if start and end else ""
-        axes.text(1.02, y, f"{_times(value)}{interval}", transform=right, va="center", fontsize=8)
+        axes.text(1.02, y, f"{_times(value)}{interval}", transform=right, va="center")
     figure_style.name_rows(axes, [label for label, _ in rows])
     for tick, (_, ratio) in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if ratio is None else "normal")

@@ -10,10 +10,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import Missing, listed, missing_words, short
 from evalpress.sections.benchmark.figures import MODES, OTHER_MODE
 from evalpress.sections.benchmark.results import Results
+
+__dir__ = own_functions(__name__)
 
 Row = Mapping[str, Any]
 """A row of `scaling.batch` or `scaling.prompt`."""

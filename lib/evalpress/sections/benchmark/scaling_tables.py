@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from evalpress.core.results import Document
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import Column, Table, fmt, pick
 from evalpress.sections.benchmark.results import Results
+
+__dir__ = own_functions(__name__)
 
 
 def batch_scaling(document: Document[Results]) -> Table:

@@ -8,11 +8,14 @@ from matplotlib.axes import Axes
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import missing_words, short, words
 from evalpress.sections.benchmark.engine_results import Startup
 from evalpress.sections.benchmark.phase_labels import SHORT, named_starts
 from evalpress.sections.benchmark.results import Results
+
+__dir__ = own_functions(__name__)
 
 Phase = tuple[str, float | None, str | None]
 """Name, seconds (None where not measured) and the reason for None."""

@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Badge, Cell, Change, ChangeInterval, Column, Missing, Quantity, Table, fmt, pick
+from evalpress.display.completion import own_functions
+from evalpress.display.tables import (
+    Badge,
+    Cell,
+    Change,
+    ChangeInterval,
+    Column,
+    Missing,
+    Quantity,
+    Switch,
+    Table,
+    fmt,
+    pick,
+)
 from evalpress.sections.benchmark import metrics, observations
 from evalpress.sections.benchmark.results import PairedMetric, Results
 from evalpress.sections.job import Job
+
+__dir__ = own_functions(__name__)
 
 LABELS = {
     "output_throughput": ("output throughput", "tok/s"),
@@ -50,12 +65,12 @@ def comparison(document: Document[Results]) -> Table:
             found = compared[metric]
             better = "higher is better" if found.better == "higher" else "lower is better"
             absolute = [Quantity(found.eager, unit), Quantity(found.compiled, unit)]
-            rows.append([workload, label, *absolute, *_changed(found), better])
+            rows.append([workload, label, *_changed(found), *absolute, better])
     note = (
         f"{data.pairing.capitalize()}. Change: geometric mean of paired ratios. Every request of a workload generates "
         "the same number of tokens, so requests per second change as output throughput does."
     )
-    heads: list[Column | str] = ["workload", "metric", "eager", "compiled", "change", "95 % interval", ""]
+    heads: list[Column | str] = ["workload", "metric", "change", "95 % interval", "eager", "compiled", ""]
     return Table("Eager against compiled", heads, rows, note=note)
 
 
@@ -104,6 +119,11 @@ def latency(document: Document[Results], metric: str = "ttft") -> Table:
     columns: dict[str, Column | str] = {"workload": "workload", "mode": "mode"}
     columns |= {f"{key}_{metric}_ms": Column(head, "ms") for key, head in heads.items()}
     return Table.from_records(f"{metric.upper()} by workload, ms", columns, _by_workload(document))
+
+
+def latencies(document: Document[Results]) -> Switch:
+    """The percentiles of every latency by workload and mode, one metric at a time."""
+    return Switch("latency", {metric.upper(): latency(document, metric) for metric in ("ttft", "tpot", "itl", "e2el")})
 
 
 def _by_workload(document: Document[Results]) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Badge, Cell, Code, Column, Details, Missing, Prose, Table, code, fmt, output
-from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Case, Check, Divergence, Results
+from evalpress.display.completion import own_functions
+from evalpress.display.tables import Badge, Cell, Code, Column, Missing, Prose, Table, code, fmt, output
+from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Check, Divergence, Results
+
+__dir__ = own_functions(__name__)
 
 _PLATFORMS = {"ascend": "on Ascend", "cuda": "on CUDA", "cpu": "on CPU"}
 _NAMES = {
@@ -27,9 +28,9 @@ _NAMES = {
 
 
 def cases(document: Document[Results]) -> Table:
-    """Every prompt with its output, tokens, finish reason, latency and hash."""
+    """Every prompt with its output, finish reason, latency and hash; tokens below."""
     data = document.data
-    rows: list[list[Any]] = [
+    rows: list[list[Cell]] = [
         [
             case.id,
             output(case.prompt),
@@ -38,8 +39,10 @@ def cases(document: Document[Results]) -> Table:
             case.finish_reason,
             1e3 * case.ttft_s,
             1e3 * case.latency_s,
-            _sent(case),
-            Code(case.sha256[:12]),
+            Code(case.rendered_prompt),
+            _tokens(case.prompt_token_ids),
+            _tokens(case.output_token_ids),
+            Code(case.sha256),
         ]
         for case in data.cases
     ]
@@ -51,23 +54,20 @@ def cases(document: Document[Results]) -> Table:
         "finish",
         Column("TTFT", "ms"),
         Column("E2EL", "ms"),
-        "as sent, tokens",
-        "SHA-256",
+        Column("prompt as sent", detail=True),
+        Column("prompt tokens", detail=True),
+        Column("output tokens", detail=True),
+        Column("SHA-256 of the output", detail=True),
     ]
     note = (
-        f"Temperature 0, at most {data.sampling.max_tokens} tokens, {data.mode} engine, one request at a "
-        "time. ↵ stands for a newline. Open a row's tokens for the prompt as it was sent, all token ids and the whole "
-        "SHA-256 of the output's bytes."
+        f"Temperature 0, at most {data.sampling.max_tokens} tokens, {data.mode} engine, one request at a time. Open "
+        "the line below a case for the prompt as it was sent, all token ids and the SHA-256 of the output's bytes."
     )
-    return Table("What the model answers", heads, rows, note=note)
+    return Table("What the model answers", heads, rows, note=note, anchor="evidence-case")
 
 
-def _sent(case: Case) -> Details:
-    """What went in and what came out, token by token."""
-    inward, outward = list(case.prompt_token_ids), list(case.output_token_ids)
-    text = f"prompt as sent: {json.dumps(case.rendered_prompt, ensure_ascii=False)}\n"
-    text += f"prompt tokens: {inward}\noutput tokens: {outward}\nSHA-256 of the output: {case.sha256}"
-    return Details(f"{len(inward)} in, {len(outward)} out", text)
+def _tokens(ids: Sequence[int]) -> Code:
+    return Code(f"{len(ids):,} tokens\n{list(ids)}")
 
 
 def checks(document: Document[Results]) -> Table:
@@ -75,9 +75,9 @@ def checks(document: Document[Results]) -> Table:
     rows = [_check(check) for check in document.data.determinism]
     heads: list[Column | str] = [
         Column("what was changed", wide=True),
+        "result",
         "identical",
         "of",
-        "result",
         Column("compared", "tokens"),
         Column("rate of difference, upper 95 % bound", "%"),
         Column("same score to the last bit", wide=True),
@@ -100,12 +100,12 @@ def _check(check: Check) -> list[Cell]:
     changed: Cell = check.changed + _proof(check)
     if check.identical is None:
         why = Missing(str(check.identical_why))
-        return [changed, why, why, Badge("skipped", "not measured"), "–", "–", "–", "–"]
+        return [changed, Badge("skipped", "not measured"), why, why, "–", "–", "–", "–"]
     return [
         changed,
+        _result(check),
         check.identical,
         check.of,
-        _result(check),
         _value(check.tokens, check.tokens_why),
         _value(check.rate_upper_95 and 1e2 * check.rate_upper_95, check.rate_upper_95_why),
         _scores(check),
@@ -153,17 +153,17 @@ def _where(found: Divergence) -> Cell:
 def differences(document: Document[Results]) -> Table:
     """Every first difference of every check, with what the reference says of its two tokens."""
     rows: list[list[Cell]] = [
-        [_NAMES.get(check.rung, check.rung), _where(one), *_judged(one)]
+        [_NAMES.get(check.rung, check.rung), _verdict(one), _where(one), *_judged(one)]
         for check in document.data.determinism
         for one in check.divergences or ()
     ]
     heads: list[Column | str] = [
         "check",
+        "result",
         Column("where", wide=True),
         "margin of the two",
         "lower one below the best",
         "noise there",
-        "result",
     ]
     return Table(
         "Where outputs part",
@@ -175,19 +175,21 @@ def differences(document: Document[Results]) -> Table:
     )
 
 
+def _verdict(one: Divergence) -> Badge:
+    """What the reference says of a difference."""
+    if one.logit_margin is None or one.shortfall is None or one.noise_max_abs_err is None:
+        return Badge("warn", "no verdict")
+    badges = {"within_noise": Badge("ok", "within noise"), "unexplained": Badge("fail", "unexplained")}
+    return badges.get(str(one.verdict), Badge("warn", "no verdict"))
+
+
 def _judged(one: Divergence) -> list[Cell]:
+    """The logits behind the verdict: margin, shortfall, noise."""
     if one.logit_margin is None:
-        why = Missing(str(one.logit_margin_why))
-        return [why, why, why, Badge("warn", "no verdict")]
+        return [Missing(str(one.logit_margin_why))] * 3
     if one.shortfall is None or one.noise_max_abs_err is None:
-        return [fmt(one.logit_margin), "–", "–", Badge("warn", "no verdict")]
-    badge = {"within_noise": Badge("ok", "within noise"), "unexplained": Badge("fail", "unexplained")}
-    return [
-        fmt(one.logit_margin),
-        fmt(one.shortfall),
-        fmt(one.noise_max_abs_err),
-        badge.get(str(one.verdict), Badge("warn", "no verdict")),
-    ]
+        return [fmt(one.logit_margin), "–", "–"]
+    return [fmt(one.logit_margin), fmt(one.shortfall), fmt(one.noise_max_abs_err)]
 
 
 def abnormal(document: Document[Results]) -> Table:

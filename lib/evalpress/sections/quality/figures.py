@@ -11,9 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import words
 from evalpress.sections.quality.results import Results
+
+__dir__ = own_functions(__name__)
 
 _VERDICTS = {
     "pass": figure_style.solid(figure_style.GREEN),

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from evalpress.core.results import Document
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
     Badge,
     Cell,
     Code,
     Column,
-    Details,
+    Fold,
+    Link,
     Missing,
     Prose,
     Table,
@@ -24,10 +26,13 @@ from evalpress.display.tables import (
 )
 from evalpress.sections.quality.results import JudgedCase, PublishedScore, Results, TaskScore
 
+__dir__ = own_functions(__name__)
+
 QualityResults: TypeAlias = Document[Results]
 
 _FIRST = ("error", "fail", "cut", "needs_review", "pass")
 """The order of a table of cases: what a reader must look at comes first."""
+_STATES = {"needs_review": "waits"}
 
 
 def categories(document: QualityResults) -> Table:
@@ -55,43 +60,63 @@ def categories(document: QualityResults) -> Table:
 
 
 def cases(document: QualityResults) -> Table:
-    """Every case with its verdict first: failed, cut and waiting cases before those that pass."""
+    """Every case with its verdict first: failed, cut and waiting cases open, those that pass folded."""
     data = document.data
     ordered = sorted(data.cases, key=lambda case: _FIRST.index(case.state))
-    rows: list[list[Cell]] = [
-        [
-            Badge(case.state),
-            case.id,
-            case.category,
-            _asked(case),
-            output(case.output),
-            case.reason,
-            output(case.rule),
-            case.decided_by,
-        ]
-        for case in ordered
-    ]
     heads: list[Column | str] = [
-        "verdict",
+        Column("verdict", choose=True),
         "case",
-        "category",
-        Column("prompt", wide=True),
-        Column("output", wide=True),
+        Column("category", choose=True),
         Column("why", wide=True),
-        Column("rule", wide=True),
-        "decided by",
+        Column("output", wide=True),
+        Column("prompt", detail=True),
+        Column("prompt as sent", detail=True),
+        Column("rule", detail=True),
+        Column("tokens", detail=True),
+        Column("decided by", detail=True),
     ]
-    note = f"Answered by the {data.mode} engine, asked as a {data.kind} model; ↵ stands for a newline."
+    note = (
+        f"Answered by the {data.mode} engine, asked as a {data.kind} model. Open the line below a case for its prompt, "
+        "its rule and its tokens."
+    )
     if data.chat_template:
         note += f" Prompts went through the chat template with SHA-256 {data.chat_template.sha256[:12]}…"
-    return Table("Quality cases", heads, rows, note=note)
+    passed = sum(case.state == "pass" for case in ordered)
+    return Table(
+        "Quality cases",
+        heads,
+        [_case(case) for case in ordered],
+        note=note,
+        named_by=1,
+        anchor="quality-case",
+        tools=True,
+        fold=Fold(len(ordered) - passed, f"Cases that pass: {passed}") if passed else None,
+    )
 
 
-def _asked(case: JudgedCase) -> Cell:
-    """The prompt, and where a chat template changed it, what was sent."""
-    if case.rendered_prompt in (None, case.prompt):
-        return output(case.prompt)
-    return (output(case.prompt), Details(" as sent", str(case.rendered_prompt)))
+def _case(case: JudgedCase) -> list[Cell]:
+    sent = case.rendered_prompt if case.rendered_prompt != case.prompt else None
+    return [
+        Badge(case.state, _STATES.get(case.state, "")),
+        case.id,
+        case.category,
+        case.reason,
+        output(case.output),
+        Code(case.prompt),
+        "" if sent is None else Code(sent),
+        Code(case.rule),
+        _tokens(case),
+        case.decided_by,
+    ]
+
+
+def _tokens(case: JudgedCase) -> Cell:
+    """How many tokens came out, which, and why the answer ended."""
+    ended = f"; finish reason: {case.finish_reason}" if case.finish_reason else ""
+    limit = f"at most {case.sampling.max_tokens:,} tokens{ended}"
+    if case.output_token_ids is None:
+        return limit
+    return Code(f"{len(case.output_token_ids):,} tokens of {limit}\n{case.output_token_ids}")
 
 
 def pending(document: QualityResults) -> Table | Prose:
@@ -99,7 +124,10 @@ def pending(document: QualityResults) -> Table | Prose:
     waiting = [case for case in document.data.cases if case.verdict == "needs_review"]
     if not waiting:
         return Prose("No case waits for a person.")
-    rows: list[list[Cell]] = [[case.id, output(case.output), case.reason, Code(case.sha256[:12])] for case in waiting]
+    rows: list[list[Cell]] = [
+        [Link(case.id, f"quality-case-{case.id}"), output(case.output), case.reason, Code(case.sha256[:12])]
+        for case in waiting
+    ]
     heads: list[Column | str] = [
         "case",
         Column("output", wide=True),

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from evalpress.core.results import Document
-from evalpress.display import figure_style
+from evalpress.display import figure_style, labels
+from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.labels import Label
 from evalpress.display.wording import Missing, listed, metric_words, missing_words, short, words
 from evalpress.sections.serving.points import Level, Rate
 from evalpress.sections.serving.results import Results
+
+__dir__ = own_functions(__name__)
 
 _STATISTICS = (("mean", "-", "o"), ("p99", "--", "s"))
 _PANELS = ("ttft_ms", "tpot_ms")
@@ -37,6 +42,8 @@ def throughput_latency(document: Document[Results]) -> Figure:
             figure_style.legend_right(panels[0])
         figure_style.thousands(panels[-1])
         panels[-1].set_xlabel("output throughput, tok/s (numbers: requests at a time)")
+        for axes, metric in zip(panels, _PANELS, strict=True):
+            _number_levels(figure, axes, levels, metric)
         alt = f"Throughput against latency: {listed(_level_words(level) for level in levels)}."
         caption = (
             "Throughput against latency as more requests are served at a time; the number at each point is "
@@ -64,7 +71,6 @@ def offered_load(document: Document[Results]) -> Figure:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if limit is not None:
             panels[1].axhline(limit, color=figure_style.MUTED, linestyle=":")
-            panels[1].annotate(f"SLO {short(limit)} ms", (0, limit), (2, 3), textcoords="offset points", fontsize=8)
         for axes, title in zip(panels, ("SLO attainment", "TTFT p99, ms"), strict=True):
             axes.set_title(title)
             axes.grid(True, axis="y")
@@ -75,6 +81,8 @@ def offered_load(document: Document[Results]) -> Figure:
         figure_style.legend_right(panels[0])
         panels[-1].set_xlim(left=0)
         panels[-1].set_xlabel("offered load, requests per second")
+        if limit is not None:
+            _name_limit(figure, panels[1], limit, max((rate.request_rate for rate in rates), default=1.0))
         alt = f"SLO attainment against offered load: {listed(_rate_words(rate) for rate in rates)}."
         caption = (
             "The share of requests that kept the SLO, and the 99th percentile of TTFT, as requests arrive at random at "
@@ -82,6 +90,12 @@ def offered_load(document: Document[Results]) -> Figure:
             + (", and its TTFT below the dotted line." if limit is not None else ".")
         )
         return finish(figure, alt, caption + missing_words(missing))
+
+
+def _name_limit(figure: Canvas, axes: Axes, limit: float, highest: float) -> None:
+    """Name the dotted line of the SLO, at either end or in its middle."""
+    points = tuple((share * highest, limit) for share in (0.02, 0.5, 0.9, 0.25, 0.75))
+    labels.place(figure, axes, [Label(f"SLO {short(limit)} ms", points)])
 
 
 def _rate_words(rate: Rate) -> str:
@@ -111,19 +125,17 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
         fill = tone if statistic == "mean" else figure_style.SURFACE
         label = f"{words(mode)} {statistic}".strip()
         axes.plot(*_xy(points), dashes, marker=marker, color=tone, label=label, markerfacecolor=fill)
-    _number_levels(axes, levels, metric)
     return missing
 
 
-def _number_levels(axes: Axes, levels: Sequence[Level], metric: str) -> None:
-    """The concurrency of each level above its highest point."""
+def _number_levels(figure: Canvas, axes: Axes, levels: Sequence[Level], metric: str) -> None:
+    """The concurrency of each level beside one of its points, where there is room."""
+    numbers = []
     for level in levels:
-        values = [getattr(level, f"{statistic}_{metric}") for statistic, _, _ in _STATISTICS]
-        heights = [value for value in values if value is not None]
-        if heights:
-            at = (level.output_throughput, max(heights))
-            text = str(level.concurrency)
-            axes.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
+        values = [getattr(level, f"{statistic}_{metric}") for statistic, _, _ in reversed(_STATISTICS)]
+        points = tuple((level.output_throughput, value) for value in values if value is not None)
+        numbers.append(Label(str(level.concurrency), points))
+    labels.place(figure, axes, numbers)
 
 
 def _xy(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

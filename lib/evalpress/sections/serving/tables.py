@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalpress.core.results import Document
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
     Badge,
     Cell,
@@ -22,6 +23,8 @@ from evalpress.display.tables import (
 )
 from evalpress.sections.serving.points import Bounds, Level, Point, Rate
 from evalpress.sections.serving.results import HttpCost, Results
+
+__dir__ = own_functions(__name__)
 
 _STARTED = {
     "beside other sections": "beside other sections, so later than alone",

@@ -6,6 +6,7 @@ from typing import Any
 
 from evalpress.core.results import Document, Model
 from evalpress.core.units import MIB
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
     Badge,
     Cell,
@@ -21,6 +22,8 @@ from evalpress.display.tables import (
     output,
 )
 from evalpress.sections.setup.results import ModelTable, Results
+
+__dir__ = own_functions(__name__)
 
 
 def _told(record: Model, key: str) -> Any:
@@ -161,10 +164,10 @@ def variables(document: Document[Results]) -> Table:
 def versions(document: Document[Results]) -> Table:
     """Each component of the version set: found, expected, verdict, source."""
     rows = [
-        [c.component, _told(c, "found"), c.expected, Badge(c.status), c.why, c.source]
+        [c.component, Badge(c.status), _told(c, "found"), c.expected, c.why, c.source]
         for c in document.data.version_check
     ]
-    heads: list[Column | str] = ["component", "found", "expected", "status", "why", Column("source", wide=True)]
+    heads: list[Column | str] = ["component", "status", "found", "expected", "why", Column("source", wide=True)]
     return Table("Version set", heads, rows)
 
 

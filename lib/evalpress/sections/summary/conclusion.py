@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalpress.sections.gate import Gate
 from evalpress.sections.summary.results import Clause, SummarySection
 
 Data = Mapping[str, Mapping[str, Any]]
 """Section name -> its results' `data` as plain JSON."""
+_MOST_GATES = 3
 SLO_SHARE = 0.95
 """Share of requests that must keep the SLO for a load to count as kept."""
 
 
-def clauses(data: Data, sections: Mapping[str, SummarySection]) -> list[Clause]:
-    """One sentence for each section that measured something worth a conclusion, and for each that failed."""
+def clauses(data: Data, sections: Mapping[str, SummarySection], gates: Sequence[Gate] = ()) -> list[Clause]:
+    """One sentence for each section that measured something worth a conclusion, and for all that failed."""
     made = {
         "benchmark": _speed,
         "alignment": _agreement,
@@ -29,7 +31,19 @@ def clauses(data: Data, sections: Mapping[str, SummarySection]) -> list[Clause]:
         for name, state in sections.items()
         if state.status == "failed"
     ]
-    return found + failed
+    return found + failed + list(_not_kept(gates))
+
+
+def _not_kept(gates: Sequence[Gate]) -> Iterator[Clause]:
+    """A sentence for each of the first failed gates, and one for the rest; failed sections have said so."""
+    broken = [gate for gate in gates if gate.status == "fail" and gate.id != "section_done"]
+    for gate in broken[:_MOST_GATES]:
+        found = f"{gate.found:.4g}" if isinstance(gate.found, float) else gate.found_why or str(gate.found)
+        name = gate.id.replace("_", " ").replace(".", ", ")
+        yield Clause(text=f"The gate {name} fails: found {found}, allowed {gate.allowed}.", section=gate.section)
+    if rest := broken[_MOST_GATES:]:
+        more = f"{len(rest)} more gates fail." if len(rest) > 1 else "One more gate fails."
+        yield Clause(text=more, section=rest[0].section)
 
 
 def _speed(data: Mapping[str, Any]) -> Iterator[str]:
@@ -84,7 +98,8 @@ def _repeats(data: Mapping[str, Any]) -> Iterator[str]:
 def _quality(data: Mapping[str, Any]) -> Iterator[str]:
     verdicts = [case["verdict"] for case in data["cases"]]
     passed, decided = verdicts.count("pass"), verdicts.count("pass") + verdicts.count("fail")
-    others = {"cut": "cut at their token limit", "needs_review": "waiting for a person"}
+    limit = "its token limit" if verdicts.count("cut") == 1 else "their token limit"
+    others = {"cut": f"cut at {limit}", "needs_review": "waiting for a person"}
     left = [f"{verdicts.count(key)} {words}" for key, words in others.items() if verdicts.count(key)]
     more = f" ({', '.join(left)})" if left else ""
     if decided:

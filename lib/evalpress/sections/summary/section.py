@@ -50,7 +50,7 @@ def build(job: Job) -> Summary:
             "verdict": verdict(found),
             "gates": found,
             "headline": headline(plain_data, found),
-            "conclusion": conclusion.clauses(plain_data, sections),
+            "conclusion": conclusion.clauses(plain_data, sections, found),
             "key_figures": key_figures.figures(plain_data),
             "claims": claims.beside(job.params, plain_data, _device_name(documents)),
             "sections": sections,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from evalpress.core.errors import UserError
+from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
     Badge,
     Cell,
@@ -30,18 +31,37 @@ from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, by_name
 from evalpress.sections.summary.results import HeadlineRow, Summary
 
+__dir__ = own_functions(__name__)
+
 _WORDS = {
     "pass": "Every section ran and every gate holds.",
     "warn": "No gate fails; those marked warn do not hold and need a reader's attention.",
     "fail": "At least one gate does not hold: read its section before relying on any figure.",
 }
 
+_ORDER = ("fail", "warn", "pass")
+"""The order of the gates: what does not hold comes first."""
+_PLACES = {
+    "setup": {"version": "setup-table-versions"},
+    "benchmark": {"identities": "benchmark-table-identities", "": "benchmark-table-speed"},
+    "serving": {"identities": "serving-table-identities", "": "serving-table-levels"},
+    "evidence": {"abnormal": "evidence-table-abnormal", "": "evidence-table-checks"},
+    "alignment": {
+        "decode": "alignment-table-decode",
+        "layers": "alignment-table-layers",
+        "flips": "alignment-table-flips",
+        "": "alignment-table-overall",
+    },
+    "quality": {"reviews": "quality-table-pending", "cut": "quality-table-cases", "": "quality-table-categories"},
+}
+"""Section -> a part of a gate's id -> the anchor of its table; "" for the section's other gates."""
+
 
 def verdict(summary: Summary) -> Verdict:
     """The report's verdict with what led to it."""
     counted = [g for g in summary.gates if g.status in ("fail", "warn")]
     reasons: list[Cell] = [
-        (Badge(g.status), " ", Link(_title(g.section), g.section), f": {_gate(g.id)}: {_found(g)}") for g in counted
+        (Badge(g.status), " ", Link(_title(g.section), _place(g)), f": {_gate(g.id)}: {_found(g)}") for g in counted
     ]
     reasons += [
         (Badge("skipped"), f" {_title(name)} was not run: {state.why}")
@@ -81,9 +101,9 @@ def headline(summary: Summary) -> Table:
     """Eager against compiled in few rows, in the form in which model cards print it."""
     found = summary.headline
     rows: list[list[Cell]] = [
-        [row.label, _value(row, "eager"), _value(row, "compiled"), _change(row), row.workload] for row in found.rows
+        [row.label, _change(row), _value(row, "eager"), _value(row, "compiled"), row.workload] for row in found.rows
     ]
-    heads: list[Column | str] = ["metric", "eager", "compiled", "change", "workload"]
+    heads: list[Column | str] = ["metric", "change", "eager", "compiled", "workload"]
     note = "Change: geometric mean of paired ratios with its 95 % interval. Workloads are described in the benchmark."
     return Table("Headline", heads, rows, note=note, warning=found.valid_why or "")
 
@@ -92,18 +112,19 @@ def gates(summary: Summary) -> Table:
     """Every gate with its status, what was found and what is allowed."""
     rows: list[list[Cell]] = [
         [
-            _title(g.section),
-            _gate(g.id),
             Badge("skipped", "off") if g.status == "off" else Badge(g.status),
+            _gate(g.id),
             _found(g),
             g.allowed,
+            Link(_title(g.section), _place(g)),
         ]
-        for g in summary.gates
+        for g in sorted(summary.gates, key=lambda g: _ORDER.index(g.status) if g.status in _ORDER else len(_ORDER))
     ]
     return Table(
         "Found, and allowed",
-        ["section", "gate", "status", Column("found", align="left", wide=True), Column("allowed", wide=True)],
+        ["status", "gate", Column("found", align="left", wide=True), Column("allowed", wide=True), "section"],
         rows,
+        named_by=1,
     )
 
 
@@ -118,13 +139,18 @@ def claims(summary: Summary) -> Table | Prose:
     return Table("Published figures beside measured ones", heads, rows, note=note)
 
 
-def sections(summary: Summary) -> Table:
-    """What ran, what was skipped, what failed, and why."""
+def sections(summary: Summary) -> Table | Prose:
+    """The sections that were skipped, failed or are not shown in full, and why."""
     rows: list[list[Cell]] = [
-        [_title(name), Badge(state.status), state.why or state.not_shown or ""]
+        [Link(_title(name), name), Badge(state.status), state.why or state.not_shown or ""]
         for name, state in summary.sections.items()
+        if state.status != "done" or state.not_shown
     ]
-    return Table("State of each section", ["section", "state", Column("why", wide=True)], rows)
+    if not rows:
+        return Prose(f"All {len(summary.sections)} sections were measured and are shown in full.")
+    done = len(summary.sections) - len(rows)
+    note = f"The other {done} sections were measured and are shown in full." if done else ""
+    return Table("Not measured, or not shown in full", ["section", "state", Column("why", wide=True)], rows, note=note)
 
 
 def provenance(job: Job) -> Table:
@@ -208,6 +234,12 @@ def reproduce(summary: Summary) -> Prose:
 
 def _title(name: str) -> str:
     return by_name(name).title
+
+
+def _place(gate: Gate) -> str:
+    """The anchor of the table that shows what a gate judges."""
+    known = _PLACES.get(gate.section, {})
+    return next((place for start, place in known.items() if start in gate.id), gate.section)
 
 
 def _gate(name: str) -> str:

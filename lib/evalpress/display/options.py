@@ -1,0 +1,6 @@
+"""What a notebook's user may switch. A report is made with the defaults."""
+
+from __future__ import annotations
+
+frames = False
+"""Whether every table is followed by its DataFrame: `options.frames = True`."""

@@ -1,0 +1,77 @@
+"""From a report's page to what lies beside it: Markdown, results, raw observations, the list, the repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from evalpress.core.paths import ROOT
+from evalpress.display.tables import escape_html
+from evalpress.platforms import shell
+
+_PLACE = re.compile(r"(<!-- files -->).*?(<!-- end of files -->)", re.DOTALL)
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^/@]*@)?|[\w.-]+@)(?P<host>[\w-]+(?:\.[\w-]+)+)(?::\d+)?[:/]"
+    r"(?P<path>[\w./~-]+?)(?:\.git)?/?"
+)
+_BESIDE = {"report.md": "Markdown", "summary.json": "verdict and gates (JSON)"}
+
+
+def placed(page: str, folder: Path, index: bool = False) -> str:
+    """`page` with links to the files that lie in `folder`, the page's own; `index`: the list of reports is above it."""
+    made = _list(folder, index)
+    return _PLACE.sub(lambda match: f"{match[1]}{made}{match[2]}", page, count=1)
+
+
+def _list(folder: Path, index: bool) -> str:
+    items = ['<a href="../index.html">all reports</a>'] if index else []
+    items += [_link(name, words) for name, words in _BESIDE.items() if (folder / name).is_file()]
+    if results := sorted(path.name for path in (folder / "results").glob("*.json") if path.name != "status.json"):
+        named = ", ".join(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
+        items.append(f"results (JSON): {named}")
+    items += _raw(folder)
+    items += _commit(folder)
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f'<nav class="ep-files" aria-label="Files of this report"><ul>{listed}</ul></nav>' if items else ""
+
+
+def _link(path: str, words: str) -> str:
+    return f'<a href="{escape_html(quote(path))}">{escape_html(words)}</a>'
+
+
+def _raw(folder: Path) -> Iterator[str]:
+    """Raw observations: their files, or the archive."""
+    if (folder / "results" / "raw.zip").is_file():
+        yield _link("results/raw.zip", "raw observations (zip)")
+    raw = folder / "results" / "raw"
+    if names := sorted(str(path.relative_to(folder)) for path in raw.rglob("*") if path.is_file()):
+        files = "".join(f"<li>{_link(name, Path(name).stem)}</li>" for name in names)
+        yield f"<details><summary>raw observations: {len(names)} files</summary><ul>{files}</ul></details>"
+
+
+def _commit(folder: Path) -> Iterator[str]:
+    """The state of this suite that measured, with a link where its repository has an address on the web."""
+    found = {one for path in (folder / "results").glob("*.json") if (one := _measured_by(path))}
+    if len(found) != 1:
+        return
+    commit = found.pop()
+    web = web_address(shell.output(("git", "-C", str(ROOT), "remote", "get-url", "origin")) or "")
+    short = escape_html(commit[:10])
+    yield f'suite at <a href="{escape_html(f"{web}/tree/{commit}")}">{short}</a>' if web else f"suite at {short}"
+
+
+def _measured_by(path: Path) -> str:
+    try:
+        commit = json.loads(path.read_text(encoding="utf-8"))["provenance"]["git"]["commit"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return str(commit) if commit else ""
+
+
+def web_address(remote: str) -> str:
+    """The page of a git repository by its remote: without user, password and port; "" for a path or a bare host."""
+    found = _REMOTE.fullmatch(remote.strip())
+    return f"https://{found['host']}/{found['path'].strip('/')}" if found else ""
