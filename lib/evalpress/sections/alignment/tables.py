@@ -111,19 +111,17 @@ def prompts(document: Document[Results]) -> Table:
         for found in leg["prompts"]:
             if found["kind"] != "prompt":
                 continue
-            last = found["last_position"]
             best, other = found["top5_reference"][0], found["top5_candidate"][0]
-            same = best["id"] == other["id"]
             rows.append(
                 [
                     NAMES.get(name, name),
                     found["id"],
-                    Badge("pass", "same") if same else Badge("warn", "flip"),
+                    Badge("pass", "same") if best["id"] == other["id"] else Badge("warn", "flip"),
                     (Code(best["text"]), f" {best['id']}"),
                     (Code(other["text"]), f" {other['id']}"),
-                    pick(last, "top5_overlap"),
-                    pick(last, "cosine_similarity"),
-                    pick(last, "kl_divergence"),
+                    pick(found["last_position"], "top5_overlap"),
+                    pick(found["last_position"], "cosine_similarity"),
+                    pick(found["last_position"], "kl_divergence"),
                 ]
             )
     heads: list[Column | str] = [
