@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from evalpress.claims.interval import Published, parse
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
-from evalpress.core.validation import describe, dotted
+from evalpress.core.validation import line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
 
 
@@ -264,12 +264,8 @@ def load(path: Path) -> Card:
     try:
         return Card.model_validate(_tuples(data))
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            at = tuple(item["loc"])
-            line = next((marks[at[:n]] for n in range(len(at), -1, -1) if at[:n] in marks), 1)
-            lines.append(f"{shown(path)}:{line}: {dotted(at)}: {describe(item)}")
-        raise UserError("\n".join(dict.fromkeys(lines))) from None
+        file = shown(path)
+        raise UserError("\n".join(mistakes(error, Card, lambda key: f"{file}:{line_of(marks, key)}"))) from None
 
 
 def _tuples(value: Any) -> Any:

@@ -30,7 +30,7 @@ from evalpress.core import secrets
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
 from evalpress.core.paths import shown
-from evalpress.core.validation import describe, dotted, key_of
+from evalpress.core.validation import mistakes
 
 VERSION = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -261,8 +261,7 @@ def read(path: Path, section: str, model: type[T]) -> Document[T]:
             document["schema"] = f"evalpress/{section}/{version}"
         return Document[model].model_validate(document)  # type: ignore[valid-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{at}: {dotted(key_of(first))}: {describe(first)}") from None
+        raise UserError(mistakes(error, Document[model], lambda _: at)[0]) from None  # type: ignore[valid-type]
     except ValueError as error:
         raise UserError(f"{at}: {error}") from None
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, ROOT, resolve, told
-from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
+from evalpress.core.validation import KeyPath, dotted, found, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.params import names, overrides
 from evalpress.params.place import Place
@@ -74,7 +74,7 @@ def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
     try:
         params = Params.model_validate(_tuples(data)).stated_at(origin, given)
     except ValidationError as error:
-        raise UserError("\n".join(dict.fromkeys(_line(item, origin, path) for item in error.errors()))) from None
+        raise UserError("\n".join(mistakes(error, Params, lambda key: _place(key, origin, path)))) from None
     for key, name in referenced_files(params):
         if not _is_file(resolve(name)):
             raise UserError(f"{params.where(dotted(key))}: file {name[:200]!r} not found")
@@ -156,32 +156,6 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _line(item: Any, origin: Origin, path: Path) -> str:
-    """One pydantic error as `file:line: key: found …, allowed …`."""
-    key = key_of(item)
-    where = f"{next((origin[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origin), Place(path))}: "
-    kind, context = item["type"], item.get("ctx", {})
-    if kind == "extra_forbidden" or (kind == "literal_error" and "[key]" in item["loc"]):
-        allowed = _allowed_keys(key[:-1])
-        close = difflib.get_close_matches(str(key[-1]), allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{where}{dotted(key)}: unknown key{hint}; allowed here: {', '.join(allowed)}"
-    if kind == "value_error":
-        return f"{where}{dotted(key) + ': ' if key else ''}{context['error']}"
-    return f"{where}{dotted(key)}: {describe(item)}"
-
-
-def _allowed_keys(parent: KeyPath) -> list[str]:
-    model: Any = Params
-    for part in parent:
-        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        annotation = field.annotation if field else None
-        options = [annotation, *get_args(annotation)]
-        model = next(
-            (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)),
-            field and annotation or model,
-        )
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return sorted(model.model_fields)
-    keys = get_args(model)
-    return sorted(str(name) for name in get_args(keys[0])) if keys else []
+def _place(key: KeyPath, origin: Origin, path: Path) -> Place:
+    """Where the innermost key on the way to `key` was stated."""
+    return next((origin[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origin), Place(path))

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import resolve, shown
+from evalpress.core.validation import KeyPath, line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
 
 
-@dataclass(frozen=True)
-class Prompt:
+class Prompt(BaseModel):
     """One prompt. `group` sorts the evidence table; `kind` is `prompt` (last position matters) or `text`."""
 
-    id: str
-    text: str
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1)]
     group: str = ""
-    kind: str = "prompt"
+    kind: Literal["prompt", "text"] = "prompt"
     language: str = "en"
-
-
-_FIELDS = tuple(Prompt.__dataclass_fields__)
 
 
 def load(files: Iterable[str]) -> list[Prompt]:
@@ -39,25 +38,15 @@ def load(files: Iterable[str]) -> list[Prompt]:
         if not isinstance(entries, list) or not entries:
             raise UserError(f"{shown(path)}: a list of prompts is expected, each with id and text")
         for index, entry in enumerate(entries):
-            prompt = _prompt(entry, path, marks.get((index,), 1))
+            prompt = _prompt(entry, shown(path), (index,), marks)
             if prompt.id in found:
                 raise UserError(f"{shown(path)}:{marks[(index,)]}: id {prompt.id!r} stands twice")
             found[prompt.id] = prompt
     return list(found.values())
 
 
-def _prompt(entry: Any, path: Path, line: int) -> Prompt:
-    where = f"{shown(path)}:{line}"
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: found {entry!r}, allowed a mapping with id and text")
-    unknown = sorted(set(entry) - set(_FIELDS))
-    if unknown:
-        raise UserError(f"{where}: {unknown[0]}: unknown key; allowed here: {', '.join(_FIELDS)}")
-    for key in _FIELDS:
-        if key in entry and not isinstance(entry[key], str):
-            raise UserError(f"{where}: {key}: found {entry[key]!r}, allowed text (quote it)")
-    if not entry.get("id") or not entry.get("text"):
-        raise UserError(f"{where}: id and text must be given")
-    if entry.get("kind", "prompt") not in ("prompt", "text"):
-        raise UserError(f"{where}: kind: found {entry['kind']!r}, allowed 'prompt' or 'text'")
-    return Prompt(**entry)
+def _prompt(entry: Any, file: str, at: KeyPath, marks: Mapping[KeyPath, int]) -> Prompt:
+    try:
+        return Prompt.model_validate(entry)
+    except ValidationError as error:
+        raise UserError(mistakes(error, Prompt, lambda key: f"{file}:{line_of(marks, key)}", at)[0]) from None

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from evalpress.core import results
 from evalpress.core.errors import UserError
 from evalpress.core.paths import REPORTS, resolve, shown
-from evalpress.core.validation import describe, dotted, key_of
+from evalpress.core.validation import mistakes
 from evalpress.sections.job import read_raw, read_results
 from evalpress.sections.registry import SECTIONS, by_name
 from evalpress.sections.summary.results import Summary
@@ -112,8 +112,7 @@ class Report:
         try:
             return Summary.model_validate(results.read_json(path))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise UserError(f"{shown(path)}: {dotted(key_of(first))}: {describe(first)}") from None
+            raise UserError(mistakes(error, Summary, lambda _: shown(path))[0]) from None
 
     def _path(self, section: str) -> Path:
         return self.folder / "results" / f"{section}.json"

@@ -47,7 +47,7 @@ def test_a_person_does_not_overrule_a_rule(cases, report):
     ("arguments", "message"),
     [
         (("mine", "ode", "pass", "Ada"), "case: found 'ode', allowed fact, sum, poem, song"),
-        (("mine", "poem", "good", "Ada"), "verdict: found 'good', allowed 'pass' or 'fail'"),
+        (("mine", "poem", "good", "Ada"), "verdict: found 'good' (text), allowed 'pass' or 'fail'"),
         (("mine", "poem", "pass", " "), "reviewer: found ' '"),
         (("other", "poem", "pass", "Ada"), "quality.json: file not found"),
     ],
@@ -92,8 +92,8 @@ def test_any_name_and_comment_survive_the_file(tmp_path_factory, reviewer, comme
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('verdict: "pass"', "verdict: maybe", ":6: verdict: found 'maybe', allowed 'pass' or 'fail'"),
-        ("sha256: ", "sha: ", ":4: sha256: 'sha256' is missing"),
+        ('verdict: "pass"', "verdict: maybe", ":6: verdict: found 'maybe' (text), allowed 'pass' or 'fail'"),
+        ("sha256: ", "sha: ", ":4: sha: unknown key; did you mean 'sha256'?"),
         ("reviews:", "review:", ":1: allowed is the one key 'reviews'"),
         ('date: "2026-11-22"', "date: today", ":8: date: found 'today'"),
     ],

@@ -131,7 +131,7 @@ def test_published_scores_are_shown_as_claims_with_their_source(demo):
     [
         ("source: s\nscores:\n  - {model: m, task: t, metric: acc, score: 45.4, n_shot: 5}\n", ":3: scores.0.score: "),
         ("source: s\nscores:\n  - {model: m, task: t, metrc: acc, score: 0.4, n_shot: 5}\n", ":3: scores.0.metrc: "),
-        ("scores:\n  - {model: m, task: t, metric: acc, score: 0.4, n_shot: 5}\n", "'source' is missing"),
+        ("scores:\n  - {model: m, task: t, metric: acc, score: 0.4, n_shot: 5}\n", "source: missing, it must be given"),
     ],
 )
 def test_mistakes_in_published_scores_are_named_with_their_line(tmp_path, text, message):

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalpress.core import paths
 from evalpress.core.errors import UserError
-from evalpress.core.yaml12 import KeyPath, load_yaml
+from evalpress.core.validation import KeyPath, dotted, found, line_of, mistakes
+from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.quality.checkers import Asked, Checker, Kind, SpecError, build
-from evalpress.sections.quality.wording import explain, shown
 
 Category = Literal["knowledge", "reasoning", "code", "summarisation", "translation", "creative", "chinese"]
 CATEGORIES: tuple[Category, ...] = (
@@ -111,11 +111,11 @@ def _load_file(name: str) -> list[Case]:
     data, marks = load_yaml(paths.resolve(name))
     file = paths.shown(paths.resolve(name))
     if not isinstance(data, dict):
-        raise UserError(f"{file}:1: found {shown(data)}, allowed a mapping with the key 'cases'")
+        raise UserError(f"{file}:1: found {found(data)}, allowed a mapping with the key 'cases'")
     try:
         entries = _File.model_validate(data).cases
     except ValidationError as problem:
-        raise _error(file, marks, problem, (), None, _File) from None
+        raise UserError(mistakes(problem, _File, lambda key: f"{file}:{line_of(marks, key)}")[0]) from None
     return [_case(file, marks, index, entry) for index, entry in enumerate(entries)]
 
 
@@ -126,12 +126,14 @@ def _case(file: str, marks: dict[KeyPath, int], index: int, entry: dict[str, Any
         fields = dict(_Entry.model_validate(entry))
         _refuse_nulls(entry["checker"], ())
         build(entry["checker"])
-        return Case(**fields, source=f"{file}:{_line(marks, at)}")
+        return Case(**fields, source=f"{file}:{line_of(marks, at)}")
     except ValidationError as problem:
-        raise _error(file, marks, problem, at, name, _Entry) from None
+        case = "" if name is None else f": case {name!r}"
+        told = mistakes(problem, _Entry, lambda key: f"{file}:{line_of(marks, key)}{case}", at)
+        raise UserError(told[0]) from None
     except SpecError as problem:
         place = (*at, "checker", *problem.at)
-        raise UserError(f"{file}:{_line(marks, place)}: case {name!r}: {_dotted(place[2:])}: {problem}") from None
+        raise UserError(f"{file}:{line_of(marks, place)}: case {name!r}: {dotted(place[2:])}: {problem}") from None
 
 
 def _refuse_nulls(value: Any, at: KeyPath) -> None:
@@ -141,29 +143,3 @@ def _refuse_nulls(value: Any, at: KeyPath) -> None:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         _refuse_nulls(item, (*at, key))
-
-
-def _error(
-    file: str,
-    marks: dict[KeyPath, int],
-    problem: ValidationError,
-    at: KeyPath,
-    name: str | None,
-    model: type[BaseModel],
-) -> UserError:
-    # A misspelt key is named before the key that is therefore missing.
-    error = min(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")
-    place = (*at, *error["loc"])
-    model = Sampling if len(error["loc"]) > 1 and error["loc"][0] in ("sampling", "chat") else model
-    case = "" if name is None else f"case {name!r}: "
-    key = _dotted(error["loc"])
-    return UserError(f"{file}:{_line(marks, place)}: {case}{key}: {explain(error, model.model_fields)}")
-
-
-def _line(marks: dict[KeyPath, int], place: KeyPath) -> int:
-    """The line of the innermost key on the way to `place` that stands in the file."""
-    return next((marks[place[:n]] for n in range(len(place), -1, -1) if place[:n] in marks), 1)
-
-
-def _dotted(place: KeyPath) -> str:
-    return ".".join(str(part) for part in place)

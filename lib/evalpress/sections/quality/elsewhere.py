@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evalpress.core import paths
 from evalpress.core.errors import UserError
-from evalpress.core.validation import KeyPath, describe, dotted, found, key_of
+from evalpress.core.validation import found, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.quality.cases import Case, load_cases
 from evalpress.sections.quality.judging import verdict
@@ -81,9 +81,7 @@ def _answer(at: str, line: bytes) -> Answer:
     try:
         return Answer.model_validate({key: storable(item) for key, item in value.items()})
     except ValidationError as problem:
-        first = problem.errors()[0]
-        key: KeyPath = key_of(first)
-        raise UserError(f"{at}: {dotted(key)}: {describe(first)}") from None
+        raise UserError(mistakes(problem, Answer, lambda _: at)[0]) from None
 
 
 def _judged(at: str, answer: Answer, cases: dict[str, Case], kind: Kind) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalpress.core import paths
 from evalpress.core.errors import UserError
+from evalpress.core.validation import line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
-from evalpress.sections.quality.wording import explain
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _Text = Annotated[str, Field(pattern=r"\S")]
@@ -60,10 +60,6 @@ def load_references(name: str) -> list[Reference]:
     try:
         found = _File.model_validate(data)
     except ValidationError as problem:
-        error = min(problem.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        place = error["loc"]
-        line = next((marks[place[:n]] for n in range(len(place), -1, -1) if place[:n] in marks), 1)
-        fields = _Score.model_fields if len(place) > 1 else _File.model_fields
-        key = ".".join(map(str, place))
-        raise UserError(f"{paths.shown(path)}:{line}: {key}: {explain(error, fields)}") from None
+        file = paths.shown(path)
+        raise UserError(mistakes(problem, _File, lambda key: f"{file}:{line_of(marks, key)}")[0]) from None
     return [Reference(**one.model_dump(), source=found.source.strip()) for one in found.scores]

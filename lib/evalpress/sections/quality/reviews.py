@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalpress.core import paths, results
 from evalpress.core.errors import UserError
+from evalpress.core.validation import KeyPath, line_of, mistake, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.job import read_results
 from evalpress.sections.quality.results import JudgedCase
-from evalpress.sections.quality.wording import explain
 
 _HEADER = """\
 # People's verdicts on cases that no rule decides. Each is bound to the sha256 of the output that was seen:
@@ -66,10 +66,9 @@ def load_reviews(path: Path) -> dict[str, Review]:
         try:
             review = Review.model_validate(entry)
         except ValidationError as problem:
-            error = problem.errors()[0]
-            key = f"{error['loc'][0]}: " if error["loc"] else ""
-            line = marks.get(("reviews", index, *error["loc"]), line)
-            raise UserError(f"{file}:{line}: {key}{explain(error, Review.model_fields)}") from None
+            at: KeyPath = ("reviews", index)
+            told = mistakes(problem, Review, lambda key: f"{file}:{line_of(marks, key)}", at)
+            raise UserError(told[0]) from None
         if review.case in found:
             raise UserError(f"{file}:{line}: case {review.case!r} has two verdicts, allowed one")
         found[review.case] = review
@@ -111,8 +110,7 @@ def record(
             comment=comment,
         )
     except ValidationError as problem:
-        error = problem.errors()[0]
-        raise UserError(f"{error['loc'][0]}: {explain(error, ())}") from None
+        raise UserError(mistake(problem.errors()[0], Review)) from None
     path = path_of(set_name)
     _write(path, load_reviews(path) | {case: review})
     return review

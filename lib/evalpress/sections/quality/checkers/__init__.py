@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalpress.core import jsonschema_import  # noqa: F401 - structure imports jsonschema
+from evalpress.core.validation import first, found
 from evalpress.sections.quality.checkers import (  # noqa: F401 - importing them registers their checkers
     answer,
     code,
@@ -23,7 +24,6 @@ from evalpress.sections.quality.checkers import (  # noqa: F401 - importing them
 )
 from evalpress.sections.quality.checkers.base import CHECKERS, Asked, Checker, Judgement, Kind
 from evalpress.sections.quality.checkers.compose import Answer, Composite, FirstLine
-from evalpress.sections.quality.wording import explain, shown
 
 __all__ = ["CHECKERS", "Asked", "Checker", "Judgement", "Kind", "SpecError", "build", "check"]
 
@@ -48,7 +48,7 @@ def build(spec: Any, at: tuple[str | int, ...] = (), asked: Asked | None = None)
         SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
     """
     if not isinstance(spec, dict) or len(spec) != 1:
-        raise SpecError(at, f"found {shown(spec)}, allowed one checker's name with its arguments: {_names()}")
+        raise SpecError(at, f"found {found(spec)}, allowed one checker's name with its arguments: {_names()}")
     name, arguments = next(iter(spec.items()))
     kind = CHECKERS.get(name)
     if kind is None:
@@ -58,7 +58,8 @@ def build(spec: Any, at: tuple[str | int, ...] = (), asked: Asked | None = None)
     try:
         return kind.model_validate(arguments).asked(asked or Asked())
     except ValidationError as problem:
-        raise _first_error(problem, kind, (*at, name)) from None
+        key, message = first(problem, kind)
+        raise SpecError((*at, name, *key), message) from None
 
 
 def check(name: str, output: str, **arguments: Any) -> Judgement:
@@ -70,14 +71,8 @@ def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...], ask
     if kind in (FirstLine, Answer):
         return [build(arguments, at, asked)]
     if not isinstance(arguments, list) or not arguments:
-        raise SpecError(at, f"found {shown(arguments)}, allowed a list of checkers")
+        raise SpecError(at, f"found {found(arguments)}, allowed a list of checkers")
     return [build(part, (*at, index), asked) for index, part in enumerate(arguments)]
-
-
-def _first_error(problem: ValidationError, kind: type[Checker], at: tuple[str | int, ...]) -> SpecError:
-    error = problem.errors()[0]
-    keys = [field.alias or name for name, field in kind.model_fields.items()]
-    return SpecError((*at, *error["loc"]), explain(error, keys))
 
 
 def _names() -> str:
