@@ -31,7 +31,7 @@ from evalpress import params
 from evalpress.core import stats
 from evalpress.core.paths import ROOT
 from evalpress.engine import Sampling
-from evalpress.launch import environment as kernel_env
+from evalpress.launch import environment
 from evalpress.params import Params, Workload
 from evalpress.sections.benchmark import random_prompts
 
@@ -50,7 +50,7 @@ TOKENS_WITHIN = 0.02
 """Its random prompts are text: encoded again, a few come out a token longer or shorter."""
 
 
-def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> float:
+def theirs(demo: Params, mode: str, count: int, variables: dict[str, str]) -> float:
     """Output tokens per second by vLLM's own benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
@@ -63,7 +63,7 @@ def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> 
         flags += ["--random-output-len", str(OUTPUT_LEN)]
         flags += ["--num-prompts", str(count), "--num-warmups", str(count), "--output-json", str(out)]
         flags += ["--enforce-eager"] if mode == "eager" else []
-        _run([sys.executable, "-c", THEIRS, "throughput", *flags], environment)
+        _run([sys.executable, "-c", THEIRS, "throughput", *flags], variables)
         found = json.loads(out.read_text())
     wanted, drawn = count * (INPUT_LEN + OUTPUT_LEN), int(found["total_num_tokens"])
     if abs(drawn / wanted - 1) > TOKENS_WITHIN:
@@ -71,9 +71,9 @@ def theirs(demo: Params, mode: str, count: int, environment: dict[str, str]) -> 
     return count * OUTPUT_LEN / float(found["elapsed_time"])
 
 
-def ours(mode: str, count: int, environment: dict[str, str]) -> float:
-    """Output tokens per second by this suite's engine room and definition."""
-    printed = _run([sys.executable, __file__, "--once", "--mode", mode, "--num-prompts", str(count)], environment)
+def ours(mode: str, count: int, variables: dict[str, str]) -> float:
+    """Output tokens per second by this suite's engine package and definition."""
+    printed = _run([sys.executable, __file__, "--once", "--mode", mode, "--num-prompts", str(count)], variables)
     return float(printed.strip().splitlines()[-1])
 
 
@@ -150,8 +150,8 @@ def alternate(rounds: int, ours_once: Callable[[], float], theirs_once: Callable
     return pairs
 
 
-def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True)
+def _run(command: list[str], variables: dict[str, str]) -> str:
+    done = subprocess.run(command, env={**os.environ, **variables}, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command[:3])} … failed:\n{done.stderr[-2000:]}")
     return done.stdout
@@ -171,17 +171,17 @@ def main() -> None:
     if asked.once:
         once(demo, asked.mode, asked.num_prompts)
         return
-    environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
+    variables = environment.engine_env(demo) | environment.preload_env(demo)
     count = asked.num_prompts
     if asked.one_engine:
-        if any(os.environ.get(name) != value for name, value in environment.items()):
-            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
+        if any(os.environ.get(name) != value for name, value in variables.items()):
+            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **variables})
         pairs = one_engine(demo, asked.mode, count, asked.rounds, text=asked.text)
     else:
         pairs = alternate(
             asked.rounds,
-            lambda: ours(asked.mode, count, environment),
-            lambda: theirs(demo, asked.mode, count, environment),
+            lambda: ours(asked.mode, count, variables),
+            lambda: theirs(demo, asked.mode, count, variables),
         )
     ratio = stats.paired_ratio(pairs["ours"], pairs["theirs"])
     print(f"ours / theirs: {ratio.ratio:.4f} (95 % {ratio.ci_low:.4f} to {ratio.ci_high:.4f}, {ratio.n_pairs} pairs)")

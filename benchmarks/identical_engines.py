@@ -20,7 +20,7 @@ import sys
 from evalpress import engine, params
 from evalpress.core import stats
 from evalpress.engine import Engine
-from evalpress.launch import environment as kernel_env
+from evalpress.launch import environment
 from evalpress.params import Params
 from evalpress.sections.benchmark.block import prompts, run_block
 from evalpress.sections.benchmark.comparison import compare
@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=0, help="so many blocks of one engine, cut at every place")
     asked = parser.parse_args()
     demo = params.load("demo")
-    environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
-    if any(os.environ.get(name) != value for name, value in environment.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
+    variables = environment.engine_env(demo) | environment.preload_env(demo)
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **variables})
     if asked.series:
         print(_series(demo, asked.series, asked.blocks))
         return

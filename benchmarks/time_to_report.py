@@ -30,7 +30,7 @@ import vllm_bench
 from evalpress import launch, params
 from evalpress.core.paths import ROOT
 from evalpress.engine import server
-from evalpress.launch import environment as kernel_env
+from evalpress.launch import environment
 from evalpress.params import Params
 from evalpress.params.schema import BenchmarkParams, Mode
 from evalpress.sections.benchmark.block import WARM_UP_TOKENS
@@ -102,7 +102,7 @@ def _notebook_seconds(folder: Path, notebook: str) -> float:
 def commands(demo: Params, made: Path, folder: Path) -> Iterator[tuple[str, float]]:
     """vLLM's own commands for the same metrics as the report in `made`, each a process: name and seconds."""
     serving = json.loads((made / "results" / "serving.json").read_text())["data"]
-    environment = kernel_env.engine_env(demo) | kernel_env.preload_env(demo)
+    variables = environment.engine_env(demo) | environment.preload_env(demo)
     for mode in demo.engine.modes:
         shared = ["--model", str(ROOT / demo.model.path), "--dtype", demo.engine.dtype, "--seed", "0"]
         shared += ["--max-model-len", str(demo.engine.max_model_len), "--no-enable-prefix-caching"]
@@ -114,7 +114,7 @@ def commands(demo: Params, made: Path, folder: Path) -> Iterator[tuple[str, floa
             shape = ["--random-input-len", str(load.input_len), "--random-output-len", str(load.output_len)]
             count = str(load.num_prompts * demo.benchmark.blocks)
             asked = [*shared, "--dataset-name", "random", *shape, "--num-prompts", count]
-            yield f"throughput {name} {mode}", _bench("throughput", asked, environment)
+            yield f"throughput {name} {mode}", _bench("throughput", asked, variables)
         points = [point for key in ("levels", "rates") for point in serving[key] if point["mode"] == mode]
         yield from _serve(demo, mode, points, folder)
 
@@ -123,7 +123,7 @@ def _serve(demo: Params, mode: Mode, points: list[dict[str, Any]], folder: Path)
     argv = launch.serve_argv(demo, mode, port=0)
     start = time.monotonic()
     program, log = [launch.program(argv), *argv[1:]], folder / f"{mode}.log"
-    with server.running(program, kernel_env.server_env(demo), demo.serving.host, log, 600) as answering:
+    with server.running(program, environment.server_env(demo), demo.serving.host, log, 600) as answering:
         base_url = answering.endpoint.base_url
         yield f"server {mode}", time.monotonic() - start
         for point in points:

@@ -156,19 +156,19 @@ def test_evidence_recomputes_from_raw(demo_report):
 
 def test_alignment_recomputes_from_raw(demo_report):
     found, kept = data(demo_report, "alignment"), raw(demo_report, "alignment-positions")
-    for name, leg in found["candidates"].items():
+    for name, run in found["candidates"].items():
         rows = [kept[name][text] for text in kept[name]]
         joined = {key: np.concatenate([np.asarray(row[key]) for row in rows]) for key in rows[0]}
-        assert leg["n_positions"] == len(joined["position"])
-        assert leg["mse"] == pytest.approx(joined["mse"].mean())
-        assert leg["rmse"] == pytest.approx(np.sqrt(joined["mse"].mean()))
-        assert leg["cosine_similarity"] == pytest.approx(joined["cosine_similarity"].mean())
-        assert leg["kl_divergence"] == pytest.approx(joined["kl_divergence"].mean())
-        assert leg["max_abs_err"] == joined["max_abs_err"].max()
+        assert run["n_positions"] == len(joined["position"])
+        assert run["mse"] == pytest.approx(joined["mse"].mean())
+        assert run["rmse"] == pytest.approx(np.sqrt(joined["mse"].mean()))
+        assert run["cosine_similarity"] == pytest.approx(joined["cosine_similarity"].mean())
+        assert run["kl_divergence"] == pytest.approx(joined["kl_divergence"].mean())
+        assert run["max_abs_err"] == joined["max_abs_err"].max()
         same = joined["top_ids"][:, 0, 0] == joined["top_ids"][:, 1, 0]
-        assert leg["top1_agreement"] == pytest.approx(same.mean())
-        assert leg["flips"]["total"] == int((~same).sum())
-        assert -1 <= leg["cosine_similarity"] <= 1
+        assert run["top1_agreement"] == pytest.approx(same.mean())
+        assert run["flips"]["total"] == int((~same).sum())
+        assert -1 <= run["cosine_similarity"] <= 1
 
 
 def test_quality_judges_again_from_raw(demo_report):

@@ -136,7 +136,7 @@ def test_the_interval_of_a_difference_is_scipys() -> None:
     [(0.0, "steady"), (0.0499, "steady"), (0.05, "fair"), (0.10, "fair"), (0.1001, "unsteady")],
 )
 def test_words_for_steadiness(cv: float, word: str) -> None:
-    assert stats.steadiness(cv) == word
+    assert stats.stability(cv) == word
 
 
 def test_coefficient_of_variation() -> None:
@@ -165,4 +165,4 @@ def test_impossible_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="disagreements"):
         stats.mcnemar_exact(-1, 2)
     with pytest.raises(ValueError, match="variation"):
-        stats.steadiness(math.nan)
+        stats.stability(math.nan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import subprocess
 import sys
@@ -17,11 +16,14 @@ from evalpress.display.wording import metric_words, missing_words
 from evalpress.sections.alignment.agreement_figure import prompt_agreement
 from evalpress.sections.alignment.layer_figure import layer_errors
 from evalpress.sections.alignment.profile_figures import profile_by_margin, profile_by_position
+from evalpress.sections.alignment.results import Layers
+from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.benchmark.figures import eager_vs_compiled, latency_distribution, throughput_bars
-from evalpress.sections.benchmark.scaling_figures import ceilings, scaling
+from evalpress.sections.benchmark.scaling_figures import peak_rates, scaling
 from evalpress.sections.benchmark.startup_figure import startup_phases
 from evalpress.sections.quality.figures import category_bars
 from evalpress.sections.serving.figures import offered_load, throughput_latency
+from filled import filled
 from quality_samples import document, results_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -31,7 +33,7 @@ MAKERS = {
     "latency_distribution": (latency_distribution, samples.benchmark),
     "startup_phases": (startup_phases, samples.benchmark),
     "scaling": (scaling, samples.benchmark),
-    "ceilings": (ceilings, samples.benchmark),
+    "peak_rates": (peak_rates, samples.benchmark),
     "prompt_agreement": (prompt_agreement, samples.alignment),
     "profile_by_position": (profile_by_position, samples.alignment),
     "profile_by_margin": (profile_by_margin, samples.alignment),
@@ -40,9 +42,6 @@ MAKERS = {
     "offered_load": (offered_load, serving_samples.document),
     "category_bars": (category_bars, samples.quality),
 }
-VALIDATED = (samples.benchmark, samples.quality, serving_samples.document)
-UNTYPED = [name for name, (_, document) in MAKERS.items() if document not in VALIDATED]
-"""Figures of sections whose results are not typed yet."""
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -53,6 +52,16 @@ def made(request) -> Figure:
 
 def texts(figure: Figure) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(figure.svg).iter(f"{SVG}text")]
+
+
+def changed(document, **changes):
+    return document.model_copy(update={"data": document.data.model_copy(update=changes)})
+
+
+def with_run(document, name, **changes):
+    """The document with one candidate changed."""
+    run = document.data.candidates[name].model_copy(update=changes)
+    return changed(document, candidates=document.data.candidates | {name: run})
 
 
 def luminance(colour: str) -> float:
@@ -122,11 +131,19 @@ def test_the_stage_that_leaves_the_noise_is_named():
     shown = layer_errors(document)
     title = "transformers cuda leaves the noise at layer 1 mlp"
     assert title in texts(shown) and title in shown.alt and "layer 1 mlp" in texts(shown)
-    sound = document["data"]["layers"]["candidates"]["transformers_cuda"]
-    sound |= {"first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise", "beyond_noise": []}
-    assert "No stage leaves the noise: transformers cuda" in texts(layer_errors(document))
-    document["data"] |= {"layers": None, "layers_why": "the logits come from a file"}
-    assert "hidden states: the logits come from a file" in layer_errors(document).caption
+    device = document.data.layers.candidates["transformers_cuda"]
+    sound = device.model_copy(update={"first_beyond_noise": None, "beyond_noise": ()})
+    found = document.data.layers.model_copy(update={"candidates": {"transformers_cuda": sound}})
+    assert "No stage leaves the noise: transformers cuda" in texts(layer_errors(changed(document, layers=found)))
+    nothing = changed(document, layers=None, layers_why="the logits come from a file")
+    assert "hidden states: the logits come from a file" in layer_errors(nothing).caption
+
+
+def test_results_without_limits_of_stages_say_so():
+    document = samples.alignment()
+    older = document.data.layers.model_copy(update={"limits": None, "limits_why": "measured by an older version"})
+    caption = layer_errors(changed(document, layers=older)).caption
+    assert "what passes for noise: measured by an older version" in caption
 
 
 def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
@@ -138,32 +155,45 @@ def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
 
 def test_many_layers_are_named_every_few():
     document = samples.alignment()
-    found = document["data"]["layers"]
-    found["stages"] = ["embedding", *(f"layer {i}" for i in range(60)), "logits"]
-    for leg in (found["noise_floor"], *found["candidates"].values()):
-        leg |= {"made": [0.01] * 62, "arrived": [0.01] * 62}
+    stages = ("embedding", *(f"layer {i}" for i in range(60)), "logits")
+    errors = {"made": [0.01] * 62, "arrived": [0.01] * 62}
+    known = {"limit": 3.0, "limits": [0.1] * 62, "stages": stages, "noise_floor": errors}
+    document = changed(document, layers=filled(Layers, known | {"candidates": {"vllm": errors}}))
     ticks = [text for text in texts(layer_errors(document)) if text.isdigit()]
     assert 8 <= len(ticks) <= 14
 
 
 def test_profiles_say_where_the_error_is_largest():
     document = samples.alignment()
-    rows = document["data"]["candidates"]["vllm_compiled"]["by_position"]
-    rows[3] |= {"noise_ratio": 7.25, "kl_divergence_median": 0.5}
-    shown = profile_by_position(document)
+    run = document.data.candidates["vllm_compiled"]
+    rows = list(run.by_position)
+    rows[3] = rows[3].model_copy(update={"noise_ratio": 7.25, "kl_divergence_median": 0.5})
+    shown = profile_by_position(with_run(document, "vllm_compiled", by_position=tuple(rows)))
     assert "Error at most 7.25× the noise floor's, at positions 4–7" in texts(shown)
     assert "Median KL at most 0.5 nats, at positions 4–7" in texts(shown)
+
+
+def test_errors_that_a_shift_hides_are_named_and_not_drawn_as_zero():
+    document = samples.alignment()
+    null = {
+        f"max_abs_err_{word}{why}": "shifted" if why else None for word in ("median", "p90") for why in ("", "_why")
+    }
+    rows = tuple(row.model_copy(update=null) for row in document.data.candidates["vllm_eager"].by_position)
+    caption = profile_by_position(with_run(document, "vllm_eager", by_position=rows)).caption
+    assert "largest error, position 0 (vLLM eager)" in caption and ": shifted" in caption
 
 
 def test_the_margin_from_which_tokens_agree():
     document = samples.alignment()
     assert "From a margin of 0.0625 on, no best token differs" in texts(profile_by_margin(document))
-    leg = document["data"]["candidates"]["vllm_compiled"]["by_margin"]
-    leg[2] |= {"same": 2, "share": 2 / 3}
-    assert "Best tokens differ even at the largest margins" in texts(profile_by_margin(document))
-    for one in (document["data"]["noise_floor"], *document["data"]["candidates"].values()):
-        one["by_margin"] = [row | {"same": row["n"], "share": 1.0} for row in one["by_margin"]]
-    assert "No best token differs, at any margin" in texts(profile_by_margin(document))
+    rows = list(document.data.candidates["vllm_compiled"].by_margin)
+    rows[2] = rows[2].model_copy(update={"same": 2, "share": 2 / 3})
+    differing = with_run(document, "vllm_compiled", by_margin=tuple(rows))
+    assert "Best tokens differ even at the largest margins" in texts(profile_by_margin(differing))
+    for name in ("vllm_eager", "vllm_compiled"):
+        document = with_run(document, name, by_margin=rows[1:2])
+    floor = document.data.noise_floor.model_copy(update={"by_margin": rows[1:2]})
+    assert "No best token differs, at any margin" in texts(profile_by_margin(changed(document, noise_floor=floor)))
 
 
 def test_verdicts_are_counted():
@@ -175,29 +205,9 @@ def test_no_cases_are_an_empty_figure_that_says_so():
     assert "no cases" in category_bars(document(results_of([]))).alt
 
 
-@pytest.mark.parametrize("name", UNTYPED)
-def test_an_empty_document_gives_an_empty_figure_that_says_so(name):
-    draw, _ = MAKERS[name]
-    assert draw({"data": {}}).alt
-
-
-def without_numbers(value):
-    """The document with every number null and a reason beside it."""
-    if isinstance(value, list):
-        return [without_numbers(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    out = {key: without_numbers(item) for key, item in value.items()}
-    numbers = [k for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)]
-    return out | dict.fromkeys(numbers) | {f"{key}_why": "no device" for key in numbers}
-
-
-@pytest.mark.parametrize("name", UNTYPED)
-def test_null_values_are_named_in_the_caption_and_not_drawn_as_zero(name):
-    draw, document = MAKERS[name]
-    shown = draw(without_numbers(copy.deepcopy(document())))
-    assert "Not drawn:" in shown.caption
-    assert "no device" in shown.caption
+@pytest.mark.parametrize("draw", [prompt_agreement, profile_by_position, profile_by_margin, layer_errors])
+def test_empty_results_give_an_empty_figure_that_says_so(draw):
+    assert draw(samples.alignment_document(filled(Alignment))).alt
 
 
 def test_words_for_keys():

@@ -1,4 +1,4 @@
-"""The engine room on the real vLLM: answers, logits and timings against transformers; errors in one line."""
+"""The engine package on the real vLLM: answers, logits and timings against transformers; errors in one line."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_papermill_finds_the_engine_whatever_is_imported_first(first):
 # Digests
 
 
-def test_the_display_digest_follows_prose_results_and_looks_but_not_the_run_room(tmp_path, monkeypatch):
+def test_the_display_digest_follows_prose_results_and_presentation_but_not_the_run_package(tmp_path, monkeypatch):
     loaded, section = params.load("demo"), by_name("quality")
     monkeypatch.setattr(staleness, "NOTEBOOKS", tmp_path)
     source = json.loads((ROOT / "notebooks" / "50_quality.ipynb").read_text())

@@ -1,4 +1,4 @@
-"""Made-up results documents and notebook outputs, for tests of the looks only.
+"""Made-up results documents and notebook outputs, for tests of the presentation only.
 
 Nothing here was measured: the numbers come from a seeded generator, and every page made of them says "synthetic"
 in its title.
@@ -11,8 +11,10 @@ from typing import Any
 
 import nbformat
 from evalpress.core.results import Document
+from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.quality.results import Results
+from filled import filled
 from quality_samples import document, judged, results_of
 
 WORKLOADS = ("throughput", "prefill", "decode", "e2e_16", "e2e_64")
@@ -180,7 +182,7 @@ def raw_latencies(document: Document[Benchmark], seed: int = 2) -> dict[str, dic
     }
 
 
-def alignment(seed: int = 3) -> dict[str, Any]:
+def alignment(seed: int = 3) -> Document[Alignment]:
     """Five prompts, a noise floor and two engines; one flipped token, one value missing."""
     rng = random.Random(seed)
     names = ("capital_of_france", "symbol_for_water", "def_hello", "capital_of_china", "arithmetic")
@@ -189,6 +191,7 @@ def alignment(seed: int = 3) -> dict[str, Any]:
         prompts = [
             {
                 "id": name,
+                "kind": "prompt",
                 "cosine_similarity": 1 - 10 ** rng.uniform(-6, -3.5),
                 "kl_divergence": 10 ** rng.uniform(-6, -2.6),
                 "top1_agreement": 0.0 if (name, candidate) == ("def_hello", "vllm_eager") else 1.0,
@@ -196,14 +199,26 @@ def alignment(seed: int = 3) -> dict[str, Any]:
             for name in names
         ]
         candidates[candidate] = {"prompts": prompts, **_profiles(rng)}
-    candidates["vllm_compiled"]["prompts"][4] |= {"kl_divergence": None, "kl_divergence_why": "synthetic gap"}
+    gap = {"cosine_similarity": None, "cosine_similarity_why": "synthetic gap"}
+    candidates["vllm_compiled"]["prompts"][4] |= gap
     floor = candidates.pop("noise_floor")
     data = {"reference": {"dtype": "float32"}, "noise_floor": floor, "candidates": candidates, "layers": _layers(rng)}
-    return {"data": data}
+    return alignment_document(filled(Alignment, data))
+
+
+def alignment_document(data: Alignment) -> Document[Alignment]:
+    """The results as they are read from a file."""
+    return Document[Alignment](
+        schema_="evalpress/alignment/2",
+        created="2026-11-25T00:00:00Z",
+        provenance={"platform": "cpu"},
+        params={},
+        data=data,
+    )
 
 
 def _profiles(rng: random.Random) -> dict[str, Any]:
-    """Errors in groups of positions, and agreement in groups of margins, of one leg."""
+    """Errors in groups of positions, and agreement in groups of margins, of one comparison run."""
     by_position = []
     for low, high in ((0, 0), (1, 1), (2, 3), (4, 7), (8, 15)):
         kl, error = 10 ** rng.uniform(-5, -3), rng.uniform(0.05, 0.1)

@@ -20,7 +20,7 @@ UNSTEADY_ABOVE = 0.10
 MIN_PAIRS = 3
 """Pairs below which a Student-t interval says nothing: with two, one degree of freedom, it spans powers of ten."""
 
-Steadiness = Literal["steady", "fair", "unsteady"]
+Stability = Literal["steady", "fair", "unsteady"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def coefficient_of_variation(values: ArrayLike) -> float | None:
     return float(array.std(ddof=1)) / mean
 
 
-def steadiness(cv: float) -> Steadiness:
+def stability(cv: float) -> Stability:
     """The plain word for a coefficient of variation: below 5 % steady, to 10 % fair, above unsteady."""
     if not cv >= 0.0:
         raise ValueError(f"coefficient of variation: found {cv}, allowed 0 or more")

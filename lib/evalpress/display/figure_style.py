@@ -1,4 +1,4 @@
-"""One look for every figure, and the SVG that comes of it.
+"""One style for every figure, and the SVG that comes of it.
 
 Colours are Okabe and Ito's, safe for every kind of colour vision, and never the only sign: marker shapes,
 labels or hatching say the same. The SVG carries its own dark and print colours, so that the file alone is
@@ -164,8 +164,8 @@ def to_svg(figure: Canvas, title: str) -> str:
 
 
 def legend_above(axes: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Names and looks of bars in one line over the plot, flush left with it."""
-    patches = [Patch(label=name, linewidth=1, **look) for name, look in entries.items()]
+    """Names and styles of bars in one line over the plot, flush left with it."""
+    patches = [Patch(label=name, linewidth=1, **style) for name, style in entries.items()]
     if patches:
         axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, handlelength=1.2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,10 +90,10 @@ class Table:
         cls,
         caption: str,
         columns: Mapping[str, Column | str],
-        records: Sequence[Mapping[str, Any]],
+        records: Iterable[Any],
         **more: Any,
     ) -> Table:
-        """One row per record; a null shows the reason that stands beside it in the record."""
+        """One row per record (see `pick`); a None shows the reason that stands beside it in the record."""
         rows = [[pick(record, key) for key in columns] for record in records]
         return cls(caption, list(columns.values()), rows, **more)
 

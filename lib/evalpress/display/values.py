@@ -155,9 +155,21 @@ class Missing:
         return f"n/a ({self.why})"
 
 
-def pick(record: Mapping[str, Any], key: str) -> Any:
-    """`record[key]`, or `Missing` with the reason that stands beside a null."""
-    found = record.get(key)
-    if found is None:
-        return Missing(str(record.get(f"{key}_why") or "not recorded"))
-    return found
+def pick(record: Any, key: str) -> Any:
+    """The value of a record under `key`, or `Missing` with the reason under `<key>_why` where it is None.
+
+    Args:
+        record: a mapping, an object with attributes, or a tuple of such: the first that knows the key is asked.
+        key: a key or attribute, or several joined by dots: `flips.unexplained`.
+    """
+    inner, _, last = key.rpartition(".")
+    for part in inner.split(".") if inner else ():
+        record = _value(record, part)
+    found = _value(record, last)
+    return Missing(str(_value(record, f"{last}_why") or "not recorded")) if found is None else found
+
+
+def _value(record: Any, key: str) -> Any:
+    if isinstance(record, tuple):
+        return next((found for part in record if (found := _value(part, key)) is not None), None)
+    return record.get(key) if isinstance(record, Mapping) else getattr(record, key, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 Missing = tuple[str, str | None]
 """What could not be drawn, and why where that is known."""
@@ -66,9 +65,3 @@ def missing_words(missing: Iterable[Missing]) -> str:
 def power_of_ten(value: float) -> str:
     """0.001 as 10⁻³: for the ticks of a logarithmic axis."""
     return f"10{str(round(math.log10(value))).translate(_RAISED)}" if value > 0 else ""
-
-
-def data_of(document: dict[str, Any]) -> dict[str, Any]:
-    """The `data` of a results document, or the mapping itself where it is that already."""
-    inner = document.get("data")
-    return inner if isinstance(inner, dict) else document

@@ -66,48 +66,48 @@ def test_contract_keys_and_pooling() -> None:
     base = logits()
     candidate = shifted(base, 2, 0.1)
     found = outcome(candidate).data
-    leg = found["candidates"]["device"]
+    run = found["candidates"]["device"]
     r, c = (np.concatenate([side[t.id].values for t in TEXTS]).astype(np.float64) for side in (base, candidate))
-    assert leg["mse"] == pytest.approx(((c - r) ** 2).mean())
-    assert leg["top1_agreement"] == np.mean(r.argmax(1) == c.argmax(1))
-    assert leg["noise_ratio"] == pytest.approx(2, rel=0.1)
-    assert leg["device"] == "npu"
-    assert leg["positions"] == {"compared": 33, "of_reference": 33, "sampled": False}
-    assert set(leg["flips"]) == {"total", "within_noise", "unexplained", "list"}
-    assert [prompt["id"] for prompt in leg["prompts"]] == ["capital", "story"]
-    story = leg["prompts"][1]
+    assert run["mse"] == pytest.approx(((c - r) ** 2).mean())
+    assert run["top1_agreement"] == np.mean(r.argmax(1) == c.argmax(1))
+    assert run["noise_ratio"] == pytest.approx(2, rel=0.1)
+    assert run["device"] == "npu"
+    assert run["positions"] == {"compared": 33, "of_reference": 33, "sampled": False}
+    assert set(run["flips"]) == {"total", "within_noise", "unexplained", "list"}
+    assert [prompt["id"] for prompt in run["prompts"]] == ["capital", "story"]
+    story = run["prompts"][1]
     assert story["mse"] == pytest.approx(((candidate["story"].values - base["story"].values) ** 2).mean(), rel=1e-6)
     assert [row["id"] for row in story["top5_reference"]] == np.argsort(-base["story"].values[-1])[:5].tolist()
     assert [row["id"] for row in story["top5_candidate"]] == np.argsort(-candidate["story"].values[-1])[:5].tolist()
     assert story["top5_candidate"][0]["logit"] == candidate["story"].values[-1].max()
-    assert leg["last_positions"]["n_positions"] == 1  # only the prompt's; a text has no last position of interest
-    assert leg["last_positions"]["cosine_similarity"] == leg["prompts"][0]["last_position"]["cosine_similarity"]
+    assert run["last_positions"]["n_positions"] == 1  # only the prompt's; a text has no last position of interest
+    assert run["last_positions"]["cosine_similarity"] == run["prompts"][0]["last_position"]["cosine_similarity"]
     assert found["noise_floor"]["noise_ratio"] == 1
     results.check_values(found, "alignment")
 
 
 def test_targets_are_the_next_tokens() -> None:
     base = logits()
-    leg = outcome(shifted(base, 2, 0.1)).data["candidates"]["device"]
+    run = outcome(shifted(base, 2, 0.1)).data["candidates"]["device"]
     nll = []
     for text in TEXTS:
         wide = base[text.id].values.astype(np.float64)
         logs = wide - np.log(np.exp(wide).sum(1, keepdims=True))
         nll += [-logs[p, text.token_ids[p + 1]] for p in range(len(text.token_ids) - 1)]
-    assert leg["perplexity_reference"] == pytest.approx(np.exp(np.mean(nll)))
-    assert leg["perplexity_positions"] == len(nll)
+    assert run["perplexity_reference"] == pytest.approx(np.exp(np.mean(nll)))
+    assert run["perplexity_positions"] == len(nll)
 
 
 def test_a_sample_is_compared_where_both_have_logits() -> None:
     base = logits()
     whole = shifted(base, 2, 0.1)
-    leg = outcome({"story": at(whole["story"], [3, 29])}).data["candidates"]["device"]
-    assert leg["positions"] == {"compared": 2, "of_reference": 33, "sampled": True}
-    assert [prompt["id"] for prompt in leg["prompts"]] == ["story"]
-    assert leg["last_positions"] is None
-    assert "no prompt" in leg["last_positions_why"]
+    run = outcome({"story": at(whole["story"], [3, 29])}).data["candidates"]["device"]
+    assert run["positions"] == {"compared": 2, "of_reference": 33, "sampled": True}
+    assert [prompt["id"] for prompt in run["prompts"]] == ["story"]
+    assert run["last_positions"] is None
+    assert "no prompt" in run["last_positions_why"]
     noise = shifted(base, 1, 0.05)["story"].values[[3, 29]] - base["story"].values[[3, 29]]
-    assert leg["noise_ratio"] == pytest.approx(leg["rmse"] / np.sqrt((noise.astype(np.float64) ** 2).mean()), rel=1e-6)
+    assert run["noise_ratio"] == pytest.approx(run["rmse"] / np.sqrt((noise.astype(np.float64) ** 2).mean()), rel=1e-6)
 
 
 def test_parts_of_a_text_in_any_order() -> None:
@@ -125,8 +125,8 @@ def test_parts_of_a_text_in_any_order() -> None:
 def test_every_figure_can_be_recomputed_from_raw() -> None:
     found = outcome(shifted(logits(), 2, 0.5))
     raw = json.loads(json.dumps(found.raw, allow_nan=False))
-    for leg, data in [("noise_floor", found.data["noise_floor"]), ("device", found.data["candidates"]["device"])]:
-        rows = {text: from_columns(columns) for text, columns in raw[leg].items()}
+    for run, data in [("noise_floor", found.data["noise_floor"]), ("device", found.data["candidates"]["device"])]:
+        rows = {text: from_columns(columns) for text, columns in raw[run].items()}
         again = metrics.pooled(np.concatenate([rows[text.id] for text in TEXTS]))
         assert {key: data[key] for key in again} == again
         for prompt in data["prompts"]:
@@ -143,13 +143,13 @@ def test_flips_are_counted_judged_and_told() -> None:
         values[position, best] = values[position, second] + 0.001 + drop
         candidate["story"].values[position] = values[position]
         candidate["story"].values[position, [best, second]] = values[position, [second, best]]
-    leg = outcome(candidate, base).data["candidates"]["device"]
-    assert {key: leg["flips"][key] for key in ("total", "within_noise", "unexplained")} == {
+    run = outcome(candidate, base).data["candidates"]["device"]
+    assert {key: run["flips"][key] for key in ("total", "within_noise", "unexplained")} == {
         "total": 2,
         "within_noise": 1,
         "unexplained": 1,
     }
-    near, far = leg["flips"]["list"]
+    near, far = run["flips"]["list"]
     assert near["gap"] == pytest.approx(0.001, abs=1e-5)
     assert (near["position"], near["verdict"], far["position"], far["verdict"]) == (4, "within_noise", 9, "unexplained")
     assert far["margin"] == pytest.approx(5.001, abs=1e-5)
@@ -160,7 +160,7 @@ def test_flips_are_counted_judged_and_told() -> None:
     assert far["sentence"].endswith("unexplained.")
 
 
-def test_last_tokens_of_every_leg() -> None:
+def test_last_tokens_of_every_run() -> None:
     base = logits()
     candidate = shifted(base, 2, 5.0)
     found = outcome(candidate).data["last_tokens"]
@@ -175,7 +175,7 @@ def test_last_tokens_of_every_leg() -> None:
     assert found["device"][0]["token"] == int(candidate["capital"].values[-1].argmax())
 
 
-def test_bad_logits_are_named_with_leg_text_and_position() -> None:
+def test_bad_logits_are_named_with_run_text_and_position() -> None:
     candidate = shifted(logits(), 2, 0.1)
     candidate["story"].values[5, 17] = np.nan
     with pytest.raises(MeasurementError, match="device: story: position 5, token 17: found logit nan"):
@@ -190,7 +190,7 @@ def test_a_bfloat16_reference_is_found_out() -> None:
         outcome(shifted(base, 2, 0.1), base)
 
 
-def test_legs_that_cannot_be_compared_are_refused() -> None:
+def test_runs_that_cannot_be_compared_are_refused() -> None:
     candidate = shifted(logits(), 2, 0.1)
     with pytest.raises(MeasurementError, match="found no position that the reference has"):
         outcome({})
@@ -204,9 +204,9 @@ def test_legs_that_cannot_be_compared_are_refused() -> None:
 
 def test_profiles_sort_every_position_into_one_bin() -> None:
     base = logits()
-    leg = outcome(shifted(base, 2, 0.5)).data["candidates"]["device"]
-    assert sum(row["n"] for row in leg["by_position"]) == 33
-    assert [(row["from"], row["to"]) for row in leg["by_position"]] == [
+    run = outcome(shifted(base, 2, 0.5)).data["candidates"]["device"]
+    assert sum(row["n"] for row in run["by_position"]) == 33
+    assert [(row["from"], row["to"]) for row in run["by_position"]] == [
         (0, 0),
         (1, 1),
         (2, 3),
@@ -214,9 +214,9 @@ def test_profiles_sort_every_position_into_one_bin() -> None:
         (8, 15),
         (16, 31),
     ]
-    assert sum(row["n"] for row in leg["by_margin"]) == 33
-    assert sum(row["same"] for row in leg["by_margin"]) == round(leg["top1_agreement"] * 33)
-    assert all(row["ci_low"] <= row["share"] <= row["ci_high"] for row in leg["by_margin"])
+    assert sum(row["n"] for row in run["by_margin"]) == 33
+    assert sum(row["same"] for row in run["by_margin"]) == round(run["top1_agreement"] * 33)
+    assert all(row["ci_low"] <= row["share"] <= row["ci_high"] for row in run["by_margin"])
 
 
 def test_profile_by_position_is_numpys() -> None:

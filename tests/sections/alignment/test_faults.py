@@ -84,12 +84,12 @@ class Bench:
     def alarms(self, candidate: dict[str, TextLogits]) -> set[str]:
         """Names of the default gates that a candidate fails."""
         found = comparison.compare(self.logits, self.noise.items(), {"c": candidate.items()}, self.texts, str, {})
-        leg = found.data["candidates"]["c"]
+        run = found.data["candidates"]["c"]
         limits = {
-            "cosine_similarity": leg["cosine_similarity"] < GATES.cosine_similarity_min,
-            "kl_divergence": leg["kl_divergence"] > GATES.kl_divergence_max,
-            "noise_ratio": leg["noise_ratio"] > GATES.noise_ratio_max,
-            "unexplained_flips": leg["flips"]["unexplained"] > GATES.unexplained_flips_max,
+            "cosine_similarity": run["cosine_similarity"] < GATES.cosine_similarity_min,
+            "kl_divergence": run["kl_divergence"] > GATES.kl_divergence_max,
+            "noise_ratio": run["noise_ratio"] > GATES.noise_ratio_max,
+            "unexplained_flips": run["flips"]["unexplained"] > GATES.unexplained_flips_max,
         }
         return {name for name, failed in limits.items() if failed}
 

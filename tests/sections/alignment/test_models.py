@@ -72,10 +72,10 @@ def test_a_decoder_of_another_family_needs_a_params_file_and_nothing_else(tmp_pa
     folder = tmp_path / "reports" / f"tiny-{name}"
     found = read_results(folder / "results" / "alignment.json", "alignment").model_dump(mode="json")["data"]
     assert set(found["candidates"]) == {"transformers_cpu", "vllm_eager"}
-    for leg in found["candidates"].values():
-        assert leg["cosine_similarity"] > 0.999
-        assert 0.3 < leg["noise_ratio"] < 2
-        assert leg["flips"]["unexplained"] == 0
+    for run in found["candidates"].values():
+        assert run["cosine_similarity"] > 0.999
+        assert 0.3 < run["noise_ratio"] < 2
+        assert run["flips"]["unexplained"] == 0
     blocks = [f"layer {i}{part}" for i in range(3) for part in (" attention", " mlp", "")]
     assert found["layers"]["stages"] == ["embedding", *blocks, "final norm", "logits"]
     assert found["layers"]["candidates"]["transformers_cpu"]["first_beyond_noise"] is None

@@ -154,10 +154,10 @@ def test_vllm_agrees_with_transformers_and_with_its_own_first_token(tmp_path: Pa
     job = demo_job(tmp_path, vllm_positions=6)
     found = measured(job)
     for mode in job.params.engine.modes:
-        leg = found["candidates"][f"vllm_{mode}"]
-        assert leg["cosine_similarity"] > 0.999
-        assert leg["noise_ratio"] < 2
-        assert leg["flips"]["unexplained"] == 0
+        run = found["candidates"][f"vllm_{mode}"]
+        assert run["cosine_similarity"] > 0.999
+        assert run["noise_ratio"] < 2
+        assert run["flips"]["unexplained"] == 0
         loaded = engine.get(job.params, mode)
         for row in found["last_tokens"][f"vllm_{mode}"]:
             text = next(text["text"] for text in found["texts"] if text["id"] == row["prompt_id"])

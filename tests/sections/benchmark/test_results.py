@@ -16,12 +16,12 @@ from evalpress.sections.job import read_results
 VERSION_1 = ROOT / "tests" / "data" / "results" / "benchmark-version-1.json"
 DRAWN = (
     figures.eager_vs_compiled, figures.throughput_bars, figures.latency_distribution, startup_figure.startup_phases,
-    scaling_figures.scaling, scaling_figures.ceilings,
+    scaling_figures.scaling, scaling_figures.peak_rates,
 )  # fmt: skip
 WRITTEN = (
     tables.comparison, tables.workloads, tables.speed, tables.latency, tables.end_to_end, tables.identical_tokens,
     tables.identities, scaling_tables.batch_scaling, scaling_tables.prompt_scaling, scaling_tables.output_scaling,
-    engine_tables.startup, engine_tables.compilation, engine_tables.memory, engine_tables.ceilings,
+    engine_tables.startup, engine_tables.compilation, engine_tables.memory, engine_tables.peak_rates,
 )  # fmt: skip
 
 

@@ -1,21 +1,20 @@
-"""What the figures of the alignment section share: the look of each leg, and axes of errors."""
+"""What the figures of the alignment section share: colour and marker of each comparison run, and axes of errors."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from evalpress.core.results import Document, Model
+from evalpress.core.results import Document
 from evalpress.display import figure_style
-from evalpress.display.wording import data_of, power_of_ten, short
+from evalpress.display.wording import power_of_ten, short
+from evalpress.sections.alignment.results import Results, Run
 
-Look = tuple[str, str]
+Mark = tuple[str, str]
 """Colour and marker."""
 
 NOISE_FLOOR = "noise_floor"
-_LOOKS = {
+_MARKS = {
     NOISE_FLOOR: (figure_style.MUTED, "o"),
     "vllm_eager": (figure_style.EAGER, "s"),
     "vllm_compiled": (figure_style.COMPILED, "D"),
@@ -23,29 +22,18 @@ _LOOKS = {
 _OTHERS = ((figure_style.GREEN, "^"), (figure_style.PURPLE, "v"), (figure_style.ORANGE, "P"), (figure_style.SKY, "X"))
 
 
-def plain(document: Any) -> dict[str, Any]:
-    """The data of a results document, as its JSON says it: what tables of records and curves are made of."""
-    if isinstance(document, Document):
-        document = document.data
-    if isinstance(document, Model):
-        return document.model_dump(mode="json", by_alias=True)
-    return data_of(document)
+def runs_of(document: Document[Results]) -> dict[str, Run]:
+    """The noise floor and every candidate, by name."""
+    return {NOISE_FLOOR: document.data.noise_floor, **document.data.candidates}
 
 
-def legs_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The noise floor and every candidate, by name, those that the document has."""
-    data = plain(document)
-    floor = {NOISE_FLOOR: data[NOISE_FLOOR]} if isinstance(data.get(NOISE_FLOOR), dict) else {}
-    return floor | (data.get("candidates") or {})
-
-
-def look_of(name: str, index: int) -> Look:
-    """A leg's own look, or one by its place among the legs."""
-    return _LOOKS.get(name) or _OTHERS[index % len(_OTHERS)]
+def mark_of(name: str, index: int) -> Mark:
+    """A comparison run's own colour and marker, or those of its place among the runs."""
+    return _MARKS.get(name) or _OTHERS[index % len(_OTHERS)]
 
 
 def beside(index: int, count: int) -> float:
-    """How far the mark of one of `count` legs stands from the middle of its row or column, in rows."""
+    """How far the mark of one of `count` runs stands from the middle of its row or column, in rows."""
     return (index - (count - 1) / 2) * min(0.22, 0.66 / count)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
-from evalpress.sections.alignment.results import Results
-from evalpress.sections.alignment.run_labels import plain
+from evalpress.sections.alignment.results import JudgedStages, Layers, Results, Run
+from evalpress.sections.alignment.run_labels import runs_of
 
 __dir__ = own_functions(__name__)
 
@@ -34,94 +32,95 @@ NAMES = {
 }
 
 
-def _legs(document: Document[Results]) -> dict[str, dict[str, Any]]:
-    data = plain(document)
-    return {"noise_floor": data["noise_floor"], **data["candidates"]}
+def _name(run: str) -> str:
+    return NAMES.get(run, run)
 
 
-def legs(document: Document[Results]) -> Table:
-    """What was compared: engine, device, dtype and positions of each leg."""
-    reference = plain(document)["reference"]
+def _named(document: Document[Results]) -> list[tuple[dict[str, str], Run]]:
+    """A record per comparison run: its name under `run`, and its results."""
+    return [({"run": _name(name)}, run) for name, run in runs_of(document).items()]
+
+
+def compared(document: Document[Results]) -> Table:
+    """What was compared: engine, device, dtype and positions of each comparison run."""
+    reference = document.data.reference
     rows: list[list[Cell]] = [
-        ["reference", reference["engine"], reference["device"], reference["dtype"], reference["n_positions"], ""]
+        ["reference", reference.engine, reference.device, reference.dtype, reference.n_positions, ""]
     ]
     platform = document.provenance["platform"]
-    for name, leg in _legs(document).items():
-        sampled = "a stated sample, evenly spaced" if leg["positions"]["sampled"] else "every position"
-        device = leg.get("device", platform)
-        rows.append([NAMES.get(name, name), leg["engine"], device, leg["dtype"], leg["n_positions"], sampled])
-    return Table("What was compared", ["leg", "engine", "device", "dtype", "positions", "which"], rows)
+    for name, run in runs_of(document).items():
+        sampled = "a sample, evenly spaced" if run.positions.sampled else "every position"
+        rows.append([_name(name), run.engine, run.device or platform, run.dtype, run.n_positions, sampled])
+    return Table("What was compared", ["run", "engine", "device", "dtype", "positions", "which"], rows)
 
 
 def cost(document: Document[Results]) -> Prose:
     """What the reference's forward passes cost, and how near that is to what this machine's matrix products reach."""
-    found = plain(document)["reference"]
-    if found["forward_s"] is None:
-        return Prose(f"The cost of the reference's forward passes is not known: {found['forward_s_why']}.")
+    found = document.data.reference
+    if found.forward_s is None:
+        return Prose(f"The cost of the reference's forward passes is not known: {found.forward_s_why}.")
     said = (
-        f"The reference read {number(found['tokens'])} tokens in {found['batches']} forward passes, one per group of "
-        f"texts of similar length, in {number(found['forward_s'])} s"
+        f"The reference read {number(found.tokens or 0)} tokens in {found.batches} forward passes, one per group of "
+        f"texts of similar length, in {number(found.forward_s)} s"
     )
-    if found["share_of_matrix_rate"] is None:
-        return Prose(f"{said}; its arithmetic is not known: {found['share_of_matrix_rate_why']}.")
+    if found.share_of_matrix_rate is None or found.gflop_s is None or found.matmul_gflop_s is None:
+        return Prose(f"{said}; its arithmetic is not known: {found.share_of_matrix_rate_why}.")
     return Prose(
-        f"{said}: {number(found['gflop_s'])} GFLOP/s, {number(found['share_of_matrix_rate'], 'share')} of the "
-        f"{number(found['matmul_gflop_s'])} GFLOP/s that large float32 matrix products reach on this machine. Both "
-        "were taken while other work of the report (servers that start) may have had its share of the cores."
+        f"{said}: {number(found.gflop_s)} GFLOP/s, {number(found.share_of_matrix_rate, 'share')} of the "
+        f"{number(found.matmul_gflop_s)} GFLOP/s that large float32 matrix products reach on this machine. Both rates "
+        "may be too low: other work of the report (servers that start) may have used the same cores."
     )
 
 
 def overall(document: Document[Results]) -> Table:
-    """Each leg over all its positions."""
-    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
-    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
+    """Each comparison run over all its positions."""
+    columns: dict[str, Column | str] = {"run": "run", **_METRICS}
     note = (
         "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
-        "noise ratio is the leg's RMSE over the noise floor's at the same positions."
+        "noise ratio is the run's RMSE over the noise floor's at the same positions."
     )
-    return Table.from_records("Agreement with the reference, all positions", columns, records, note=note)
+    return Table.from_records("Agreement with the reference, all positions", columns, _named(document), note=note)
 
 
 def perplexity(document: Document[Results]) -> Table:
     """How well either side predicts the texts themselves, over the positions whose next token is known."""
     columns: dict[str, Column | str] = {
-        "leg": "leg",
+        "run": "run",
         "perplexity_positions": "positions",
         "perplexity_reference": "reference",
         "perplexity_candidate": "candidate",
         "perplexity_difference": "difference",
     }
-    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
     note = "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions."
-    return Table.from_records("Perplexity", columns, records, note=note)
+    return Table.from_records("Perplexity", columns, _named(document), note=note)
 
 
 def last_positions(document: Document[Results]) -> Table:
-    """Each leg at the last position of the prompts, where the next token is decided."""
-    columns: dict[str, Column | str] = {"leg": "leg", **_METRICS}
+    """Each comparison run at the last position of the prompts, where the next token is decided."""
+    columns: dict[str, Column | str] = {"run": "run", **_METRICS}
     del columns["noise_ratio"]
-    records = [{"leg": NAMES.get(name, name)} | leg["last_positions"] for name, leg in _legs(document).items()]
+    records = [({"run": _name(name)}, run.last_positions) for name, run in runs_of(document).items()]
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
 
 def prompts(document: Document[Results]) -> Table:
     """Per prompt and candidate: both sides' best token at the last position, and the metrics there."""
     rows: list[list[Cell]] = []
-    for name, leg in plain(document)["candidates"].items():
-        for found in leg["prompts"]:
-            if found["kind"] != "prompt":
+    for name, run in document.data.candidates.items():
+        for found in run.prompts:
+            if found.kind != "prompt":
                 continue
-            best, other = found["top5_reference"][0], found["top5_candidate"][0]
+            last, best, other = found.last_position, found.top5_reference[0], found.top5_candidate[0]
             rows.append(
                 [
-                    NAMES.get(name, name),
-                    found["id"],
-                    Badge("pass", "same") if best["id"] == other["id"] else Badge("warn", "flip"),
-                    (Code(best["text"]), f" {best['id']}"),
-                    (Code(other["text"]), f" {other['id']}"),
-                    pick(found["last_position"], "top5_overlap"),
-                    pick(found["last_position"], "cosine_similarity"),
-                    pick(found["last_position"], "kl_divergence"),
+                    _name(name),
+                    found.id,
+                    Badge("pass", "same") if best.id == other.id else Badge("warn", "flip"),
+                    (Code(best.text), f" {best.id}"),
+                    (Code(other.text), f" {other.id}"),
+                    last.top5_overlap,
+                    pick(last, "cosine_similarity"),
+                    last.kl_divergence,
                 ]
             )
     heads: list[Column | str] = [
@@ -139,60 +138,52 @@ def prompts(document: Document[Results]) -> Table:
 
 def texts(document: Document[Results]) -> Table:
     """Per text and candidate over every compared position."""
-    records = [
-        {"text": found["id"], "leg": NAMES.get(name, name)} | found
-        for name, leg in plain(document)["candidates"].items()
-        for found in leg["prompts"]
-    ]
-    columns: dict[str, Column | str] = {"leg": "candidate", "text": "text", **_METRICS}
+    records = [({"run": _name(name)}, text) for name, run in document.data.candidates.items() for text in run.prompts]
+    columns: dict[str, Column | str] = {"run": "candidate", "id": "text", **_METRICS}
     return Table.from_records("Per text, all compared positions", columns, records)
 
 
 def flips(document: Document[Results]) -> Table:
     """How many positions changed their best token, and how many of them the noise explains."""
     rows: list[list[Cell]] = []
-    for name, leg in _legs(document).items():
-        f = leg["flips"]
-        badge = Badge("pass", "none unexplained") if f["unexplained"] == 0 else Badge("fail", "unexplained")
-        rows.append([NAMES.get(name, name), badge, f["unexplained"], f["within_noise"], f["total"], leg["n_positions"]])
-    return Table("Flips by leg", ["leg", "verdict", "unexplained", "within noise", "flips", "positions"], rows)
+    for name, run in runs_of(document).items():
+        found = run.flips
+        badge = Badge("pass", "none unexplained") if found.unexplained == 0 else Badge("fail", "unexplained")
+        rows.append([_name(name), badge, found.unexplained, found.within_noise, found.total, run.n_positions])
+    return Table("Flips by run", ["run", "verdict", "unexplained", "within noise", "flips", "positions"], rows)
 
 
 _SHOWN_FLIPS = 5
-"""Explained flips per leg that are written out; the rest is folded."""
+"""Explained flips per run that are written out; the rest is folded."""
 
 
 def flip_sentences(document: Document[Results]) -> Prose:
     """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
     said: list[str] = []
-    for name, leg in plain(document)["candidates"].items():
-        explained = [flip for flip in leg["flips"]["list"] if flip["verdict"] == "within_noise"]
-        shown = [flip for flip in leg["flips"]["list"] if flip not in explained[_SHOWN_FLIPS:]]
-        said += [f"- {escape_markdown(NAMES.get(name, name))}: {escape_markdown(flip['sentence'])}" for flip in shown]
+    for name, run in document.data.candidates.items():
+        who = escape_markdown(_name(name))
+        explained = [flip for flip in run.flips.list if flip.verdict == "within_noise"]
+        shown = [flip for flip in run.flips.list if flip not in explained[_SHOWN_FLIPS:]]
+        said += [f"- {who}: {escape_markdown(flip.sentence)}" for flip in shown]
         rest = len(explained) - _SHOWN_FLIPS
         if rest > 0:
-            more = f"{rest} more flips, all within the noise, are in the folded list below."
-            said.append(f"- {escape_markdown(NAMES.get(name, name))}: {more}")
+            said.append(f"- {who}: {rest} more flips, all within the noise, are in the folded list below.")
     return Prose("\n".join(said) or "No candidate flipped a token.")
 
 
 def every_flip(document: Document[Results]) -> Details:
     """The sentences of all flips, folded."""
     lines = [
-        f"{NAMES.get(name, name)}: {flip['sentence']}"
-        for name, leg in plain(document)["candidates"].items()
-        for flip in leg["flips"]["list"]
+        f"{_name(name)}: {flip.sentence}" for name, run in document.data.candidates.items() for flip in run.flips.list
     ]
     return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
 
 
 def batching(document: Document[Results]) -> Table:
-    """What batching, padding and order change at the prompts' last positions, leg by leg."""
-    records = [
-        {"leg": NAMES.get(name, name)} | row for name, rows in plain(document)["batching"].items() for row in rows
-    ]
+    """What batching, padding and order change at the prompts' last positions, run by run."""
+    records = [({"run": _name(name)}, row) for name, rows in document.data.batching.items() for row in rows]
     columns: dict[str, Column | str] = {
-        "leg": "leg",
+        "run": "run",
         "arrangement": "the same prompts",
         "identical": "bit for bit the same",
         "of": "of",
@@ -211,15 +202,11 @@ def decode(document: Document[Results]) -> Table:
         **{key: _METRICS[key] for key in ("n_positions", "top1_agreement", "cosine_similarity", "max_abs_err")},
         "kl_divergence": Column("KL", "nats"),
         "noise_ratio": Column("noise ratio", "ratio"),
-        "unexplained": "unexplained flips",
+        "flips.unexplained": "unexplained flips",
         "not_arg_max": "not the arg max",
     }
-    data = plain(document)
-    records = [
-        {"run": name.replace("_", " ")} | run | {"unexplained": run["flips"]["unexplained"]}
-        for name, run in (data.get("decode") or {}).items()
-    ]
-    missing = [f"{name.replace('_', ' ')}: {why}" for name, why in (data.get("decode_why_not") or {}).items()]
+    records = [({"run": _words(name)}, run) for name, run in document.data.decode.items()]
+    missing = [f"{_words(name)}: {why}" for name, why in document.data.decode_why_not.items()]
     note = (
         "Tokens generated greedily with the raw logits of every step; prompt and answer scored teacher-forced by the "
         "reference and by the noise floor. Not the arg max: generated tokens that are not the best of their own logits."
@@ -229,19 +216,18 @@ def decode(document: Document[Results]) -> Table:
 
 def tails(document: Document[Results]) -> Table:
     """What a mean hides: percentiles over positions, every run, prefill and decode."""
-    data = plain(document)
-    runs = {NAMES.get(name, name): run for name, run in _legs(document).items()}
-    runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in (data.get("decode") or {}).items()}
+    found = [(_name(name), run.tails) for name, run in runs_of(document).items()]
+    found += [(f"decode: {_words(name)}", run.tails) for name, run in document.data.decode.items()]
     names = {
         "kl_divergence": "KL, nats",
         "probability_change": "probability of the reference's best token",
         "logprob_change": "log-probability of the text's next token",
     }
     records = [
-        {"run": name, "what": words} | run["tails"][key]
-        for name, run in runs.items()
+        ({"run": name, "what": words}, getattr(tails, key))
+        for name, tails in found
         for key, words in names.items()
-        if run.get("tails") and run["tails"][key] is not None
+        if tails is not None and getattr(tails, key) is not None
     ]
     heads = ("run", "what", "median", "p90", "p99", "p99_9", "max")
     return Table.from_records("Tails", {key: key.replace("p99_9", "p99.9") for key in heads}, records)
@@ -250,51 +236,54 @@ def tails(document: Document[Results]) -> Table:
 def closeness(document: Document[Results]) -> Table:
     """Shares of single logits within a relative error, beside the noise floor's."""
     columns: dict[str, Column | str] = {
-        "leg": "run",
+        "run": "run",
         "mean_relative_error": "mean relative error",
         "match_within_1_percent": Column("within 1 %", "share"),
         "match_within_5_permille": Column("within 5 ‰", "share"),
         "match_within_2_permille": Column("within 2 ‰", "share"),
     }
-    records = [{"leg": NAMES.get(name, name)} | leg for name, leg in _legs(document).items()]
     note = "Share of logits whose error is at most so much of the reference's: the dtype alone often fails a 1 % rule."
-    return Table.from_records("Relative errors of single logits", columns, records, note=note)
+    return Table.from_records("Relative errors of single logits", columns, _named(document), note=note)
 
 
 def layers(document: Document[Results]) -> Table:
     """Where the error grows: relative distance from the float32 reference after each stage of the model."""
-    found = plain(document)["layers"]
+    found = document.data.layers
     if found is None:
-        return Table("Where the error grows", ["layers"], [[plain(document)["layers_why"]]])
-    legs = {"noise_floor": found["noise_floor"], **found["candidates"]}
+        return Table("Where the error grows", ["layers"], [[document.data.layers_why]])
+    runs = {"noise_floor": found.noise_floor, **found.candidates}
     rows: list[list[Cell]] = [
-        [stage, *(leg[key][index] for leg in legs.values() for key in ("arrived", "made"))]
-        for index, stage in enumerate(found["stages"])
+        [stage, *(errors[index] for run in runs.values() for errors in (run.arrived, run.made))]
+        for index, stage in enumerate(found.stages)
     ]
-    verdicts = [f"{NAMES.get(name, name)}: {_beyond(leg)}" for name, leg in found["candidates"].items()]
+    verdicts = [f"{_name(name)}: {_beyond(run)}" for name, run in found.candidates.items()]
     heads: list[Column | str] = ["after"]
-    heads += [f"{name.replace('_', ' ')}, {what}" for name in legs for what in ("arrived", "made there")]
+    heads += [f"{_words(name)}, {what}" for name in runs for what in ("arrived", "made there")]
     return Table("Where the error grows", heads, rows, note=_limit_note(found) + "; ".join(verdicts) + ".")
 
 
-def _limit_note(found: dict[str, Any]) -> str:
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _limit_note(found: Layers) -> str:
     """What the columns are, and where the limit comes from."""
     note = (
         "Relative Euclidean distance from the reference's hidden states. Arrived: with everything before it. Made "
         "there: with the reference's own states fed in. "
     )
-    known = found["left_out"]
+    known = found.left_out
     if known is None:
         return note
     return note + (
-        f"A stage is beyond the noise where it makes more than {number(found['limit'])} times the largest error that "
-        f"any of {len(found['honest'])} honest implementations makes there ({'; '.join(found['honest'])}). Each left "
-        f"out in turn, one makes at most {number(known['largest_ratio'])} times what the others make; "
-        f"{known['beyond_limit']} of {known['comparisons']} such comparisons lie beyond the limit, so at most "
-        f"{number(known['false_alarm_rate_upper_95'], 'share')} of stages would (95 %). "
+        f"A stage is beyond the noise where it makes more than {number(found.limit)} times the largest error that "
+        f"any of {len(found.honest)} correct implementations makes there ({'; '.join(found.honest)}). Each left "
+        f"out in turn, one makes at most {number(known.largest_ratio)} times what the others make; "
+        f"{known.beyond_limit} of {known.comparisons} such comparisons lie beyond the limit, so at most "
+        f"{number(known.false_alarm_rate_upper_95, 'share')} of stages would (95 %). "
     )
 
 
-def _beyond(leg: dict[str, Any]) -> str:
-    first = leg.get("first_beyond_noise")
+def _beyond(run: JudgedStages) -> str:
+    first = run.first_beyond_noise
     return f"first beyond the noise at {first}" if first else "no stage is beyond the noise"

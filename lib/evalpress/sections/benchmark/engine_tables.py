@@ -108,7 +108,7 @@ def _kv_per_token(memory: Memory) -> Cell:
     return Missing("the engine did not say both tokens and GiB")
 
 
-def ceilings(document: Document[Results]) -> Table:
+def peak_rates(document: Document[Results]) -> Table:
     """Measured memory bandwidth and matrix rate of the device, over the rounds of the run."""
     found = document.data.ceilings
     if found is None:

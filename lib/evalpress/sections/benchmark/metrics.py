@@ -84,4 +84,4 @@ def stability(blocks: Sequence[Block]) -> dict[str, Any]:
     if cv is None:
         why = "a single block has no spread"
         return found | {"cv_output_throughput_why": why, "steadiness": "unknown"}
-    return found | {"steadiness": stats.steadiness(cv)}
+    return found | {"steadiness": stats.stability(cv)}

@@ -92,7 +92,7 @@ def _prompts_in_words(rows: Sequence[Row]) -> str:
     return f"Time to first token by prompt length: {listed(parts)}." if parts else "Prompt lengths: none measured."
 
 
-def ceilings(document: Document[Results]) -> Figure:
+def peak_rates(document: Document[Results]) -> Figure:
     """Decode and prefill rates of every workload on one logarithmic scale with the bound of each."""
     names = list(document.data.workloads)
     missing: list[Missing] = []

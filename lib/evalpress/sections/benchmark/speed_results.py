@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from evalpress.core.results import Model
-from evalpress.core.stats import Steadiness
+from evalpress.core.stats import Stability
 
 
 class TtftFigures(Model):
@@ -106,4 +106,4 @@ class SpeedFigures(TtftFigures, TpotFigures, ItlFigures, E2elFigures):
     n_blocks: int
     cv_output_throughput: float | None = Field(description="coefficient of variation over blocks, a ratio")
     cv_output_throughput_why: str | None = None
-    steadiness: Steadiness | str = Field(description="stability over blocks: steady, fair, unsteady or unknown")
+    steadiness: Stability | str = Field(description="stability over blocks: steady, fair, unsteady or unknown")

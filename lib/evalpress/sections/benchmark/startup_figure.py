@@ -63,8 +63,8 @@ def _waterfall(axes: Axes, steps: Sequence[Phase], tone: str) -> None:
             figure_style.value_label(axes, at, row, "n/a")
             continue
         rest = name == SHORT["unaccounted_s"]
-        look = figure_style.hatched(figure_style.MUTED, "////") if rest else figure_style.solid(tone)
-        axes.barh(row, seconds, left=at, height=0.66, linewidth=0.8, **look)
+        style = figure_style.hatched(figure_style.MUTED, "////") if rest else figure_style.solid(tone)
+        axes.barh(row, seconds, left=at, height=0.66, linewidth=0.8, **style)
         figure_style.value_label(axes, at + max(seconds, 0.0), row, short(seconds))
         at += seconds
     figure_style.name_rows(axes, [name for name, _, _ in steps])

@@ -39,16 +39,16 @@ def category_bars(document: Document[Results]) -> Figure:
     said = [f"{name} {counted['pass']} of {counted.total()} passed" for name, counted in counts.items()]
     with canvas(0.85 + 0.32 * max(len(counts), 2)) as (figure, (axes,)):
         before = [0] * len(counts)
-        seen = {verdict: look for verdict, look in _VERDICTS.items() if any(c[verdict] for c in counts.values())}
-        for verdict, look in seen.items():
+        seen = {verdict: style for verdict, style in _VERDICTS.items() if any(c[verdict] for c in counts.values())}
+        for verdict, style in seen.items():
             for row, counted in enumerate(counts.values()):
                 if counted[verdict]:
-                    _count_bar(axes, row, before[row], counted[verdict], look)
+                    _count_bar(axes, row, before[row], counted[verdict], style)
                     before[row] += counted[verdict]
         figure_style.name_rows(axes, list(counts))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("cases")
-        figure_style.legend_above(axes, {words(verdict): look for verdict, look in seen.items()})
+        figure_style.legend_above(axes, {words(verdict): style for verdict, style in seen.items()})
         alt = f"Verdicts per category: {'; '.join(said) or 'no cases'}."
         caption = (
             "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review; cut ones "
@@ -57,7 +57,7 @@ def category_bars(document: Document[Results]) -> Figure:
         return finish(figure, alt, caption)
 
 
-def _count_bar(axes: Axes, row: int, before: int, count: int, look: Mapping[str, Any]) -> None:
-    axes.barh(row, count, left=before, height=0.62, linewidth=1, **look)
+def _count_bar(axes: Axes, row: int, before: int, count: int, style: Mapping[str, Any]) -> None:
+    axes.barh(row, count, left=before, height=0.62, linewidth=1, **style)
     box = {"boxstyle": "round,pad=0.2", "facecolor": figure_style.SURFACE, "edgecolor": "none"}
     axes.text(before + count / 2, row, str(count), ha="center", va="center", fontweight="bold", bbox=box)

@@ -7,7 +7,6 @@ from typing import Any
 
 from evalpress.params.schema import Params
 from evalpress.sections.alignment.gates import gates as alignment
-from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.benchmark.gates import gates as benchmark
 from evalpress.sections.evidence.gates import gates as evidence
 from evalpress.sections.gate import Gate, Status, gate
@@ -76,13 +75,6 @@ def _values(origins: Mapping[str, Mapping[str, Any]], key: str) -> list[str]:
     return [f"{value} ({', '.join(who)})" for value, who in names.items()]
 
 
-def _last_tokens(alignment: Any) -> dict[str, list[dict[str, Any]]]:
-    """Run -> its best tokens at the last positions of the prompts."""
-    if not isinstance(alignment, Alignment):
-        return dict(alignment["last_tokens"])
-    return {run: [one.model_dump() for one in found] for run, found in alignment.last_tokens.items()}
-
-
 def _same_numbers(data: Data) -> Iterator[Gate]:
     """The arg max at the last prompt position must be the first greedy token of the same prompt, engine by engine."""
     if "alignment" not in data or "evidence" not in data:
@@ -90,10 +82,10 @@ def _same_numbers(data: Data) -> Iterator[Gate]:
     evidence_data = data["evidence"]
     plain = {case.id for case in evidence_data.cases if case.rendered_prompt == case.prompt}
     pairs = {
-        f"{item['prompt_id']} ({mode})": (item["token"], answered[item["prompt_id"]])
+        f"{best.prompt_id} ({mode})": (best.token, answered[best.prompt_id])
         for mode, answered in evidence_data.first_tokens.items()
-        for item in _last_tokens(data["alignment"]).get(f"vllm_{mode}", [])
-        if item["prompt_id"] in plain and item["prompt_id"] in answered
+        for best in data["alignment"].last_tokens.get(f"vllm_{mode}", ())
+        if best.prompt_id in plain and best.prompt_id in answered
     }
     wrong = [name for name, (best, first) in pairs.items() if best != first]
     if pairs:
