@@ -8,7 +8,7 @@ from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
 from evalpress.sections.benchmark.engine_results import Memory, Startup
 from evalpress.sections.benchmark.phase_labels import LONG, named_starts
-from evalpress.sections.benchmark.results import BreakEvenFigures, PeakRates, Results
+from evalpress.sections.benchmark.results import BreakEvenFigures, PeakRates, PeakRound, Results
 
 __dir__ = own_functions(__name__)
 
@@ -16,8 +16,7 @@ __dir__ = own_functions(__name__)
 def startup(document: Document[Results]) -> Table:
     """Start-up by phase; phases and the unaccounted rest add up to the total."""
     starts = named_starts(document.data)
-    records = [start.model_dump() for start in starts.values()]
-    rows: list[list[Cell]] = [[name, *(pick(record, key) for record in records)] for key, name in LONG.items()]
+    rows: list[list[Cell]] = [[name, *(pick(start, key) for start in starts.values())] for key, name in LONG.items()]
     rows.append(["graphs captured", *(start.captured_graphs for start in starts.values())])
     rows.append(["compile cache", *(start.compile_cache for start in starts.values())])
     rows.append(["measured", *(_when(start) for start in starts.values())])
@@ -53,8 +52,9 @@ def compilation(document: Document[Results]) -> Table:
         "dynamo_s": "Dynamo tracing, s",
         "backend_compile_s": "backend compilation, s",
     }
-    records = [found.compilation.model_dump() for found in modes.values()]
-    rows: list[list[Cell]] = [[name, *(pick(record, key) for record in records)] for key, name in keys.items()]
+    rows: list[list[Cell]] = [
+        [name, *(pick(found.compilation, key) for found in modes.values())] for key, name in keys.items()
+    ]
     return Table("What compilation did", ["", *modes], rows)
 
 
@@ -62,20 +62,19 @@ def memory(document: Document[Results]) -> Table:
     """Weights and KV cache as the engine holds them, beside the arithmetic."""
     data = document.data
     held = [found.memory for found in data.modes.values()]
-    size = data.model.model_dump()
-    weights, kv = pick(size, "weight_bytes"), pick(size, "kv_bytes_per_token")
+    weights, kv = pick(data.model, "weight_bytes"), pick(data.model, "kv_bytes_per_token")
     rows: list[list[Cell]] = [
         ["weights, MiB", *(_times(m, "model_weights_gib", 1024) for m in held)],
         ["weights by arithmetic, MiB", *(_scaled(weights, 1 / MIB) for _ in held)],
         ["difference, weights", *(_gap(_times(m, "model_weights_gib", GIB), weights) for m in held)],
         ["KV cache, GiB", *(_times(m, "kv_cache_gib", 1) for m in held)],
-        ["KV cache, tokens", *(pick(m.model_dump(), "kv_cache_tokens") for m in held)],
+        ["KV cache, tokens", *(pick(m, "kv_cache_tokens") for m in held)],
         ["KV bytes per token, by arithmetic", *(kv for _ in held)],
         ["KV bytes per token, as loaded", *(_kv_per_token(m) for m in held)],
         ["difference, KV cache", *(_gap(_kv_per_token(m), kv) for m in held)],
-        ["maximum concurrency at the model length", *(pick(m.model_dump(), "max_concurrency") for m in held)],
+        ["maximum concurrency at the model length", *(pick(m, "max_concurrency") for m in held)],
         ["activation peak of a prefill, MiB", *(_times(m, "activation_peak_gib", 1024) for m in held)],
-        ["prompt tokens of that prefill", *(pick(m.model_dump(), "activation_tokens") for m in held)],
+        ["prompt tokens of that prefill", *(pick(m, "activation_tokens") for m in held)],
     ]
     where = "host memory" if document.params["platform"]["backend"] == "cpu" else "device memory"
     note = (
@@ -95,7 +94,7 @@ def _gap(value: Cell, expected: Cell) -> Cell:
 
 
 def _times(memory: Memory, key: str, factor: float) -> Cell:
-    return _scaled(pick(memory.model_dump(), key), factor)
+    return _scaled(pick(memory, key), factor)
 
 
 def _scaled(value: Cell, factor: float) -> Cell:
@@ -114,9 +113,8 @@ def peak_rates(document: Document[Results]) -> Table:
     if found is None:
         return Table("Peak rates", ["what"], [[str(document.data.ceilings_why)]])
     rounds = [one.when for one in found.rounds]
-    records = [one.model_dump() for one in found.rounds]
     rows: list[list[Cell]] = [
-        [name, Quantity(best, unit), *(_rate(record, key, unit) for record in records)]
+        [name, Quantity(best, unit), *(_rate(one, key, unit) for one in found.rounds)]
         for name, key, unit, best in (
             ("memory bandwidth (copy)", "memory_bandwidth_gb_s", "GB/s", found.memory_bandwidth_gb_s),
             (f"matrix product ({found.matrix_form})", "matmul_tflop_s", "TFLOP/s", found.matmul_tflop_s),
@@ -125,7 +123,7 @@ def peak_rates(document: Document[Results]) -> Table:
     return Table("Peak rates of this device, measured in this run", ["what", "best", *rounds], rows, note=_note(found))
 
 
-def _rate(record: dict[str, object], key: str, unit: str) -> Cell:
+def _rate(record: PeakRound, key: str, unit: str) -> Cell:
     value = pick(record, key)
     return value if isinstance(value, Missing) else Quantity(value, unit)
 
@@ -176,9 +174,7 @@ def _span(found: BreakEvenFigures) -> str:
 def topology(document: Document[Results]) -> Prose:
     """How the engine was spread over devices, in a sentence."""
     found = document.data.topology
-    sizes = ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in found.model_dump().items() if key.endswith("_size")
-    )
+    sizes = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found if key.endswith("_size"))
     return Prose(
         f"**Topology**: {sizes}; executor: {found.distributed_executor_backend}; engine core {found.engine_core}."
     )

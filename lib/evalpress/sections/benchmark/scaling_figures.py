@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -14,12 +13,11 @@ from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import Missing, listed, missing_words, short
 from evalpress.sections.benchmark.figures import MODES, OTHER_MODE
-from evalpress.sections.benchmark.results import Results
+from evalpress.sections.benchmark.results import BatchPoint, PromptPoint, Results
 
 __dir__ = own_functions(__name__)
 
-Row = Mapping[str, Any]
-"""A row of `scaling.batch` or `scaling.prompt`."""
+Points = Sequence[BatchPoint] | Sequence[PromptPoint]
 _KINDS = (
     ("decode_throughput", "bandwidth_bound_tok_s", "decode", "MBU", "mbu"),
     ("prefill_throughput", "arithmetic_bound_tok_s", "prefill", "MFU", "mfu"),
@@ -28,8 +26,7 @@ _KINDS = (
 
 def scaling(document: Document[Results]) -> Figure:
     """Decode throughput and TPOT against batch size, TTFT against prompt length, each with its bound."""
-    batch = [row.model_dump() for row in document.data.scaling.batch]
-    prompt = [row.model_dump() for row in document.data.scaling.prompt]
+    batch, prompt = document.data.scaling.batch, document.data.scaling.prompt
     missing: list[Missing] = []
     why = document.data.scaling.why
     if why:
@@ -56,23 +53,23 @@ def scaling(document: Document[Results]) -> Figure:
         return finish(figure, alt.strip(), caption + missing_words(missing))
 
 
-def _curves(axes: Axes, rows: Sequence[Row], x: str, y: str, bound: str | None) -> list[Missing]:
+def _curves(axes: Axes, rows: Points, x: str, y: str, bound: str | None) -> list[Missing]:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.grid(True, axis="y")
     missing: list[Missing] = []
-    for mode in dict.fromkeys(row["mode"] for row in rows):
+    for mode in dict.fromkeys(row.mode for row in rows):
         tone, _, marker = MODES.get(mode, OTHER_MODE)
-        chosen = [row for row in rows if row["mode"] == mode]
-        known = [row for row in chosen if row[y] is not None]
-        missing += [(f"{y} at {row[x]} ({mode})", row[f"{y}_why"]) for row in chosen if row[y] is None]
-        axes.plot([r[x] for r in known], [r[y] for r in known], f"-{marker}", color=tone, label=mode)
+        found = [(getattr(row, x), getattr(row, y), getattr(row, f"{y}_why")) for row in rows if row.mode == mode]
+        known = [(at, value) for at, value, _ in found if value is not None]
+        missing += [(f"{y} at {at} ({mode})", why) for at, value, why in found if value is None]
+        axes.plot([at for at, _ in known], [value for _, value in known], f"-{marker}", color=tone, label=mode)
     if bound:
-        limits = {row[x]: row[bound] for row in rows if row[bound] is not None}
-        missing += [(f"bound of {y}", row[f"{bound}_why"]) for row in rows if row[bound] is None][:1]
+        limits = {getattr(row, x): getattr(row, bound) for row in rows if getattr(row, bound) is not None}
+        missing += [(f"bound of {y}", getattr(row, f"{bound}_why")) for row in rows if getattr(row, bound) is None][:1]
         if limits:
             axes.plot(list(limits), list(limits.values()), ":", color=figure_style.MUTED, label="peak rate")
-    axes.xaxis.set_major_locator(FixedLocator(sorted({row[x] for row in rows}) or [1]))
+    axes.xaxis.set_major_locator(FixedLocator(sorted({getattr(row, x) for row in rows}) or [1]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
@@ -80,15 +77,15 @@ def _curves(axes: Axes, rows: Sequence[Row], x: str, y: str, bound: str | None) 
     return missing
 
 
-def _batches_in_words(rows: Sequence[Row]) -> str:
-    known = [row for row in rows if row["decode_throughput"] is not None]
-    parts = [f"{row['mode']} at {row['batch_size']}: {short(row['decode_throughput'])} tok/s" for row in known]
+def _batches_in_words(rows: Sequence[BatchPoint]) -> str:
+    known = [(row, row.decode_throughput) for row in rows if row.decode_throughput is not None]
+    parts = [f"{row.mode} at {row.batch_size}: {short(rate)} tok/s" for row, rate in known]
     return f"Decode throughput by requests at once: {listed(parts)}." if parts else "Batch sizes: none measured."
 
 
-def _prompts_in_words(rows: Sequence[Row]) -> str:
-    known = [row for row in rows if row["mean_ttft_ms"] is not None]
-    parts = [f"{row['mode']} with {short(row['prompt_len'])} tokens: {short(row['mean_ttft_ms'])} ms" for row in known]
+def _prompts_in_words(rows: Sequence[PromptPoint]) -> str:
+    known = [(row, row.mean_ttft_ms) for row in rows if row.mean_ttft_ms is not None]
+    parts = [f"{row.mode} with {short(row.prompt_len)} tokens: {short(ttft)} ms" for row, ttft in known]
     return f"Time to first token by prompt length: {listed(parts)}." if parts else "Prompt lengths: none measured."
 
 
@@ -118,14 +115,15 @@ def _rates(axes: Axes, data: Results, kind: tuple[str, ...], missing: list[Missi
     axes.set_xscale("log")
     for row, name in enumerate(data.workloads):
         for mode, found in data.modes.items():
-            record = found.workloads[name].model_dump()
+            record = found.workloads[name]
             tone, _, marker = MODES.get(mode, OTHER_MODE)
-            lacking = next((one for one in (rate, bound) if record[one] is None), None)
+            lacking = next((one for one in (rate, bound) if getattr(record, one) is None), None)
             if lacking:
-                missing.append((f"{phase} of {name} ({mode})", record[f"{lacking}_why"]))
+                missing.append((f"{phase} of {name} ({mode})", getattr(record, f"{lacking}_why")))
                 continue
-            axes.plot(record[rate], row, marker, color=tone, label=mode if row == 0 else None)
-            axes.plot(record[bound], row, "|", color=figure_style.INK, markersize=12, markeredgewidth=1.6)
-            if record[key] is not None:
-                said.append(f"{name} ({mode}): {share} {100 * record[key]:.1f} %")
+            axes.plot(getattr(record, rate), row, marker, color=tone, label=mode if row == 0 else None)
+            axes.plot(getattr(record, bound), row, "|", color=figure_style.INK, markersize=12, markeredgewidth=1.6)
+            reached = getattr(record, key)
+            if reached is not None:
+                said.append(f"{name} ({mode}): {share} {100 * reached:.1f} %")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
-from evalpress.display.tables import Column, Table, fmt, pick
-from evalpress.sections.benchmark.results import Results
+from evalpress.display.tables import Cell, Column, Table, fmt, pick
+from evalpress.sections.benchmark.results import OutputLine, Results
 
 __dir__ = own_functions(__name__)
 
@@ -24,8 +24,7 @@ def batch_scaling(document: Document[Results]) -> Table:
     }
     scaling = document.params["benchmark"]["scaling"] or {}
     note = f"{scaling.get('batch_input_len')} input and {scaling.get('batch_output_len')} output tokens per request."
-    records = [row.model_dump() for row in document.data.scaling.batch]
-    return Table.from_records("Batch size", columns, records, note=note)
+    return Table.from_records("Batch size", columns, document.data.scaling.batch, note=note)
 
 
 def prompt_scaling(document: Document[Results]) -> Table:
@@ -39,7 +38,7 @@ def prompt_scaling(document: Document[Results]) -> Table:
         "arithmetic_bound_ms": Column("arithmetic bound", "ms"),
         "runs": "runs",
     }
-    return Table.from_records("Prompt length", columns, [row.model_dump() for row in document.data.scaling.prompt])
+    return Table.from_records("Prompt length", columns, document.data.scaling.prompt)
 
 
 def output_scaling(document: Document[Results]) -> Table:
@@ -52,10 +51,9 @@ def output_scaling(document: Document[Results]) -> Table:
         "r_squared": Column("R²", "share"),
         "requests": "requests",
     }
-    records = [{"mode": mode} | found.model_dump() for mode, found in document.data.scaling.output.items()]
-    for record in records:
-        low, high = record.get("ms_per_token_low"), record.get("ms_per_token_high")
-        record["interval"] = f"{fmt(low)} to {fmt(high)} ms" if low is not None else pick(record, "ms_per_token_low")
+    records = [
+        ({"mode": mode, "interval": _interval(found)}, found) for mode, found in document.data.scaling.output.items()
+    ]
     note = (
         "Weighted least squares over the requests of the workloads with one request at a time: the spread grows with "
         "the length, so a request weighs as the reciprocal of its length squared. The interval is over the slopes of "
@@ -63,3 +61,8 @@ def output_scaling(document: Document[Results]) -> Table:
         "than what is paid once."
     )
     return Table.from_records("Output length", columns, records, note=note)
+
+
+def _interval(found: OutputLine) -> Cell:
+    low, high = found.ms_per_token_low, found.ms_per_token_high
+    return pick(found, "ms_per_token_low") if low is None or high is None else f"{fmt(low)} to {fmt(high)} ms"

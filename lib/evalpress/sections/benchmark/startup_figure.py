@@ -23,10 +23,9 @@ Phase = tuple[str, float | None, str | None]
 
 def phases(startup: Startup) -> list[Phase]:
     """The phases of one start in the order of its record; the unaccounted rest comes last."""
-    record = startup.model_dump()
-    timed = [key for key in record if key.endswith("_s") and key not in ("total_s", "unaccounted_s")]
+    timed = [key for key, _ in startup if key.endswith("_s") and key not in ("total_s", "unaccounted_s")]
     return [
-        (SHORT.get(key, words(key.removesuffix("_s"))), record[key], record.get(f"{key}_why"))
+        (SHORT.get(key, words(key.removesuffix("_s"))), getattr(startup, key), getattr(startup, f"{key}_why", None))
         for key in (*timed, "unaccounted_s")
     ]
 

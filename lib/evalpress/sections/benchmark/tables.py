@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
@@ -20,7 +18,7 @@ from evalpress.display.tables import (
     pick,
 )
 from evalpress.sections.benchmark import metrics, observations
-from evalpress.sections.benchmark.results import PairedMetric, Results
+from evalpress.sections.benchmark.results import PairedMetric, Results, WorkloadFigures
 from evalpress.sections.job import Job
 
 __dir__ = own_functions(__name__)
@@ -126,10 +124,10 @@ def latencies(document: Document[Results]) -> Switch:
     return Switch("latency", {metric.upper(): latency(document, metric) for metric in ("ttft", "tpot", "itl", "e2el")})
 
 
-def _by_workload(document: Document[Results]) -> list[dict[str, Any]]:
+def _by_workload(document: Document[Results]) -> list[tuple[dict[str, str], WorkloadFigures]]:
     modes = document.data.modes
     return [
-        {"workload": name, "mode": mode} | found.workloads[name].model_dump()
+        ({"workload": name, "mode": mode}, found.workloads[name])
         for name in document.data.workloads
         for mode, found in modes.items()
     ]
@@ -144,11 +142,10 @@ def end_to_end(document: Document[Results]) -> Table:
             continue
         for mode, found in data.modes.items():
             w = found.workloads[name]
-            record = w.model_dump()
-            rate: Cell = pick(record, "mean_e2el_ms")
+            rate: Cell = pick(w, "mean_e2el_ms")
             if w.mean_e2el_ms:
                 rate = 1e3 * load.output_len / w.mean_e2el_ms
-            rows.append([load.output_len, mode, pick(record, "mean_e2el_ms"), rate, w.completed])
+            rows.append([load.output_len, mode, pick(w, "mean_e2el_ms"), rate, w.completed])
     heads: list[Column | str] = [
         "output tokens",
         "mode",

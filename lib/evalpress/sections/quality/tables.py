@@ -153,7 +153,7 @@ def standard_tasks(document: QualityResults) -> Table | Prose:
         [
             row.task,
             row.metric,
-            *(pick(row.model_dump(), key) for key in ("n", "n_shot", "value", "stderr")),
+            *(pick(row, key) for key in ("n", "n_shot", "value", "stderr")),
             _ours(row),
             _published(row.published),
         ]
@@ -242,7 +242,7 @@ def comparison(document: QualityResults) -> Table | Prose:
         f"(Newcombe) lies above a loss of {fmt(found.rows[0].margin, 'share')}. Smallest effect: what this many pairs "
         "find with a power of 80 %."
     )
-    return Table.from_records("Paired with another run", columns, [row.model_dump() for row in found.rows], note=note)
+    return Table.from_records("Paired with another run", columns, found.rows, note=note)
 
 
 def sandbox(document: QualityResults) -> Prose:

@@ -37,7 +37,7 @@ Columns = dict[str, Column | str]
 def server(document: Document[Results]) -> Table:
     """Which servers were asked and when they were ready."""
     rows = [
-        [mode, Code(found.model), pick(found.model_dump(), "ready_s"), _STARTED.get(found.started, found.started)]
+        [mode, Code(found.model), pick(found, "ready_s"), _STARTED.get(found.started, found.started)]
         for mode, found in document.data.servers.items()
     ]
     heads: list[Column | str] = ["server", "model name served", Column("ready after", "s"), "started"]
@@ -161,8 +161,8 @@ def _ordered(data: Results, points: Sequence[Point]) -> list[Point]:
     return sorted(points, key=lambda point: (point.load_key, servers.index(point.mode)))
 
 
-def _records(data: Results, points: Sequence[Level] | Sequence[Rate]) -> list[dict[str, Any]]:
-    return [point.model_dump() | {"remark": _remark(point)} for point in _ordered(data, points)]
+def _records(data: Results, points: Sequence[Level] | Sequence[Rate]) -> list[tuple[dict[str, str], Point]]:
+    return [({"remark": _remark(point)}, point) for point in _ordered(data, points)]
 
 
 def _remark(point: Point) -> str:
@@ -218,8 +218,7 @@ def highest_rate(document: Document[Results]) -> Table:
         return Table(title, ["", ""], [["not searched", Missing(data.slo_search_why or "")]])
     rows: list[list[Any]] = []
     for mode, found in data.slo_search.items():
-        record = found.model_dump()
-        rates_ = [pick(record, key) for key in ("request_rate", "request_rate_high", "request_goodput")]
+        rates_ = [pick(found, key) for key in ("request_rate", "request_rate_high", "request_goodput")]
         rows.append([mode, Quantity(found.attainment_min, "share"), *rates_, len(found.tried)])
     heads: list[Column | str] = ["server", "requests that must keep it", Column("keeps it", "req/s")]
     heads += [Column("does not", "req/s"), Column("goodput", "req/s"), "rates tried"]
@@ -245,22 +244,21 @@ def http_cost(document: Document[Results]) -> Table:
 
 
 def _cost(row: HttpCost, name: str) -> list[Any]:
-    record = row.model_dump()
     key, mean = f"added_{name}_ms", f"mean_{name}_ms"
-    low = pick(record, f"{key}_low")
-    between = low if isinstance(low, Missing) else f"{fmt(low)} to {fmt(record[f'{key}_high'])} ms"
+    low = pick(row, f"{key}_low")
+    between = low if isinstance(low, Missing) else f"{fmt(low)} to {fmt(getattr(row, f'{key}_high'))} ms"
     return [
         row.mode,
         f"mean {_LATENCY[name]}",
-        _in_ms(record["served"], mean),
-        _in_ms(record["in_process"], mean),
-        _in_ms(record, key),
+        _in_ms(row.served, mean),
+        _in_ms(row.in_process, mean),
+        _in_ms(row, key),
         between,
-        _in_ms(record, f"{key}_median"),
+        _in_ms(row, f"{key}_median"),
     ]
 
 
-def _in_ms(record: dict[str, Any], key: str) -> Cell:
+def _in_ms(record: Any, key: str) -> Cell:
     found = pick(record, key)
     return found if isinstance(found, Missing) else Quantity(found, "ms")
 
