@@ -93,7 +93,7 @@ def test_any_name_and_comment_survive_the_file(tmp_path_factory, reviewer, comme
     ("old", "new", "message"),
     [
         ('verdict: "pass"', "verdict: maybe", ":6: verdict: found 'maybe' (text), allowed 'pass' or 'fail'"),
-        ("sha256: ", "sha: ", ":4: sha: unknown key; did you mean 'sha256'?"),
+        ("sha256: ", "sha: ", ":5: sha: unknown key; did you mean 'sha256'?"),
         ("reviews:", "review:", ":1: allowed is the one key 'reviews'"),
         ('date: "2026-11-22"', "date: today", ":8: date: found 'today'"),
     ],
