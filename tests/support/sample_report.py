@@ -61,7 +61,7 @@ def gates_table() -> Table:
 def summary() -> nbformat.NotebookNode:
     verdict = Verdict(
         "warn",
-        "Compiled serves 1.22 times the tokens of eager; numerics are within bf16's own noise.",
+        "Compiled serves 1.22 times the tokens of eager; numerics are within the noise of bf16.",
         ("2 of 11 quality cases wait for a person's review.", ("Section ", Code("serving"), " was not run.")),
     )
     tiles = Tiles(

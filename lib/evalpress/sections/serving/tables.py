@@ -229,7 +229,7 @@ def highest_rate(document: Document[Results]) -> Table:
 def http_cost(document: Document[Results]) -> Table:
     """The same requests one at a time, over HTTP and in this process."""
     data = document.data
-    title = "What HTTP costs, one request at a time"
+    title = "Latency that HTTP adds, one request at a time"
     if not data.http_cost:
         return Table(title, ["", ""], [["not measured", Missing(data.http_cost_why or "")]])
     rows = [_cost(row, name) for row in data.http_cost for name in _LATENCY]
