@@ -34,6 +34,8 @@ class Engine:
     """Told of an exception of vLLM; frees the engine and returns the reason in one line."""
     ended: str | None = None
     """Why the engine no longer answers; None while it does."""
+    sampler_mode: str | None = None
+    """What `worker_extension` changed in the sampler; None: nothing."""
 
     def generate(
         self, prompts: Sequence[str | Sequence[int]], sampling: Sampling | Sequence[Sampling]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalpress.engine import cold, compile_cache, inspection, memory, startup, vllm_compat
+from evalpress.engine import cold, compile_cache, inspection, memory, startup, vllm_compat, worker_extension
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
 from evalpress.engine.log_lines import Line
@@ -68,6 +68,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         changed: keywords of vLLM's `LLM(...)` that differ from the set's.
     """
     keywords = arguments(params, mode) | dict(changed)
+    joined = keywords | worker_extension.keywords(params.platform.backend, keywords)
     recorded: list[int] = []
     with OutputCapture() as capture:
         import_vllm(params)
@@ -79,7 +80,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         watch = compile_cache.Watch(in_process=environment.in_process(params))
         began = time.monotonic()
         with vllm_compat.log_kept() as hidden, vllm_compat.record_weight_bytes(recorded):
-            llm = vllm.LLM(**keywords)
+            llm = vllm.LLM(**joined)
         wall = time.monotonic() - began
     lines = sorted([*capture.lines, *hidden])
     again = repr(keywords) in _compiled
@@ -88,6 +89,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         cache = watch.use(lines, again=again)
         _compiled.add(repr(keywords))
     engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, cache=cache)
+    engine.sampler_mode = worker_extension.set_mode(llm, joined)
     if again:
         engine.startup["second_in_process"] = True
     if cache.words == startup.EMPTY and not changed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from evalpress import model
 from evalpress.core.units import GIB
 from evalpress.launch import environment
+from evalpress.model import measurable
 from evalpress.params.schema import Mode, Params
 
 
@@ -42,6 +42,6 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
     found |= {key: value for key, value in optional.items() if value is not None}
     if params.model.weights == "random":
         found |= {"load_format": "dummy"}
-    if not (Path(folder) / "tokenizer_config.json").is_file():
+    if not measurable.has_tokenizer(folder):
         found |= {"skip_tokenizer_init": True}
     return found | e.extra

@@ -65,6 +65,7 @@ class FlipCount(Model):
     total: int
     within_noise: int
     unexplained: int
+    rerouted: int | None = described("beyond the noise, where a router took other experts", None)
 
 
 class Token(Model):
@@ -91,7 +92,7 @@ class Flip(Model):
     gap: float | None = described("the reference's best logit less its logit of the token that the candidate chose")
     gap_why: str | None = None
     noise_max_abs_err: float = described("error that honest arithmetic may make in a logit there")
-    verdict: Literal["within_noise", "unexplained"]
+    verdict: Literal["within_noise", "unexplained", "rerouted"]
     sentence: str
 
 
@@ -119,6 +120,36 @@ class Tails(Model):
     probability_change: Tail = described("of the reference's best token, absolute")
     logprob_change: Tail | None = described("of the text's next token, absolute, nats")
     logprob_change_why: str | None = None
+
+
+class Outlier(Model):
+    """A position whose error stands out."""
+
+    prompt_id: str
+    position: int
+    error: float = described("centred RMSE of the position, in logits")
+    ratio: float = described("over what honest arithmetic costs there")
+
+
+class Outliers(Model):
+    """Positions whose error is more than `factor` times what honest arithmetic costs there."""
+
+    count: int
+    allowed: int = described("0; of a mixture of experts as many as routers explain")
+    factor: float
+    largest_ratio: float
+    list: tuple[Outlier, ...] = described("the furthest, at most 20")
+
+
+class Settled(Noise):
+    """A mixture of experts: agreement over the positions that stand out in neither the run nor the noise floor."""
+
+    n_positions: int
+    kl_divergence: float = described("nats")
+    cosine_similarity: float | None
+    cosine_similarity_why: str | None = None
+    noise_floor_kl_divergence: float = described("nats, of the noise floor at the same positions")
+    noise_floor_cosine_similarity: float
 
 
 class Positions(Model):

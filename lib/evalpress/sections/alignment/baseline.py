@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.model.forward import TextLogits
-from evalpress.sections.alignment import metrics, noise, profiles
+from evalpress.sections.alignment import metrics, noise, outliers, profiles, routing
 from evalpress.sections.alignment.metrics import Rows
 from evalpress.sections.alignment.noise import Flip
 from evalpress.sections.alignment.tails import tails
@@ -64,6 +65,7 @@ class Baseline:
             **noise.noise_ratio(every, floor, shifted=shifted),
             "scale": "log_probabilities" if shifted else "logits",
             "tails": tails(every),
+            **self._single_positions(covered, rows, shifted=shifted),
             "flips": {**_count(flips), "list": flips},
             "positions": {"compared": len(every), "of_reference": total, "sampled": len(every) < total},
             "last_positions": metrics.pooled(np.concatenate(last), shifted=shifted) if last else None,
@@ -80,6 +82,24 @@ class Baseline:
             raise MeasurementError(f"{NOISE_FLOOR}: {text.id}: found fewer positions than a candidate has")
         at: Rows = floor[np.searchsorted(floor["position"], rows["position"])]
         return at
+
+    def _every(self) -> Rows:
+        found: Rows = np.concatenate(list(self.noise.values()))
+        return found
+
+    def _single_positions(self, covered: Sequence[Text], rows: Mapping[str, Rows], *, shifted: bool) -> dict[str, Any]:
+        """Positions that stand out, and for a mixture of experts the agreement over all others."""
+        every, dtype = self._every(), self.dtype
+        ratios = {
+            t.id: (rows[t.id], outliers.ratios(rows[t.id], self._floor(t, rows[t.id]), every, dtype)) for t in covered
+        }
+        if not self.routed:
+            return {"outliers": outliers.summary(ratios)}
+        run = np.concatenate([rows[t.id] for t in covered])
+        floor = np.concatenate([self._floor(t, rows[t.id]) for t in covered])
+        found = {"outliers": outliers.summary(ratios, routing.only_in_floor(run, floor, every, dtype))}
+        settled = routing.settled(run, floor, every, dtype, shifted=shifted)
+        return found | ({} if settled is None else {"settled": settled})
 
     def _text(self, text: Text, rows: Rows, *, shifted: bool) -> dict[str, Any]:
         """One text's metrics, and both sides' five best tokens at its last compared position."""
@@ -107,14 +127,15 @@ class Baseline:
         """What honest arithmetic may err by at each of the records' positions.
 
         The noise floor's error at one position is one draw: it counts as at least the median over all positions, or,
-        with experts, as the largest, since a router may flip elsewhere than the noise floor's did.
+        with experts, as so many times the median as a position may be off that does not stand out.
         """
         known = np.concatenate([of_text["max_abs_err"] for of_text in self.noise.values()])
-        least = float(known.max() if self.routed else np.median(known))
+        least = float(np.median(known)) * (outliers.ROUTED_FACTOR if self.routed else 1.0)
         return noise.honest_errors(self._floor(text, rows), self.dtype, least)
 
     def _flip_rows(self, text: Text, rows: Rows) -> list[dict[str, Any]]:
         floor = self._floor(text, rows)
+        elsewhere = routing.stands_out(rows, self._every(), self.dtype) if self.routed else np.zeros(len(rows), bool)
         return [
             {
                 "prompt_id": text.id,
@@ -127,7 +148,7 @@ class Baseline:
                 "verdict": flip.verdict,
                 "sentence": sentence(text.id, flip, self.token_text),
             }
-            for flip in noise.flips(rows, floor, self.errors(text, rows))
+            for flip in noise.flips(rows, floor, self.errors(text, rows), elsewhere)
         ]
 
 
@@ -141,11 +162,14 @@ def sentence(text_id: str, flip: Flip, token_text: TokenText) -> str:
         f"{flip.noise_max_abs_err:.3g}, "
     )
     limit = f"{2 * flip.noise_max_abs_err:.3g}"
+    if flip.verdict == "rerouted":
+        return said + "and the error at this position stands out as where a router takes another expert: counted there."
     if flip.verdict == "within_noise":
         return said + f"so a difference of up to {limit} decides nothing: within the noise."
     return said + f"which explains differences of up to {limit} only: unexplained."
 
 
 def _count(flips: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    within = sum(flip["verdict"] == "within_noise" for flip in flips)
-    return {"total": len(flips), "within_noise": within, "unexplained": len(flips) - within}
+    kinds = Counter(flip["verdict"] for flip in flips)
+    found = {"total": len(flips), "within_noise": kinds["within_noise"], "unexplained": kinds["unexplained"]}
+    return found | ({"rerouted": kinds["rerouted"]} if kinds["rerouted"] else {})

@@ -18,12 +18,14 @@ from evalpress import engine
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
 from evalpress.engine.answers import Generated
+from evalpress.engine.core import Engine
 from evalpress.model.forward import TextLogits
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.alignment import metrics
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Baseline, Text, TokenText
 from evalpress.sections.alignment.comparison import Parts, columns, compared
 from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.stopwatch import ENGINE_STEPS, Stopwatch
 
 OTHERS = 16
 """Requests beside the prompts in the run under concurrency."""
@@ -45,6 +47,12 @@ class Answers:
     why: dict[str, str] = field(default_factory=dict)
     block_size: int = 0
     """Tokens per block of the first mode's KV cache."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def generated(self, loaded: Engine, prompts: Sequence[Sequence[int]], steps: int, *others: Any) -> list[Generated]:
+        """The engine's answers, timed."""
+        with self.watch.part(ENGINE_STEPS):
+            return loaded.decode(prompts, steps, *others)
 
     def sequences(self, prompts: Mapping[str, Sequence[int]]) -> dict[tuple[int, ...], str]:
         """Every different sequence of prompt and answer -> a name for it."""
@@ -79,10 +87,10 @@ def ask_mode(params: Params, mode: Mode, texts: Sequence[Text], vocabulary: int,
     prompts = {text.id: text.token_ids for text in texts if text.kind == "prompt"}
     described = {"engine": "vllm", "mode": mode, "dtype": params.engine.dtype, "steps": steps}
     step(f"vLLM {mode}: {len(prompts)} answers of {steps} tokens with logits")
-    found.runs[f"vllm_{mode}"] = {name: loaded.decode([ids], steps)[0] for name, ids in prompts.items()}
+    found.runs[f"vllm_{mode}"] = {name: found.generated(loaded, [ids], steps)[0] for name, ids in prompts.items()}
     found.described[f"vllm_{mode}"] = described | {"variant": "each prompt alone"}
     others = [[*ids, *ids][: 3 + at] for at, ids in zip(range(OTHERS), _cycle(prompts.values()), strict=False)]
-    answers = loaded.decode(list(prompts.values()), steps, others)
+    answers = found.generated(loaded, list(prompts.values()), steps, others)
     found.runs[f"vllm_{mode}_concurrent"] = dict(zip(prompts, answers, strict=True))
     found.described[f"vllm_{mode}_concurrent"] = described | {"variant": f"all at once, among {OTHERS} others"}
 
@@ -109,7 +117,7 @@ def ask_in_pieces(params: Params, mode: Mode, texts: Sequence[Text], vocabulary:
     try:
         with engine.fresh(params, mode, **changed) as loaded:
             for run, variant in ((pieces, f"prefill in pieces of {_CHUNK} tokens"), (cached, "start in prefix cache")):
-                found.runs[run] = {name: loaded.decode([prompt], steps)[0] for name, prompt in ids.items()}
+                found.runs[run] = {n: found.generated(loaded, [prompt], steps)[0] for n, prompt in ids.items()}
                 found.described[run] = described | {"variant": variant}
     except MeasurementError as error:
         found.why |= {run: str(error) for run in (pieces, cached) if run not in found.runs}

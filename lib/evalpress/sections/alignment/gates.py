@@ -6,50 +6,69 @@ from collections.abc import Iterator
 from typing import Literal
 
 from evalpress.params.schema import GateParams, Params
+from evalpress.sections.alignment.agreement_results import Outliers
 from evalpress.sections.alignment.results import DecodeRun, Layers, Results, Run
-from evalpress.sections.gate import Gate, gate, limit
+from evalpress.sections.gate import Gate, Status, gate, limit
 
 _TIMES = 4
+_SETTLED = (
+    *("kl_divergence", "cosine_similarity", "cosine_similarity_why", "noise_ratio", "noise_ratio_why"),
+    *("centred_noise_ratio", "centred_noise_ratio_why"),
+)
 _NOT_JUDGED = "not judged: "
 _STAND_IN = "a second implementation on the reference's device, not the device under test"
 
 
 def gates(params: Params, data: Results) -> Iterator[Gate]:
     """The gates of the alignment section."""
-    limits = _beside(params.gates, data.noise_floor)
     for name, run in data.candidates.items():
-        found = _agreement(limits, name, run)
+        found = agreement(params.gates, name, run, data.noise_floor)
         yield from (_of_a_stand_in(one) for one in found) if run.stand_in else found
     for name, one in _layers(data.layers):
         yield _of_a_stand_in(one) if name in data.candidates and data.candidates[name].stand_in else one
     for name, answered in data.decode.items():
-        yield from _agreement(limits, f"decode.{name}", answered)
+        yield from agreement(params.gates, f"decode.{name}", answered, data.noise_floor)
         other, allowed = answered.not_arg_max, "0 tokens that are not the arg max of their own logits"
         yield gate("alignment", f"decode.{name}.chosen_is_argmax", "fail" if other else "pass", other, allowed)
 
 
-def _beside(g: GateParams, floor: Run) -> GateParams:
-    """The set's limits, or four times the error of the dtype alone where that is more.
+def _beside(g: GateParams, kl: float, cosine: float | None) -> GateParams:
+    """The set's limits, or four times the error of the dtype alone (`kl`, `cosine`) where that is more.
 
-    Twice the noise floor's error makes four times its KL divergence. In a mixture of experts a router's near ties
-    alone may cost more than limits that suit dense models.
+    Twice the noise floor's error makes four times its KL divergence.
     """
     changed = {}
     if g.kl_divergence_max is not None:
-        changed["kl_divergence_max"] = max(g.kl_divergence_max, _TIMES * floor.kl_divergence)
-    if floor.cosine_similarity is not None and g.cosine_similarity_min is not None:
-        lowest = min(g.cosine_similarity_min, 1 - _TIMES * (1 - floor.cosine_similarity))
-        changed["cosine_similarity_min"] = max(-1.0, lowest)
+        changed["kl_divergence_max"] = max(g.kl_divergence_max, _TIMES * kl)
+    if cosine is not None and g.cosine_similarity_min is not None:
+        changed["cosine_similarity_min"] = max(-1.0, min(g.cosine_similarity_min, 1 - _TIMES * (1 - cosine)))
     return g.model_copy(update=changed)
 
 
-def _agreement(g: GateParams, name: str, run: Run | DecodeRun) -> Iterator[Gate]:
-    """Cosine, KL divergence, unexplained flips and noise ratio of one comparison run."""
+def agreement(g: GateParams, name: str, run: Run | DecodeRun, floor: Run) -> Iterator[Gate]:
+    """Cosine, KL divergence, unexplained flips, noise ratio and single positions of one comparison run.
+
+    Of a mixture of experts cosine, KL and noise ratio are those of its settled positions (`routing`).
+    """
+    kl, cosine = floor.kl_divergence, floor.cosine_similarity
+    if run.settled is not None:
+        kl, cosine = run.settled.noise_floor_kl_divergence, run.settled.noise_floor_cosine_similarity
+        run = run.model_copy(update={key: getattr(run.settled, key) for key in _SETTLED})
+    g = _beside(g, kl, cosine)
     yield _cosine(g, name, run)
     yield limit("alignment", f"{name}.kl_divergence", run.kl_divergence, g.kl_divergence_max, at_least=False)
     unexplained = run.flips.unexplained
     yield limit("alignment", f"{name}.unexplained_flips", unexplained, g.unexplained_flips_max, at_least=False)
     yield _noise(g, name, run)
+    if run.outliers is not None:
+        yield _outliers(name, run.outliers)
+
+
+def _outliers(name: str, found: Outliers) -> Gate:
+    """Positions whose error stands out: none is allowed, however small their share; few where routers explain them."""
+    allowed = f"≤ {found.allowed} positions beyond {found.factor:g} times what honest arithmetic costs there"
+    status: Status = "fail" if found.count > found.allowed else "pass"
+    return gate("alignment", f"{name}.outlier_positions", status, found.count, allowed)
 
 
 def _cosine(g: GateParams, name: str, run: Run | DecodeRun) -> Gate:

@@ -1,4 +1,4 @@
-"""Implementations of one dtype that differ honestly: other attention kernels, other orders of sums, other threads.
+"""Implementations of one dtype that differ honestly: other attention kernels, orders of sums and experts, threads.
 
 Each does the arithmetic that the model defines and rounds at other places or adds in another order, as other devices
 and engines do. What they make of a stage of this very model says how far a right implementation may be off there.
@@ -83,6 +83,50 @@ def attention(model: Any, name: str) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
+@contextmanager
+def experts_in_a_loop(model: Any, *, backwards: bool = False) -> Iterator[None]:
+    """A mixture of experts whose experts are computed one after the other and added up in the dtype.
+
+    transformers' usual way multiplies groups of tokens and adds up each token's experts in float32.
+
+    Args:
+        backwards: the last expert first.
+    """
+    before = model.config._experts_implementation
+    model.set_experts_implementation("eager")
+    hooks = [hook for part in _experts(model) if backwards for hook in _turned_round(part)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.set_experts_implementation(before)
+
+
+def _experts(model: Any) -> list[Any]:
+    """Modules that hold all experts of a layer, stacked, and for which transformers has several implementations."""
+    found = (module for module in model.modules() if hasattr(type(module), "_apply_gate"))
+    return [module for module in found if all(p.ndim >= 2 for p in module.parameters(recurse=False))]
+
+
+def _turned_round(experts: Any) -> list[Any]:
+    """Hooks that give an experts module its experts in reverse order, and the indices to match, for each pass."""
+
+    def flip() -> int:
+        for weight in experts.parameters(recurse=False):
+            weight.data = weight.data.flip(0)
+        return int(next(iter(experts.parameters(recurse=False))).shape[0])
+
+    def before(_module: Any, inputs: Any) -> Any:
+        hidden, index, *rest = inputs
+        return (hidden, flip() - 1 - index, *rest)
+
+    def after(_module: Any, _inputs: Any, _output: Any) -> None:
+        flip()
+
+    return [experts.register_forward_pre_hook(before), experts.register_forward_hook(after)]
+
+
 def implementations(model: Any, attentions: Sequence[str]) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
     """Name -> context in which the loaded model computes so; the first is the model as it is.
 
@@ -99,6 +143,9 @@ def implementations(model: Any, attentions: Sequence[str]) -> dict[str, Callable
     for other in attentions[1:]:
         found[other] = lambda other=other: attention(model, other)  # type: ignore[misc]
         found[f"{other}, sums in two halves"] = lambda other=other: _both(attention(model, other), halved_sums())  # type: ignore[misc]
+    if _experts(model):
+        found[f"{first}, experts in a loop"] = lambda: experts_in_a_loop(model)
+        found[f"{first}, experts in a loop, backwards"] = lambda: experts_in_a_loop(model, backwards=True)
     return found
 
 

@@ -24,7 +24,7 @@ class Flip:
     gap: float
     """The reference's best logit less its logit of the token that the candidate chose."""
     noise_max_abs_err: float
-    verdict: Literal["within_noise", "unexplained"]
+    verdict: Literal["within_noise", "unexplained", "rerouted"]
 
 
 def noise_ratio(rows: Rows, noise: Rows, *, shifted: bool = False) -> dict[str, Any]:
@@ -63,7 +63,12 @@ def honest_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.flo
     return found
 
 
-def flips(rows: Rows, noise: Rows, errors: NDArray[np.float64] | None = None) -> list[Flip]:
+def flips(
+    rows: Rows,
+    noise: Rows,
+    errors: NDArray[np.float64] | None = None,
+    rerouted: NDArray[np.bool_] | None = None,
+) -> list[Flip]:
     """Every position where the candidate chose another token than the reference's best, judged by the noise.
 
     Two logits that honest arithmetic moves by up to e each can change places when they lie within 2 e: a flip is
@@ -71,9 +76,12 @@ def flips(rows: Rows, noise: Rows, errors: NDArray[np.float64] | None = None) ->
 
     Args:
         errors: e of each position; None: the noise floor's largest error there.
+        rerouted: positions at which a router took other experts; a flip there that is beyond the noise is named so.
     """
     _same_positions(rows, noise)
     allowed = noise["max_abs_err"] if errors is None else errors
+    elsewhere = np.zeros(len(rows), bool) if rerouted is None else rerouted
+    beyond: dict[bool, Literal["unexplained", "rerouted"]] = {False: "unexplained", True: "rerouted"}
     found = []
     for index in np.flatnonzero(~metrics.agrees(rows)):
         gap, error = float(rows["top_logits"][index, 0, 0]) - float(rows["chosen_logit"][index]), float(allowed[index])
@@ -85,7 +93,7 @@ def flips(rows: Rows, noise: Rows, errors: NDArray[np.float64] | None = None) ->
                 margin=float(rows["margin"][index]),
                 gap=gap,
                 noise_max_abs_err=error,
-                verdict="within_noise" if gap <= 2 * error else "unexplained",
+                verdict="within_noise" if gap <= 2 * error else beyond[bool(elsewhere[index])],
             )
         )
     return found

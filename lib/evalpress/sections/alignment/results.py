@@ -11,8 +11,10 @@ from evalpress.sections.alignment.agreement_results import (
     MarginBin,
     Metrics,
     Noise,
+    Outliers,
     PositionBin,
     Positions,
+    Settled,
     Tails,
     TextAgreement,
     Token,
@@ -78,6 +80,9 @@ class Run(Metrics, Noise, Source):
     scale: Literal["logits", "log_probabilities"] = described("what the engine gave")
     tails: Tails | None
     tails_why: str | None = None
+    outliers: Outliers | None
+    outliers_why: str | None = None
+    settled: Settled | None = described("of a mixture of experts: without positions that stand out", None)
     flips: Flips
     positions: Positions
     last_positions: Metrics | None = described("over the last positions of the prompts alone")
@@ -106,6 +111,9 @@ class DecodeRun(Metrics, Noise, Source):
     steps: int
     scale: Literal["logits", "log_probabilities"]
     tails: Tails
+    outliers: Outliers | None
+    outliers_why: str | None = None
+    settled: Settled | None = described("of a mixture of experts: without positions that stand out", None)
     flips: Flips
     coverage: Positions
     not_arg_max: int = described("generated tokens that are not the best of their own logits")
@@ -187,10 +195,22 @@ class Arrangement(Model):
     flips: int
 
 
+class Spent(Model):
+    """Where the section's time went, in seconds of wall time."""
+
+    engine_loads_s: float = described("engines that were not loaded before, and reading their tokenizers")
+    engine_steps_s: float = described("vLLM's prefill and decode steps, with the logits as Python objects")
+    forward_passes_s: float = described("waiting for transformers' forward passes, in a process of their own")
+    comparisons_s: float = described("logits held against the reference's, in float64, and what follows from them")
+    other_s: float
+    total_s: float
+    comparisons_share: float
+
+
 class Results(Base):
     """What the alignment section measured."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     reference: Reference
     texts: tuple[TextRow, ...]
@@ -202,11 +222,23 @@ class Results(Base):
     layers: Layers | None
     layers_why: str | None = None
     batching: dict[str, tuple[Arrangement, ...]]
+    spent: Spent | None
+    spent_why: str | None = None
     raw: str = described("file of the records of every position, inside results/")
 
     @classmethod
     def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1: no decode path, tails, shares of close logits or calibrated limits."""
+        """Version 1: no decode path, tails, shares of close logits or calibrated limits; version 2: no outliers."""
+        if version == 1:
+            data = cls._from_first(data)
+        unknown = _unknown("outliers")
+        found = data | _unknown("spent") | {"noise_floor": unknown | data["noise_floor"]}
+        for key in ("candidates", "decode"):
+            found[key] = {name: unknown | run for name, run in data[key].items()}
+        return found
+
+    @classmethod
+    def _from_first(cls, data: dict[str, Any]) -> dict[str, Any]:
         runs = {name: _migrated(run) for name, run in data["candidates"].items()}
         found = data | {"noise_floor": _migrated(data["noise_floor"]), "candidates": runs}
         found |= {"decode": {}, "decode_why_not": {"all": _OLDER}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from evalpress.sections.alignment import cost, decode, store
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Text, TokenText
 from evalpress.sections.alignment.collected import Passes
 from evalpress.sections.alignment.comparison import compare
-from evalpress.sections.alignment.passes import REFERENCE, Ended, Request
+from evalpress.sections.alignment.passes import REFERENCE, Ended, Event, Request
 from evalpress.sections.alignment.results import Results
+from evalpress.sections.alignment.stopwatch import COMPARISONS, ENGINE_LOADS, ENGINE_STEPS, FORWARD_PASSES, Stopwatch
 from evalpress.sections.job import Job
 
 _DEVICES = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
@@ -52,27 +53,43 @@ def measure(job: Job) -> Results:
     p = job.params
     tokenizer = chat.load_tokenizer(p)
     texts = tokenised(p, tokenizer)
-    ids = {text.id: text.token_ids for text in texts}
     show: TokenText = lambda token: str(tokenizer.decode([token]))  # noqa: E731
-    with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch, Isolated(_PASSES) as process:
-        asked = ask_engines(p, texts)
+    watch = Stopwatch()
+    with Isolated(_PASSES) as process:
+        asked = ask_engines(p, texts, watch)
         engine.make_room(engine.reader_bytes(p, "float32"))
-        request = _request(p, texts, asked.answers)
-        passes = Passes(process.stream(f"{_PASSES}:every_pass", request), asked.described)
+        request = request_of(p, texts, asked.answers)
+        found, raw = judge(p, texts, show, asked, request, process.stream(f"{_PASSES}:every_pass", request))
+    found |= {"spent": watch.split(), "raw": job.raw("positions", raw)}
+    return Results.model_validate(found)
+
+
+def judge(
+    p: Params, texts: Sequence[Text], show: TokenText, asked: Asked, request: Request, events: Iterable[Event]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The section's data, and the record of every position, from what the engines gave and the passes' events.
+
+    Args:
+        show: a token id as text.
+        events: the stream of `passes.every_pass(request)`.
+    """
+    ids, watch, dtype = {text.id: text.token_ids for text in texts}, asked.answers.watch, p.engine.dtype
+    passes = Passes(watch.waiting(FORWARD_PASSES, events), asked.described)
+    with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch:
         logits = _reference(p, texts, passes, request, Path(scratch))
         scored = {name: logits.pop(name) for name in request.positions if name not in ids}
         noise: list[tuple[str, TextLogits]] = []
         device = f"transformers_{request.device}"
         candidates = {device: passes.parts(device, ids, []), **asked.prefill}
         floor = passes.parts(NOISE_FLOOR, ids, noise)
-        dtype = p.engine.dtype
-        outcome = compare(logits, floor, candidates, texts, show, passes.described, dtype=dtype, routed=passes.routed)
-        sequences = asked.answers.sequences(ids)
-        answered = decode.Scored(scored, noise, sequences)
-        decoded, raw = decode.compare(asked.answers, answered, texts, show, dtype, routed=passes.routed())
+        with watch.part(COMPARISONS):
+            outcome = compare(
+                logits, floor, candidates, texts, show, passes.described, dtype=dtype, routed=passes.routed
+            )
+            answered = decode.Scored(scored, noise, asked.answers.sequences(ids))
+            decoded, raw = decode.compare(asked.answers, answered, texts, show, dtype, routed=passes.routed())
     found = outcome.data | passes.layer_view() | {"batching": passes.batching()}
-    found |= {"decode": decoded, "decode_why_not": asked.answers.why}
-    return Results.model_validate(found | {"raw": job.raw("positions", outcome.raw | raw)})
+    return found | {"decode": decoded, "decode_why_not": asked.answers.why}, outcome.raw | raw
 
 
 def _reference(
@@ -93,13 +110,14 @@ def _reference(
 def save_reference(p: Params, path: Path) -> Path:
     """Compute the set's reference logits (transformers, CPU, float32) and write them to `path`."""
     texts = tokenised(p, chat.load_tokenizer(p))
-    request = _request(p, texts, decode.Answers(), judged=False)
+    request = request_of(p, texts, decode.Answers(), judged=False)
     with Isolated(_PASSES) as process:
         passes = Passes(process.stream(f"{_PASSES}:every_pass", request), {})
         return passes.save(path, identity(p, texts), request)
 
 
-def _request(p: Params, texts: Sequence[Text], answers: decode.Answers, *, judged: bool = True) -> Request:
+def request_of(p: Params, texts: Sequence[Text], answers: decode.Answers, *, judged: bool = True) -> Request:
+    """What transformers is to compute: the texts, and the sequences that the engines generated."""
     ids: dict[str, Sequence[int]] = {text.id: text.token_ids for text in texts}
     positions: dict[str, Sequence[int]] = {name: range(len(tokens)) for name, tokens in ids.items()}
     if not p.alignment.reference_logits:
@@ -123,16 +141,25 @@ def _request(p: Params, texts: Sequence[Text], answers: decode.Answers, *, judge
     )
 
 
-def ask_engines(p: Params, texts: Sequence[Text]) -> Asked:
+def ask_engines(p: Params, texts: Sequence[Text], watch: Stopwatch | None = None) -> Asked:
     """A sample of prefill positions of every mode (full vocabularies are Python objects in vLLM), and answers."""
     asked = Asked()
+    asked.answers.watch = watch or asked.answers.watch
+    with asked.answers.watch.part(ENGINE_LOADS):
+        _ask(p, texts, asked)
+    return asked
+
+
+def _ask(p: Params, texts: Sequence[Text], asked: Asked) -> None:
     why = _NO_ANSWERS if p.alignment.reference_logits else None
     if not any(text.kind == "prompt" for text in texts):
         why = _NO_PROMPT
     for mode in p.engine.modes:
         name = f"vllm_{mode}"
         asked.described[name] = {"engine": "vllm", "mode": mode, "dtype": p.engine.dtype}
-        asked.prefill[name] = _prefill(p, mode, name, texts)
+        asked.prefill[name] = _prefill(p, mode, name, texts, asked.answers.watch)
+        if changed := engine.get(p, mode).sampler_mode:
+            asked.described[name]["variant"] = changed
         vocabulary = asked.prefill[name][0][1].values.shape[1]
         if why is None:
             decode.ask_mode(p, mode, texts, vocabulary, asked.answers)
@@ -140,10 +167,9 @@ def ask_engines(p: Params, texts: Sequence[Text]) -> Asked:
             asked.answers.why[name] = why
     if why is None:
         decode.ask_in_pieces(p, p.engine.modes[0], texts, vocabulary, asked.answers)
-    return asked
 
 
-def _prefill(p: Params, mode: Mode, name: str, texts: Sequence[Text]) -> list[tuple[str, TextLogits]]:
+def _prefill(p: Params, mode: Mode, name: str, texts: Sequence[Text], watch: Stopwatch) -> list[tuple[str, TextLogits]]:
     step(f"loading the {mode} engine")
     loaded = engine.get(p, mode)
     found = []
@@ -151,7 +177,8 @@ def _prefill(p: Params, mode: Mode, name: str, texts: Sequence[Text]) -> list[tu
         step(f"vLLM {mode}: logits of {text.id}")
         _same_tokens(name, text, loaded.tokenize(text.text)[: _longest(p)])
         at = sample(len(text.token_ids), p.alignment.vllm_positions)
-        found.append((text.id, TextLogits(np.array(at, np.int64), loaded.logits(text.token_ids, at))))
+        with watch.part(ENGINE_STEPS):
+            found.append((text.id, TextLogits(np.array(at, np.int64), loaded.logits(text.token_ids, at))))
     return found
 
 

@@ -1,0 +1,50 @@
+"""Details in tables: single positions that stand out, and where the section's time went."""
+
+from __future__ import annotations
+
+from evalpress.core.results import Document
+from evalpress.display.tables import Cell, Column, Prose, Table, number
+from evalpress.sections.alignment.results import DecodeRun, Results, Run
+from evalpress.sections.alignment.tables import NAMES
+
+_SHOWN = 3
+_PARTS = {
+    "engine_loads_s": "loading engines",
+    "engine_steps_s": "vLLM's prefill and decode steps",
+    "forward_passes_s": "transformers' forward passes",
+    "comparisons_s": "comparing logits",
+    "other_s": "the rest",
+}
+
+
+def outliers(document: Document[Results]) -> Table:
+    """Positions whose error is far beyond what honest arithmetic costs there, run by run."""
+    runs: dict[str, Run | DecodeRun] = {NAMES.get(name, name): run for name, run in document.data.candidates.items()}
+    runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in document.data.decode.items()}
+    rows: list[list[Cell]] = []
+    for name, run in runs.items():
+        if run.outliers is None:
+            rows.append([name, run.n_positions, None, None, run.outliers_why or ""])
+            continue
+        first = [f"{one.prompt_id}, position {one.position}: {number(one.ratio)}" for one in run.outliers.list[:_SHOWN]]
+        rows.append([name, run.n_positions, run.outliers.largest_ratio, run.outliers.count, "; ".join(first) or "none"])
+    heads: list[Column | str] = ["run", "positions", Column("largest ratio", "ratio"), "stand out", "which"]
+    factor = next((number(run.outliers.factor) for run in runs.values() if run.outliers is not None), "n/a")
+    note = (
+        "Centred RMSE of a position over the noise floor's there, or over the noise floor's median (of a mixture of "
+        f"experts: largest) where that is more; beyond {factor} a position stands out. One bad position in a thousand "
+        "changes no mean."
+    )
+    return Table("Single positions that stand out", heads, rows, note=note)
+
+
+def spent(document: Document[Results]) -> Prose:
+    """Where the section's time went."""
+    found = document.data.spent
+    if found is None:
+        return Prose(f"Where the section's time went is not known: {document.data.spent_why}.")
+    parts = [f"{words} {number(getattr(found, key))} s" for key, words in _PARTS.items()]
+    return Prose(
+        f"The section took {number(found.total_s)} s: {', '.join(parts)}. Comparisons are "
+        f"{number(found.comparisons_share, 'share')} of it."
+    )

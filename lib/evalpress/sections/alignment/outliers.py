@@ -1,0 +1,97 @@
+"""Positions whose error stands out: one wrong position in a thousand vanishes in every mean.
+
+The error of a position is its centred RMSE, which no shift of a row changes. It is held against what honest arithmetic
+costs at that position: the noise floor's error there, and at least the noise floor's median over all positions, since
+one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures how far right implementations go.
+
+In a mixture of experts a router may take another expert at a near tie, in a right implementation at other positions
+than in the noise floor. Such a position stands out by itself and is no fault; many of them are. By symmetry a right
+implementation has as many that the noise floor lacks as the noise floor has that it lacks, within sampling error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalpress.sections.alignment import noise
+from evalpress.sections.alignment.metrics import Rows
+
+FACTOR = 8.0
+"""A position stands out beyond so many times the honest error: twice what other attention kernels reach on a trained
+model (3.8 at one of 801 positions)."""
+ROUTED_FACTOR = 4.0
+"""The same of a mixture of experts, where positions are counted and those that do not stand out are judged."""
+FLOAT32_DISTANCE = 1e-3
+"""In float32 the noise floor is the order of sums alone; there a position stands out by its relative distance."""
+SHARE = 0.2
+"""Share of positions that a router may send elsewhere than the reference where the noise floor does not."""
+_FEW, _SIGMAS = 3, 3.0
+_LISTED = 20
+_UNIFORM = math.sqrt(12)
+"""Spacings over the RMS of rounding to them."""
+
+
+def errors(rows: Rows) -> NDArray[np.float64]:
+    """Centred RMSE of every position."""
+    found: NDArray[np.float64] = np.sqrt(np.maximum(0.0, rows["mse"] - rows["mean_difference"] ** 2))
+    return found
+
+
+def ratios(rows: Rows, floor: Rows, every: Rows, dtype: str) -> NDArray[np.float64]:
+    """Error over honest error of every position; beyond a factor it stands out.
+
+    Args:
+        rows: the run's records.
+        floor: the noise floor's at the same positions.
+        every: the noise floor's at all positions.
+        dtype: of both.
+    """
+    found: NDArray[np.float64]
+    if dtype == "float32":
+        found = np.nan_to_num(rows["relative_euclidean_distance"]) * (FACTOR / FLOAT32_DISTANCE)
+        return found
+    stored = noise.spacing(floor["top_logits"][:, 0, 0], dtype) / _UNIFORM
+    least = np.maximum(stored, np.median(errors(every)))
+    found = errors(rows) / np.maximum(errors(floor), least)
+    return found
+
+
+def allowed(count: int, of_floor: int, n: int) -> int:
+    """How many positions of a mixture of experts may stand out where the noise floor does not.
+
+    Args:
+        count: positions that stand out in the run alone.
+        of_floor: those that stand out in the noise floor alone.
+        n: all compared positions.
+    """
+    return int(max(_FEW, SHARE * n, of_floor + _SIGMAS * math.sqrt(count + of_floor)))
+
+
+def summary(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], of_floor: int | None = None) -> dict[str, Any]:
+    """The positions that stand out, the furthest first.
+
+    Args:
+        found: text -> its records and `ratios`.
+        of_floor: for a mixture of experts: positions that stand out in the noise floor alone.
+    """
+    factor = FACTOR if of_floor is None else ROUTED_FACTOR
+    rows: list[dict[str, Any]] = [
+        {"prompt_id": text, "position": int(row["position"]), "error": float(error), "ratio": float(ratio)}
+        for text, (of_text, values) in found.items()
+        for row, error, ratio in zip(of_text, errors(of_text), values, strict=True)
+        if ratio > factor
+    ]
+    rows.sort(key=lambda row: -row["ratio"])
+    n = sum(len(of_text) for of_text, _ in found.values())
+    return {
+        "count": len(rows),
+        "allowed": 0 if of_floor is None else allowed(len(rows), of_floor, n),
+        "factor": factor,
+        "largest_ratio": max((float(values.max()) for _, values in found.values()), default=0.0),
+        "list": rows[:_LISTED],
+    }

@@ -1,0 +1,109 @@
+"""One wrong position among many: no mean sees it, the positions that stand out are counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from evalpress.model.forward import TextLogits
+from evalpress.params.schema import GateParams
+from evalpress.sections.alignment import details, gates, outliers
+from evalpress.sections.alignment.baseline import Text
+from evalpress.sections.alignment.comparison import compare
+from evalpress.sections.alignment.results import Run, Spent
+from evalpress.sections.alignment.stopwatch import Stopwatch
+
+POSITIONS, VOCABULARY = 1000, 256
+TEXT = Text("t", "", "text", "en", tuple(i % VOCABULARY for i in range(POSITIONS)))
+
+
+def _logits(seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng(seed).standard_normal((POSITIONS, VOCABULARY)).astype(np.float32)
+
+
+REFERENCE = _logits(0) * 4 + 12 * np.eye(VOCABULARY, dtype=np.float32)[np.arange(POSITIONS) % VOCABULARY]
+
+
+def _judged(candidate: Any, dtype: str = "bfloat16", noise: float = 0.02, *, routed: bool = False) -> Any:
+    def parts(values: Any) -> Any:
+        return [("t", TextLogits(np.arange(POSITIONS), values.astype(np.float32)))]
+
+    reference = {"t": TextLogits(np.arange(POSITIONS), REFERENCE)}
+    floor = REFERENCE + noise * _logits(1)
+    described = {"c": {"engine": "vllm", "dtype": dtype}}
+    runs = {"c": parts(candidate)}
+    data = compare(reference, parts(floor), runs, [TEXT], str, described, dtype=dtype, routed=lambda: routed).data
+    run, floor_run = data["candidates"]["c"], Run.model_validate({"engine": "x", "dtype": dtype} | data["noise_floor"])
+    found = gates.agreement(GateParams(), "c", Run.model_validate(run), floor_run)
+    return run, {g.id.removeprefix("c."): g.status for g in found}
+
+
+def test_noise_as_large_as_the_noise_floors_stands_out_nowhere() -> None:
+    run, status = _judged(REFERENCE + 0.02 * _logits(2))
+    assert run["outliers"]["count"] == 0
+    assert 0.9 < run["outliers"]["largest_ratio"] < 1.5
+    assert status["outlier_positions"] == "pass"
+
+
+@pytest.mark.parametrize("shift", [0.0, 5.0])
+def test_one_position_in_a_thousand_is_found_and_named_where_every_mean_passes(shift: float) -> None:
+    candidate = REFERENCE + 0.02 * _logits(2)
+    candidate[417] += 0.3 * _logits(3)[417] + shift
+    run, status = _judged(candidate)
+    assert [row["position"] for row in run["outliers"]["list"]] == [417]
+    assert run["outliers"]["list"][0]["ratio"] == pytest.approx(15, rel=0.2)
+    assert status.pop("outlier_positions") == "fail"
+    assert shift or set(status.values()) == {"pass"}  # the other gates see nothing
+
+
+def test_a_shift_of_a_whole_row_is_no_outlier() -> None:
+    candidate = REFERENCE + 0.02 * _logits(2)
+    candidate[417] += 0.05
+    assert _judged(candidate)[0]["outliers"]["count"] == 0
+
+
+def test_in_float32_the_relative_distance_decides() -> None:
+    near = REFERENCE * (1 + 2e-4 * _logits(2))
+    assert _judged(near, "float32", noise=1e-6)[0]["outliers"]["count"] == 0
+    near[3] += 0.05
+    assert [row["position"] for row in _judged(near, "float32", noise=1e-6)[0]["outliers"]["list"]] == [3]
+
+
+def test_a_router_may_flip_elsewhere_than_the_noise_floors_and_the_rest_is_judged() -> None:
+    """One rerouted position of a mixture of experts, a hundred times the noise: right. A third of all: not."""
+    candidate = REFERENCE + 0.02 * _logits(2)
+    candidate[5] += 4 * _logits(3)[5]
+    assert _judged(candidate)[1]["noise_ratio"] == "fail"  # as a dense model
+    run, status = _judged(candidate, routed=True)
+    assert (run["outliers"]["count"], run["outliers"]["allowed"]) == (1, 200)
+    assert run["settled"]["n_positions"] == POSITIONS - 1
+    assert run["settled"]["noise_ratio"] == pytest.approx(1, abs=0.01)
+    assert run["flips"]["unexplained"] == 0
+    assert set(status.values()) == {"pass"}
+    candidate[100:400] += 4 * _logits(3)[100:400]
+    run, status = _judged(candidate, routed=True)
+    assert run["outliers"]["count"] == 301
+    assert status["outlier_positions"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("count", "of_floor", "n", "most"), [(0, 0, 10, 3), (49, 0, 100, 21), (0, 16, 100, 28), (1, 0, 1000, 200)]
+)
+def test_as_many_positions_as_the_noise_floor_has_of_its_own(count: int, of_floor: int, n: int, most: int) -> None:
+    assert outliers.allowed(count, of_floor, n) == most
+
+
+@pytest.mark.parametrize("routed", [False, True])
+def test_what_is_found_stands_in_the_results_and_in_the_table(routed: bool) -> None:
+    candidate = REFERENCE + 0.02 * _logits(2)
+    candidate[417] += 0.3 * _logits(3)[417]
+    run = Run.model_validate(_judged(candidate, routed=routed)[0])
+    assert (run.settled is not None) is routed
+    spent = Spent.model_validate(Stopwatch().split())
+    document: Any = SimpleNamespace(data=SimpleNamespace(candidates={"c": run}, decode={}, spent=spent))
+    shown = details.outliers(document)
+    assert "t, position 417" in str(shown.rows[0])
+    assert shown.rows[0][3] == 1
+    assert "comparing logits" in details.spent(document).source
