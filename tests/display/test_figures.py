@@ -18,30 +18,14 @@ from evalpress.sections.alignment.layer_figure import layer_errors
 from evalpress.sections.alignment.profile_figures import profile_by_margin, profile_by_position
 from evalpress.sections.alignment.results import Layers
 from evalpress.sections.alignment.results import Results as Alignment
-from evalpress.sections.benchmark.figures import eager_vs_compiled, latency_distribution, throughput_bars
-from evalpress.sections.benchmark.scaling_figures import peak_rates, scaling
 from evalpress.sections.benchmark.startup_figure import startup_phases
 from evalpress.sections.quality.figures import category_bars
-from evalpress.sections.serving.figures import offered_load, throughput_latency
+from evalpress.sections.serving.figures import offered_load
+from figure_makers import MAKERS
 from filled import filled
 from quality_samples import document, results_of
 
 SVG = "{http://www.w3.org/2000/svg}"
-MAKERS = {
-    "eager_vs_compiled": (eager_vs_compiled, samples.benchmark),
-    "throughput_bars": (throughput_bars, samples.benchmark),
-    "latency_distribution": (latency_distribution, samples.benchmark),
-    "startup_phases": (startup_phases, samples.benchmark),
-    "scaling": (scaling, samples.benchmark),
-    "peak_rates": (peak_rates, samples.benchmark),
-    "prompt_agreement": (prompt_agreement, samples.alignment),
-    "profile_by_position": (profile_by_position, samples.alignment),
-    "profile_by_margin": (profile_by_margin, samples.alignment),
-    "layer_errors": (layer_errors, samples.alignment),
-    "throughput_latency": (throughput_latency, serving_samples.document),
-    "offered_load": (offered_load, serving_samples.document),
-    "category_bars": (category_bars, samples.quality),
-}
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -130,11 +114,13 @@ def test_the_stage_that_leaves_the_noise_is_named():
     document = samples.alignment()
     shown = layer_errors(document)
     title = "transformers cuda leaves the noise at layer 1 mlp"
-    assert title in texts(shown) and title in shown.alt and "layer 1 mlp" in texts(shown)
+    assert title in " ".join(texts(shown)) and title in shown.alt and "layer 1 mlp" in texts(shown)
     device = document.data.layers.candidates["transformers_cuda"]
     sound = device.model_copy(update={"first_beyond_noise": None, "beyond_noise": ()})
     found = document.data.layers.model_copy(update={"candidates": {"transformers_cuda": sound}})
-    assert "No stage leaves the noise: transformers cuda" in texts(layer_errors(changed(document, layers=found)))
+    assert "No stage leaves the noise: transformers cuda" in " ".join(
+        texts(layer_errors(changed(document, layers=found)))
+    )
     nothing = changed(document, layers=None, layers_why="the logits come from a file")
     assert "hidden states: the logits come from a file" in layer_errors(nothing).caption
 
@@ -169,8 +155,8 @@ def test_profiles_say_where_the_error_is_largest():
     rows = list(run.by_position)
     rows[3] = rows[3].model_copy(update={"noise_ratio": 7.25, "kl_divergence_median": 0.5})
     shown = profile_by_position(with_run(document, "vllm_compiled", by_position=tuple(rows)))
-    assert "Error at most 7.25× the noise floor's, at positions 4–7" in texts(shown)
-    assert "Median KL at most 0.5 nats, at positions 4–7" in texts(shown)
+    assert "Error at most 7.25× the noise floor's, at positions 4–7" in " ".join(texts(shown))
+    assert "Median KL at most 0.5 nats, at positions 4–7" in " ".join(texts(shown))
 
 
 def test_errors_that_a_shift_hides_are_named_and_not_drawn_as_zero():
@@ -185,15 +171,17 @@ def test_errors_that_a_shift_hides_are_named_and_not_drawn_as_zero():
 
 def test_the_margin_from_which_tokens_agree():
     document = samples.alignment()
-    assert "From a margin of 0.0625 on, no best token differs" in texts(profile_by_margin(document))
+    assert "From a margin of 0.0625 on, no best token differs" in " ".join(texts(profile_by_margin(document)))
     rows = list(document.data.candidates["vllm_compiled"].by_margin)
     rows[2] = rows[2].model_copy(update={"same": 2, "share": 2 / 3})
     differing = with_run(document, "vllm_compiled", by_margin=tuple(rows))
-    assert "Best tokens differ even at the largest margins" in texts(profile_by_margin(differing))
+    assert "Best tokens differ even at the largest margins" in " ".join(texts(profile_by_margin(differing)))
     for name in ("vllm_eager", "vllm_compiled"):
         document = with_run(document, name, by_margin=rows[1:2])
     floor = document.data.noise_floor.model_copy(update={"by_margin": rows[1:2]})
-    assert "No best token differs, at any margin" in texts(profile_by_margin(changed(document, noise_floor=floor)))
+    assert "No best token differs, at any margin" in " ".join(
+        texts(profile_by_margin(changed(document, noise_floor=floor)))
+    )
 
 
 def test_verdicts_are_counted():

@@ -28,7 +28,7 @@ def test_long_texts_and_detail_columns_stand_in_a_row_of_full_width():
     assert [node.text for node in dom.findall(".//thead//th")] == ["verdict", "case", "output"]
     more = dom.findall(".//tr[@class='ep-more']")
     assert [row.find("td").get("colspan") for row in more] == ["3", "3"]
-    assert [row.find(".//summary").text for row in more] == ["output, rule of sum", "rule, tokens of poem"]
+    assert [row.find(".//summary").text for row in more] == ["sum: output, rule", "poem: rule, tokens"]
     assert [node.text for node in more[0].findall(".//p[@class='ep-label']")] == ["output", "rule"]
     assert "".join(more[0].find(".//pre").itertext()).strip() == ("word " * 60).strip()
     assert [node.text for node in dom.findall(".//tbody//th")] == ["sum", "poem"]

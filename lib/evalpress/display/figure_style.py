@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ _DARK = {
 
 WIDTH = 4.4
 """Inches. Narrow on purpose: at 390 pixels, the width of a phone, letters of 9 points are still 11 pixels high."""
+
+_TITLE, _LABEL = 46, 56
+"""Characters of a title and of an axis's name that fit into the width."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # measured with the font that matplotlib ships: the same layout anywhere
@@ -147,7 +151,12 @@ def canvas(height: float, rows: int = 1, columns: int = 1, **more: Any) -> Itera
 
 
 def finish(figure: Canvas, alt: str, caption: str) -> Figure:
-    """The picture as a `Figure`; call it inside `canvas`."""
+    """The picture as a `Figure`; call it inside `canvas`. Titles and names of axes are broken into lines that fit."""
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        panels = spec.get_gridspec().ncols if spec else 1
+        axes.set_title(textwrap.fill(axes.get_title(loc="left"), _TITLE // panels))
+        axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL // panels))
     return Figure(to_svg(figure, alt), alt, caption)
 
 
@@ -171,8 +180,8 @@ def legend_above(axes: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def columns(entries: int) -> int:
-    """Of a legend over the whole width: at most four names in a line, or three where they need two lines."""
-    return 4 if entries <= 4 else 3
+    """Of a legend over the whole width: three names in a line, or two where they need two lines."""
+    return entries if entries <= 3 else 2
 
 
 def thousands(axes: Axes) -> None:
@@ -203,5 +212,9 @@ def value_label(axes: Axes, x: float, y: float, text: str) -> None:
 
 
 def legend_right(axes: Axes) -> None:
-    """The legend on the line of the title, flush right with the plot."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    """The legend on the line of the title, flush right with the plot; above it where there are many names."""
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) <= 2:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    else:
+        axes.figure.legend(handles, names, loc="outside upper left", ncols=columns(len(names)))

@@ -70,4 +70,4 @@ def named(parts: Sequence[Part], row_name: Cell) -> str:
     """The line that a reader opens: which texts there are, and of which row."""
     labels = ", ".join(dict.fromkeys(part.label for part in parts))
     name = one_line(as_plain(row_name))
-    return f"{labels} of {name}" if name else labels
+    return f"{name}: {labels}" if name else labels

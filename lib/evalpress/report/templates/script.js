@@ -42,7 +42,7 @@
       const section = target.closest("section")?.querySelector(".ep-fold");
       if (section) section.open = true;
     }
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior: "instant" });
   };
   addEventListener("hashchange", reveal);
   document.addEventListener("click", (event) => {

@@ -20,6 +20,8 @@ from evalpress.sections.alignment.run_labels import NOISE_FLOOR, beside, error_a
 __dir__ = own_functions(__name__)
 
 Runs = Mapping[str, Run]
+_MOST_LETTERS = 20
+"""Of the names of all groups below an axis; where they are longer, every second group is named."""
 _ERRORS = {"max_abs_err": "largest error", "kl_divergence": "KL divergence, nats"}
 
 
@@ -32,7 +34,7 @@ def profile_by_position(document: Document[Results]) -> Figure:
     runs = runs_of(document)
     bins = sorted({row.from_ for run in runs.values() for row in run.by_position})
     missing: list[Missing] = []
-    with canvas(4.6, 2, 1, sharex=True) as (figure, panels):
+    with canvas(5.2, 2, 1, sharex=True) as (figure, panels):
         for axes, (key, label) in zip(panels, _ERRORS.items(), strict=True):
             for index, (name, run) in enumerate(runs.items()):
                 tone, marker = mark_of(name, index)
@@ -70,7 +72,7 @@ def profile_by_margin(document: Document[Results]) -> Figure:
     """
     runs = runs_of(document)
     bins = sorted({row.from_ for run in runs.values() for row in run.by_margin})
-    with canvas(2.7) as (figure, (axes,)):
+    with canvas(3.1) as (figure, (axes,)):
         for index, (name, run) in enumerate(runs.items()):
             tone, marker = mark_of(name, index)
             for row in run.by_margin:
@@ -95,7 +97,8 @@ def profile_by_margin(document: Document[Results]) -> Figure:
 
 
 def _name_bins(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_xticks(range(len(names)), names)
+    every = 2 if len("".join(names)) > _MOST_LETTERS else 1
+    axes.set_xticks(range(0, len(names), every), names[::every])
     axes.tick_params(axis="x", length=0)
 
 

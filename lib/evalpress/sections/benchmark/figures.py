@@ -29,7 +29,7 @@ _SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100
 _DECADES = (0.01, 0.1, 1.0, 10.0, 100.0)
 _SHOWN = (0.01, 100.0)
 """Ratios beyond these are drawn at the edge of the plot, with an arrow; the figure in words stands beside them."""
-_MOST_TICKS = 7
+_MOST_TICKS = 4
 _MANY = 250
 _PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
@@ -126,4 +126,5 @@ def _rates(axes: Axes, data: Results, kind: tuple[str, ...], missing: list[Missi
             reached = getattr(record, key)
             if reached is not None:
                 said.append(f"{name} ({mode}): {share} {100 * reached:.1f} %")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

@@ -66,9 +66,9 @@ def cases(document: QualityResults) -> Table:
     heads: list[Column | str] = [
         Column("verdict", choose=True),
         "case",
-        Column("category", choose=True),
         Column("why", wide=True),
         Column("output", wide=True),
+        Column("category", choose=True),
         Column("prompt", detail=True),
         Column("prompt as sent", detail=True),
         Column("rule", detail=True),
@@ -99,9 +99,9 @@ def _case(case: JudgedCase) -> list[Cell]:
     return [
         Badge(case.state, _STATES.get(case.state, "")),
         case.id,
-        case.category,
         case.reason,
         output(case.output),
+        case.category,
         Code(case.prompt),
         "" if sent is None else Code(sent),
         Code(case.rule),

@@ -13,6 +13,7 @@ from evalpress.display.tables import (
     Cell,
     Code,
     Column,
+    Fold,
     Link,
     Missing,
     Prose,
@@ -120,11 +121,14 @@ def gates(summary: Summary) -> Table:
         ]
         for g in sorted(summary.gates, key=lambda g: _ORDER.index(g.status) if g.status in _ORDER else len(_ORDER))
     ]
+    open_ = sum(g.status in ("fail", "warn") for g in summary.gates)
+    held = len(rows) - open_
     return Table(
         "Found, and allowed",
         ["status", "gate", Column("found", align="left", wide=True), Column("allowed", wide=True), "section"],
         rows,
         named_by=1,
+        fold=Fold(open_, f"Gates that hold or are off: {held}") if held else None,
     )
 
 
