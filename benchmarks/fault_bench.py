@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from evalpress.core.paths import ROOT
 SET = """\
 extends: demo
 title: Fault injection
-engine: {modes: [eager], in_process: false}
+engine: {modes: [eager]}
 benchmark:
   blocks: 2
   ceilings: false
@@ -38,14 +39,14 @@ SECTION = {
 }
 """Moment -> the section that is measured."""
 VICTIMS = {
-    "engine load": ("kernel", "engine core"),
-    "mid-workload": ("kernel", "engine core"),
-    "server start": ("kernel", "server"),
+    "engine load": ("kernel",),
+    "mid-workload": ("kernel",),
+    "server start": ("kernel", "server", "engine core"),
     "mid-request": ("kernel", "server", "engine core"),
     "results written": ("kernel", "command"),
     "rendering": ("command",),
 }
-STEPS = {"mid-workload": "block 1 of", "mid-request": "load on the"}
+STEPS = {"engine load": "loading the eager engine", "mid-workload": "block 1 of", "mid-request": "load on the"}
 """What the library says that it is doing at a moment."""
 SLOW = {"results written": "results", "rendering": "rendering"}
 
@@ -88,6 +89,11 @@ class Bench:
             str(path.relative_to(results)): path.read_bytes() for path in sorted(paths) if path.name != "status.json"
         }
 
+    def states(self, more: list[str]) -> dict[str, str]:
+        """Section -> its state, as `evalpress status` says."""
+        rows = json.loads(self.run("status", "--json", *more).stdout)
+        return {row["section"]: row["state"] for row in rows if row["section"] in ("benchmark", "serving")}
+
     def stale(self, moment: str) -> list[str]:
         """Options of a run that measures the moment's section and nothing else (or only renders)."""
         self.count += 1
@@ -125,14 +131,12 @@ class Bench:
         except (OSError, KeyError, psutil.Error):
             return ""
 
-    def reached(self, moment: str, run: subprocess.Popen[str]) -> bool:
-        """Whether the run is at a moment now."""
+    def reached(self, moment: str, victim: str, run: subprocess.Popen[str]) -> bool:
+        """Whether the run is at a moment now, with the process that is to be hit."""
         if moment in SLOW:
             return self.mark.exists()
-        if moment == "engine load":
-            return "loading the eager engine" in self.step() and self.process("engine core", run) is not None
         if moment == "server start":
-            return self.process("server", run) is not None
+            return self.process(victim, run) is not None and self.process("server", run) is not None
         return STEPS[moment] in self.step()
 
 

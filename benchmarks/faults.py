@@ -1,16 +1,18 @@
 """Fault injection: what a report leaves behind when something ends it, at six moments and in four ways.
 
-    python benchmarks/faults.py [--only MOMENT] [--fault FAULT]
+    python benchmarks/faults.py [--only MOMENT] [--fault FAULT] [--sparse]
 
-Real throughout: the demo model on vLLM in eager mode with its engine core in a process of its own, the OpenAI server,
-the notebooks, the page. Of the sections only benchmark and serving are measured, with a few short requests.
+Real throughout: the demo model on vLLM in eager mode, in the kernel's process, the OpenAI server with its engine core
+in a process of its own, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few
+short requests.
 
 Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering. The last two
 are short; a disk that is slow there (`slow_disk/`) makes them long enough.
 Faults: kill -9 of each process that the moment has (kernel, engine core, server, the command itself), SIGINT, full disk
 (a small tmpfs, filled; without the right to mount one: no file may grow), memory limit (no process may take more than
 it has). After each fault: results that were there before are intact or the new ones are complete, no process is left,
-no traceback on the terminal, and the next run finishes what is missing.
+no traceback on the terminal, and the next run finishes what is missing. With `--sparse` the next run is made once per
+moment, after its last fault; after the others `evalpress status` must name the section as not current.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ INJECT: dict[str, Callable[[Bench, subprocess.Popen[str], str], None]] = {
 }
 
 
-def tried(bench: Bench, moment: str, fault: str, victim: str) -> tuple[list[str], bool]:
+def tried(bench: Bench, moment: str, fault: str, victim: str, *, finish: bool) -> tuple[list[str], bool]:
     """One combination as a row of the table, and whether all is as it must be."""
     before, more = bench.contents(), bench.stale(moment)
     bench.mark.unlink(missing_ok=True)
@@ -83,7 +85,7 @@ def tried(bench: Bench, moment: str, fault: str, victim: str) -> tuple[list[str]
         command, env = bench.command("report", *more), bench.environment(moment)
         run = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True)
         end = time.monotonic() + PATIENCE_S
-        while not (reached := bench.reached(moment, run)) and run.poll() is None and time.monotonic() < end:
+        while not (reached := bench.reached(moment, victim, run)) and run.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         if reached:
             INJECT[fault](bench, run, victim)
@@ -99,16 +101,30 @@ def tried(bench: Bench, moment: str, fault: str, victim: str) -> tuple[list[str]
     left = gone(bench)
     (bench.root / "reports" / "ballast").unlink(missing_ok=True)
     state = compared(before, bench.contents())
-    after = bench.run("report", *more)
-    current = {row["section"]: row["state"] for row in json.loads(bench.run("status", "--json", *more).stdout)}
-    fine = after.returncode in (0, 1) and all(current[name] == "current" for name in ("benchmark", "serving"))
+    follows, fine = following(bench, moment, more, state, finish=finish)
     good = reached and status != "hangs" and state != "BROKEN" and not left and "Traceback" not in told and fine
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    said = next((line for line in lines if " failed " in line or "interrupted" in line), lines[-1] if lines else "")
     row = [moment, f"{fault}, {victim}" if fault == "kill -9" else fault, status if reached else "NOT REACHED"]
-    words = " ".join(said.replace(str(bench.root), "…").split())
-    row += [words[:160], state, ", ".join(left) or "none", "yes" if fine else f"NO: {current}"]
-    return row, good
+    return [*row, said(told, bench), state, ", ".join(left) or "none", follows], good
+
+
+def said(told: str, bench: Bench) -> str:
+    """The line of the terminal that names the fault."""
+    lines = [" ".join(line.split()) for line in told.replace(str(bench.root), "…").splitlines() if line.strip()]
+    named = (line for line in lines if " failed " in line or " partly " in line or line.startswith("evalpress: "))
+    return next(named, lines[-1] if lines else "")[:200].replace("|", "/")
+
+
+def following(bench: Bench, moment: str, more: list[str], state: str, *, finish: bool) -> tuple[str, bool]:
+    """What comes after a fault, and whether it is as it must be: the next run, or what `evalpress status` says."""
+    if finish:
+        after = bench.run("report", *more)
+        states = bench.states(more)
+        fine = after.returncode in (0, 1) and set(states.values()) == {"current"}
+        return ("finished" if fine else f"NOT FINISHED: {states}, exit {after.returncode}"), fine
+    states = bench.states(more)
+    wanted = dict.fromkeys(states, "current") if state == "new" or not SECTION[moment] else None
+    fine = states == wanted if wanted else states[SECTION[moment]] in ("stale", "failed", "missing")
+    return ("status: " if fine else "WRONG STATUS: ") + ", ".join(f"{k} {v}" for k, v in states.items()), fine
 
 
 def gone(bench: Bench) -> list[str]:
@@ -141,10 +157,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SECTION, action="append", help="one moment")
     parser.add_argument("--fault", choices=INJECT, action="append", help="one fault")
+    parser.add_argument("--sparse", action="store_true", help="the next run once per moment")
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="evalpress-faults-"))
     (root / "faults.yaml").write_text(SET, encoding="utf-8")
-    wrong = tries = 0
+    wrong = count = 0
     with reports(root) as on_tmpfs:
         bench = Bench(root, on_tmpfs)
         first = bench.run("report")
@@ -152,16 +169,20 @@ def main() -> int:
             print(first.stdout + first.stderr)
             return 1
         print(f"full disk: {'a tmpfs of 64 MiB' if on_tmpfs else 'no file may grow'}\n")
-        heads = ("moment", "fault", "exit", "the terminal says", "results", "processes left", "next run finishes")
+        heads = ("moment", "fault", "exit", "the terminal says", "results", "processes left", "afterwards")
         print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads), flush=True)
         for moment in given.only or SECTION:
-            for fault in given.fault or INJECT:
-                for victim in VICTIMS[moment] if fault == "kill -9" else VICTIMS[moment][-1:]:
-                    row, good = tried(bench, moment, fault, victim)
-                    print("| " + " | ".join(row) + " |", flush=True)
-                    wrong, tries = wrong + (not good), tries + 1
+            tries = [
+                (fault, victim)
+                for fault in given.fault or INJECT
+                for victim in (VICTIMS[moment] if fault == "kill -9" else VICTIMS[moment][-1:])
+            ]
+            for fault, victim in tries:
+                row, good = tried(bench, moment, fault, victim, finish=not given.sparse or (fault, victim) == tries[-1])
+                print("| " + " | ".join(row) + " |", flush=True)
+                wrong, count = wrong + (not good), count + 1
     shutil.rmtree(root, ignore_errors=True)
-    print(f"\n{wrong} of {tries} combinations are not as they must be")
+    print(f"\n{wrong} of {count} combinations are not as they must be")
     return 1 if wrong else 0
 
 
