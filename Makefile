@@ -64,7 +64,7 @@ fuzz: env ## the property tests with examples that nobody has tried (ARGS=--hypo
 lab: env ## JupyterLab in notebooks/, with this environment's kernel
 	@$(PY) -m jupyterlab --notebook-dir=notebooks $(AS_ROOT) $(ARGS)
 
-lint: env ## ruff, the floors of the library (import-linter) and mypy
+lint: env ## ruff, the layers of the library (import-linter) and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo --cache-dir .cache/import-linter

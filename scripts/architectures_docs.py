@@ -1,4 +1,5 @@
-"""docs/architectures.md: the facts of every causal language model that transformers and the installed vLLM both know.
+"""docs/architectures.md: the facts of every causal language model that both transformers and the installed vLLM
+support.
 
 Default configurations, no weights. Each figure stands beside an independent count: parameters of the class that
 transformers builds on the meta device, KV values that its own cache holds after a forward pass there.
@@ -28,7 +29,7 @@ EXPANDED = frozenset(("minicpm3",))
 """vLLM caches their heads expanded, transformers the latent."""
 _HEAD = """# Architectures
 
-Every `…ForCausalLM` that both transformers {transformers} and vLLM {vllm} know, with transformers' default
+Every `…ForCausalLM` that both transformers {transformers} and vLLM {vllm} support, with transformers' default
 configuration; made by `make docs` (`scripts/architectures_docs.py`), and a test holds it against two independent
 counts: the parameters of the class built without memory, and the numbers that its own KV cache holds after a pass.
 `evalpress facts FOLDER` prints the same for any model folder or config.json.

@@ -58,8 +58,8 @@ def profile_by_position(document: Document[Results]) -> Figure:
         _legend(figure, panels[0], runs)
         caption = (
             "Every compared position of every text, grouped in widths that double. Marks are medians, lines reach up "
-            "to the 90th percentile, on logarithmic axes. An engine that is wrong only far into a text, or only at "
-            "its start, would rise there above the noise floor."
+            "to the 90th percentile, on logarithmic axes. An engine with errors only late in a text, or only at "
+            "its start, would lie above the noise floor there."
         )
         return finish(figure, _position_words(runs), caption + missing_words(missing))
 
@@ -90,8 +90,8 @@ def profile_by_margin(document: Document[Results]) -> Figure:
         _legend(figure, axes, runs)
         caption = (
             "Share of positions whose most probable token is the reference's, by the margin of the reference's best "
-            "token over its second best, with 95 % intervals (Wilson). Rounding can change only what is nearly tied: "
-            "a sound engine falls below 100 % at the left alone."
+            "token over its second best, with 95 % intervals (Wilson). Rounding can change only near ties: "
+            "a correct engine is below 100 % only at the left."
         )
         return finish(figure, _margin_words(runs), caption)
 

@@ -26,12 +26,12 @@ def startup(document: Document[Results]) -> Table:
         if found.startup_repeats_s
     ]
     note = (
-        "Import and first configuration are paid once per process: the starts of this run contain the same measured "
-        "values, a cold one those of its own process. Where engines are loaded one after the other in one process, the "
-        "first also pays what any first engine pays, in the engine core's start and in what is unaccounted. Phases "
-        "come from the engine's own log lines; what no line explains stands as unaccounted. Cold: with an empty "
-        "compile cache; where vLLM's other caches are empty, too, it inspects the model's class in a process that it "
-        "starts for that, and the first configuration takes longer."
+        "Import and first configuration happen once per process: the starts of this run contain the same measured "
+        "values, a cold start those of its own process. Where engines are loaded one after the other in one process, "
+        "the first start also contains work that is done once per process, in the engine core's start and in the "
+        "unaccounted time. Phases come from the engine's log lines; time that no line explains is unaccounted. Cold: "
+        "with an empty compile cache; where vLLM's other caches are empty as well, vLLM starts a further process to "
+        "inspect the model's class, and the first configuration takes longer."
     ) + (f" Totals of further starts in this run: {'; '.join(repeats)}." if repeats else "")
     return Table("Start-up, seconds", ["phase", *starts], rows, note=note)
 
@@ -132,14 +132,14 @@ def _note(found: PeakRates) -> str:
     cache = f" ({found.cache_bytes / MIB:,.0f} MiB here)" if found.cache_bytes else ""
     return (
         f"Bandwidth: bytes read and written. {found.threads} torch threads. The best of all rounds counts, because "
-        "in a single one something else may use the machine. Rounds after the first repeat only the kinds of matrix "
-        "products that reached half of the best one. A model that fits into its processor's largest cache"
-        f"{cache} can read its weights faster than memory: then the bound of bandwidth is no upper limit."
+        "other programs may use the machine during a single round. Rounds after the first repeat only the kinds of "
+        "matrix products that reached half of the best one. A model that fits into its processor's largest cache"
+        f"{cache} can read its weights faster than from memory; the bandwidth bound is then not an upper limit."
     )
 
 
 def break_even(document: Document[Results]) -> Prose:
-    """When compilation has paid for its longer start, in a sentence."""
+    """After how many tokens compilation has made up for its longer start, in a sentence."""
     found = document.data.break_even
     words = [f"**Break-even**, on the workload `{found.workload}`, import and configuration apart: {_paid(found)}"]
     if found.workload is None:
@@ -155,10 +155,10 @@ def _paid(found: BreakEvenFigures) -> str:
     if found.tokens is None or found.extra_startup_s is None or found.saved_s_per_token is None:
         return f"{found.tokens_why}."
     if found.extra_startup_s <= 0:
-        return "at once: compiled mode did not start later than eager in this run."
+        return "immediately: compiled mode did not start later than eager in this run."
     return (
         f"compiled mode starts {fmt(found.extra_startup_s, 's')} later, saves "
-        f"{fmt(1e6 * found.saved_s_per_token, 'µs')} per output token and has paid for its start after "
+        f"{fmt(1e6 * found.saved_s_per_token, 'µs')} per output token and has made up for its longer start after "
         f"{found.tokens:,.0f} output tokens, {fmt(found.seconds, 's')} of running ({_span(found)})."
     )
 

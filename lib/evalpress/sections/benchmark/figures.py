@@ -81,9 +81,9 @@ def eager_vs_compiled(document: Document[Results], metrics: Sequence[str] = COMP
         found_words = "; ".join(ranges) or "none measured"
         alt = f"Speed-up of compiled over eager, {len(comparison)} workloads: {found_words}."
         caption = (
-            "How many times faster the compiled mode is than eager, in paired blocks, with 95 % intervals. "
+            "Speed of compiled mode divided by that of eager mode, in paired blocks, with 95 % intervals. "
             "Filled marks: the interval lies wholly on one side of 1; hollow: it does not, or there is none. "
-            "An arrow at the edge: the interval goes on beyond it."
+            "An arrow at the edge: the interval continues beyond the axis."
         )
         return finish(figure, alt, caption + missing_words(missing))
 
@@ -214,8 +214,8 @@ def latency_distribution(
         name = metric_words(metric)
         alt = f"Distribution of {name} per workload and mode; medians: {listed(said)}."
         caption = (
-            f"{name.capitalize()}: the share of requests that took at most so many milliseconds. "
-            "Further left is faster; a steeper line is less spread."
+            f"{name.capitalize()}: the share of requests that took at most this many milliseconds. "
+            "Further left is faster; a steeper line means less spread."
         )
         return finish(figure, alt, caption + missing_words(missing))
 

@@ -104,7 +104,8 @@ def peak_rates(document: Document[Results]) -> Figure:
         alt = f"Rates beside the peak rates. {'; '.join(said) or 'None measured'}."
         caption = (
             "Decode and prefill rates of each workload, and the upright bar that the measured memory bandwidth or "
-            "matrix rate would allow; the scale is logarithmic. A wide gap: what remains is launching and scheduling."
+            "matrix rate would allow; the scale is logarithmic. Where the gap is wide, launching and scheduling take "
+            "the rest of the time."
         )
         return finish(figure, alt, caption + missing_words(missing))
 

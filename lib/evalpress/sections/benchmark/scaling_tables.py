@@ -42,12 +42,12 @@ def prompt_scaling(document: Document[Results]) -> Table:
 
 
 def output_scaling(document: Document[Results]) -> Table:
-    """The line through end-to-end latency against output length: cost per token, and what is paid once."""
+    """The line through end-to-end latency against output length: cost per token, and the constant part per request."""
     columns: dict[str, Column | str] = {
         "mode": "mode",
         "ms_per_token": Column("per output token", "ms"),
         "interval": "95 % interval",
-        "intercept_ms": Column("paid once (intercept)", "ms"),
+        "intercept_ms": Column("constant part (intercept)", "ms"),
         "r_squared": Column("R²", "share"),
         "requests": "requests",
     }
@@ -56,9 +56,9 @@ def output_scaling(document: Document[Results]) -> Table:
     ]
     note = (
         "Weighted least squares over the requests of the workloads with one request at a time: the spread grows with "
-        "the length, so a request weighs as the reciprocal of its length squared. The interval is over the slopes of "
-        "single blocks. A negative intercept says that later tokens cost more than early ones, or that noise is larger "
-        "than what is paid once."
+        "the length, so the weight of a request is the reciprocal of its squared length. The interval is over the "
+        "slopes of single blocks. A negative intercept means that later tokens take longer than early ones, or that "
+        "noise is larger than the constant part."
     )
     return Table.from_records("Output length", columns, records, note=note)
 

@@ -50,7 +50,7 @@ def startup_phases(document: Document[Results]) -> Figure:
         alt = f"Start-up phases. {'. '.join(said) or 'Nothing measured'}."
         caption = (
             "Start-up, phase by phase: each bar begins where the one above it ends. "
-            "The hatched bar is time that no phase accounts for."
+            "The hatched bar is time that belongs to no known phase."
         )
         return finish(figure, alt, caption + missing_words(missing))
 

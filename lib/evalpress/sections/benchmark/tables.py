@@ -106,7 +106,7 @@ def speed(document: Document[Results]) -> Table:
         "throughput are this suite's own: prompt tokens over the time in which a request was between scheduled and "
         "first token, and tokens after the first over the time in which decoding ran. MBU (of decode) and MFU (of "
         "prefill) are shares of the peak rates measured in this run. A phase that reaches a tenth of either peak is "
-        "called limited by it; below, what remains is the launching of steps (launch overhead), inferred and not timed."
+        "called limited by it; below that, the launching of steps (launch overhead) is named, inferred and not timed."
     )
     return Table.from_records("Throughput, and what limits it", columns, _by_workload(document), note=note)
 
@@ -166,7 +166,7 @@ def identical_tokens(document: Document[Results]) -> Table:
     heads: list[Column | str] = ["workload", "identical requests", "of", Column("share", "share")]
     note = (
         f"In all {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the two most likely next tokens "
-        "are often nearly equal in score; where the modes choose differently, all that follows differs, too. Whether a "
+        "often have nearly equal scores; after a different choice, all following tokens differ as well. Whether a "
         "difference is larger than rounding in this dtype is measured in the alignment section, on real texts."
     )
     return Table("Do both modes generate the same tokens?", heads, rows, note=note if rows else "")

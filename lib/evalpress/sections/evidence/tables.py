@@ -71,7 +71,7 @@ def _tokens(ids: Sequence[int]) -> Code:
 
 
 def checks(document: Document[Results]) -> Table:
-    """The determinism checks: what was changed, how many outputs stayed the same, what the rest is."""
+    """The determinism checks: what was changed, how many outputs stayed the same, what explains the others."""
     rows = [_check(check) for check in document.data.determinism]
     heads: list[Column | str] = [
         Column("what was changed", wide=True),
@@ -89,10 +89,10 @@ def checks(document: Document[Results]) -> Table:
         rows,
         note="Compared token by token with the same prompts asked alone, over long outputs that do not stop at the "
         "model's end of text; a new engine is compared with the eager engine, the prefix cache with the same prompts "
-        "without it, the busy server with the server alone. The bound says which rate of differences per token is "
-        "still possible after so many tokens (Clopper and Pearson); without any difference it is about 3 in the tokens "
-        "compared. Explained: every difference lies where the reference's logits of both tokens are within the noise "
-        "of the engine's dtype.",
+        "without it, the server under load with the server alone. The bound is the largest rate of differences per "
+        "token that this number of tokens cannot exclude (Clopper and Pearson); without any difference it is about 3 "
+        "divided by the number of tokens. Explained: at every difference the reference's logits of both tokens are "
+        "within the noise of the engine's dtype.",
     )
 
 
@@ -166,7 +166,7 @@ def differences(document: Document[Results]) -> Table:
         "noise there",
     ]
     return Table(
-        "Where outputs part",
+        "First differences",
         heads,
         rows or [["none: all measured outputs are identical", "–", "–", "–", "–", "–"]],
         note="Logits are those of transformers in float32 on the CPU after the same beginning. Noise: the largest "
@@ -212,8 +212,9 @@ def abnormal(document: Document[Results]) -> Table:
         heads,
         rows or [[why, why, why, why, why]],
         note="Searched for: replacement and unassigned characters, scripts that do not belong together, loops, and "
-        "tokens that the float32 reference would not expect (rank 1: its best token). A small model may fall into "
-        "loops by itself: where the reference prefers the same tokens, the sign is a habit of the model.",
+        "tokens that the float32 reference would not expect (rank 1: its best token). A small model may repeat "
+        "itself without any fault of the engine: where the reference prefers the same tokens, the model causes the "
+        "sign.",
     )
 
 
@@ -241,7 +242,7 @@ def settings(document: Document[Results]) -> Table:
     found = document.data.determinism_settings
     shown = ", ".join(f"{name}={value}" for name, value in found.items()) or "none of them"
     heads: list[Column | str] = ["check", *[Column(name, wide=True) for name in _PLATFORMS.values()]]
-    note = f"Set in this run: {shown}. What each variable does and where that is stated: the run book in Setup."
+    note = f"Set in this run: {shown}. The run book in Setup says what each variable does, with the source."
     return Table("What makes a check hold", heads, rows, note=note)
 
 

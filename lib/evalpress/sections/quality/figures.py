@@ -51,8 +51,8 @@ def category_bars(document: Document[Results]) -> Figure:
         figure_style.legend_above(axes, {words(verdict): style for verdict, style in seen.items()})
         alt = f"Verdicts per category: {'; '.join(said) or 'no cases'}."
         caption = (
-            "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review; cut ones "
-            "reached the limit of their length first."
+            "Verdicts per category, in cases. Cases that no rule can decide wait for a person's review; cut answers "
+            "reached their length limit first."
         )
         return finish(figure, alt, caption)
 

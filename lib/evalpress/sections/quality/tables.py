@@ -54,7 +54,7 @@ def categories(document: QualityResults) -> Table:
     }
     note = (
         "Pass rate among decided cases (pass and fail), with Wilson's interval. A case that waits for a person and one "
-        "whose answer was cut at the limit of its length count in neither."
+        "whose answer was cut at its length limit are not decided."
     )
     return Table.from_records("Pass rate by category", columns, records, note=note)
 
@@ -171,8 +171,8 @@ def standard_tasks(document: QualityResults) -> Table | Prose:
     ]
     note = (
         f"{found.harness} through its vLLM model, on an engine of this set ({found.mode}). Computed again here: "
-        "the share of the same items in which this suite finds the right choice the most probable. The harness's whole "
-        f"result, every item included: results/{found.raw}."
+        "the share of the same items for which this suite finds the right choice most probable. The complete result of "
+        f"the harness, with every item: results/{found.raw}."
     )
     return Table("Scores", heads, rows, note=note)
 
@@ -237,8 +237,8 @@ def comparison(document: QualityResults) -> Table | Prose:
     other = found.other
     note = (
         f"The other run: {other.path}, model {other.model}, {moment(other.created)}. Only cases that both "
-        "runs decided, with the same prompt and rule, are paired. p: how probable so uneven a split of the "
-        "disagreements would be if both runs were equally good. Not inferior: the whole interval of the difference "
+        "runs decided, with the same prompt and rule, are paired. p: the probability of such an uneven split of the "
+        "disagreements if both runs were equally good. Not inferior: the whole interval of the difference "
         f"(Newcombe) lies above a loss of {fmt(found.rows[0].margin, 'share')}. Smallest effect: what this many pairs "
         "find with a power of 80 %."
     )

@@ -24,7 +24,7 @@ _PANELS = ("ttft_ms", "tpot_ms")
 
 
 def throughput_latency(document: Document[Results]) -> Figure:
-    """What more throughput costs in latency, one point per concurrency level; crosses where the client was too slow."""
+    """Latency against throughput, one point per concurrency level; crosses where the client was too slow."""
     levels = document.data.levels
     modes = list(dict.fromkeys(level.mode for level in levels))
     missing: list[Missing] = []
@@ -55,7 +55,7 @@ def throughput_latency(document: Document[Results]) -> Figure:
 
 
 def offered_load(document: Document[Results]) -> Figure:
-    """SLO attainment and waiting time as requests arrive at random, faster and faster."""
+    """SLO attainment and waiting time at increasing rates of random arrivals."""
     rates = [rate for rate in document.data.rates if not rate.client_bound]
     limit = document.data.slo_ms.get("ttft")
     missing: list[Missing] = []

@@ -27,8 +27,8 @@ from evalpress.sections.serving.results import HttpCost, Results
 __dir__ = own_functions(__name__)
 
 _STARTED = {
-    "beside other sections": "beside other sections, so later than alone",
-    "with the other server": "together with the other server, so later than alone",
+    "beside other sections": "while other sections ran, so slower than alone",
+    "with the other server": "together with the other server, so slower than alone",
 }
 _LATENCY = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "E2EL"}
 Columns = dict[str, Column | str]
@@ -114,7 +114,7 @@ def rates(document: Document[Results]) -> Table:
     }
     data = document.data
     note = (
-        "Requests arrive at random (Poisson), whether or not earlier ones are done. "
+        "Requests arrive at random (Poisson), whether or not earlier ones are finished. "
         f"{_counted(data, 'rates')} serving.rate_seconds makes the arrivals longer. {_slo(data)}"
     )
     return Table.from_records("Open loop", columns | _POINT, _records(data, data.rates), note=note)
@@ -132,7 +132,7 @@ def intervals(document: Document[Results]) -> Table:
     heads += [f"{statistic} TTFT, ms" for statistic in ("median", "p90", "p99")]
     note = (
         "Of throughput and means: Student's t over the repeats, three or more. Of percentiles: order statistics over "
-        "requests, whose number is reduced by how much neighbouring requests resemble each other."
+        "requests; their effective number is reduced by the correlation of neighbouring requests."
     )
     return Table("95 % intervals", heads, rows, note=note)
 
@@ -179,7 +179,9 @@ def _counted(data: Results, kind: str) -> str:
     few = "; fewer than three give no interval over runs" if repeats == 2 else ""
     rule = data.windows.get(kind)
     window = (
-        f" What counts is a window of each run, without ramp and cool-down: {rule[0].lower()}{rule[1:]}" if rule else ""
+        f" Only a window of each run is counted, without ramp and cool-down: {rule[0].lower()}{rule[1:]}"
+        if rule
+        else ""
     )
     return f"{runs}{few}.{window} A p99 needs 100 requests in the windows."
 
@@ -194,8 +196,11 @@ def _client(data: Results) -> str:
 def _slo(data: Results) -> str:
     limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in data.slo_ms.items())
     if not limits:
-        return "The set gives no SLO."
-    return f"Goodput: completed requests per second that keep {limits}; SLO attainment: their share of the window's."
+        return "The set defines no SLO."
+    return (
+        f"Goodput: completed requests per second that keep {limits}; SLO attainment: the share of the window's "
+        "requests that do."
+    )
 
 
 def saturation(document: Document[Results]) -> Prose:
@@ -205,7 +210,7 @@ def saturation(document: Document[Results]) -> Prose:
         reached = found.reached_why if found.reached else "not saturated yet at the highest level"
         sentences.append(
             f"**{mode}**: at most {fmt(found.output_throughput, 'tok/s')} and "
-            f"{fmt(found.request_throughput, 'req/s')}, with {found.concurrency} requests at a time; {reached}."
+            f"{fmt(found.request_throughput, 'req/s')}, with {found.concurrency} requests in flight; {reached}."
         )
     return Prose(" ".join(sentences))
 
@@ -236,9 +241,9 @@ def http_cost(document: Document[Results]) -> Table:
     heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference", "95 % interval"]
     heads.append("difference of medians")
     note = (
-        "The difference holds the HTTP server, its hand-over to the engine's process, streaming and the client. "
-        "The in-process engine is another process with the same settings. Interval: Welch's, over requests; one that "
-        "contains 0 shows no difference. Medians are robust to a single late answer, means are not."
+        "The difference includes the HTTP server, communication with the engine's process, streaming and the client. "
+        "The in-process engine runs in another process with the same settings. Interval: Welch's, over requests; one "
+        "that contains 0 shows no difference. Medians are robust to a single late answer, means are not."
     )
     return Table(title, heads, rows, note=note)
 

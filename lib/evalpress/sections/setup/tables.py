@@ -130,7 +130,7 @@ def environment(document: Document[Results]) -> Table:
         ["device", f"{device.count} × {device.name}" if device.count > 1 else device.name],
         [
             "device memory",
-            Quantity(device.memory_total_gib, "GiB") if device.memory_total_gib else Missing("not told"),
+            Quantity(device.memory_total_gib, "GiB") if device.memory_total_gib else Missing("not reported"),
         ],
         ["driver", _told(device, "driver_version")],
         ["CANN", _told(versions, "cann")],
@@ -173,8 +173,8 @@ def versions(document: Document[Results]) -> Table:
 
 _RUN = {
     "offline": "The {} section of this report loads this engine with these arguments.",
-    "serve": "The {} section of this report starts this module with these arguments, and says how.",
-    "fast_start": "The {} section of this report starts this module with these arguments, and says how.",
+    "serve": "The {} section of this report starts this module with these arguments and states how.",
+    "fast_start": "The {} section of this report starts this module with these arguments and states how.",
 }
 """For commands whose process the report starts in its own way; any other is run as it stands."""
 

@@ -48,7 +48,7 @@ class Clause(Model):
 
 
 class KeyFigure(Model):
-    """One figure that a reader looks for first, beside those of speed."""
+    """A key figure other than those of speed."""
 
     label: str
     value: float

@@ -36,7 +36,7 @@ __dir__ = own_functions(__name__)
 
 _WORDS = {
     "pass": "Every section ran and every gate holds.",
-    "warn": "No gate fails; those marked warn do not hold and need a reader's attention.",
+    "warn": "No gate fails; the gates marked warn do not hold and need attention.",
     "fail": "At least one gate does not hold: read its section before relying on any figure.",
 }
 
@@ -80,13 +80,13 @@ def conclusion(summary: Summary) -> Prose:
 
 
 def about(summary: Summary) -> Prose:
-    """What the set says of itself: which model this is and what the report is for."""
+    """The description of the set: which model this is and what the report is for."""
     said = summary.description.strip()
     return Prose(f"**About this report.** {escape_markdown(said)}" if said else "")
 
 
 def tiles(summary: Summary) -> Tiles:
-    """The figures that a reader looks for first."""
+    """The key figures of the report."""
     found = summary.headline
     shown = []
     for row in found.rows:
@@ -124,7 +124,7 @@ def gates(summary: Summary) -> Table:
     open_ = sum(g.status in ("fail", "warn") for g in summary.gates)
     held = len(rows) - open_
     return Table(
-        "Found, and allowed",
+        "Values found and allowed",
         ["status", "gate", Column("found", align="left", wide=True), Column("allowed", wide=True), "section"],
         rows,
         named_by=1,
@@ -139,7 +139,7 @@ def claims(summary: Summary) -> Table | Prose:
     words = {"consistent": "consistent", "inconsistent": "inconsistent", "not_comparable": "not comparable"}
     rows = [[one.quantity, one.claimed, one.measured, words[one.status], one.why] for one in summary.claims]
     heads: list[Column | str] = ["quantity", "published", "measured here", "", Column("why", wide=True)]
-    note = "Consistent: the values that the published digits allow and the measured interval have one in common."
+    note = "Consistent: the interval that the published digits allow and the measured interval overlap."
     return Table("Published figures beside measured ones", heads, rows, note=note)
 
 
