@@ -87,6 +87,21 @@ def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loa
 
 
 @pytest.mark.slow
+def test_engines_of_one_process_share_no_layer(demo, loaded):
+    with engine.fresh(demo, "eager", max_num_seqs=8) as other:
+        assert not _rotary_embeddings(loaded) & _rotary_embeddings(other)
+
+
+def _rotary_embeddings(loaded):
+    def found(net):
+        return [id(module) for name, module in net.named_modules() if name.endswith("rotary_emb")]
+
+    (ids,) = loaded.llm.apply_model(found)
+    assert ids
+    return set(ids)
+
+
+@pytest.mark.slow
 def test_timings_and_start_up_add_up(demo, loaded):
     answers = loaded.generate([TEXT, "中国的首都是"], Sampling(max_tokens=6, ignore_eos=True))
     for answer in answers:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalpress.engine import cold, compile_cache, inspection, memory, startup, vllm_compat, worker_extension
+from evalpress.engine import cold, compile_cache, hidden_log, inspection, memory, startup, vllm_compat, worker_extension
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
 from evalpress.engine.log_lines import Line
@@ -74,12 +74,13 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         import_vllm(params)
         _configure_once(params, mode)
         vllm_compat.forget_printed_lines()
+        vllm_compat.forget_rotary_embeddings()
         vllm_compat.let_llvmlite_be_searched()
         import vllm
 
         watch = compile_cache.Watch(in_process=environment.in_process(params))
         began = time.monotonic()
-        with vllm_compat.log_kept() as hidden, vllm_compat.record_weight_bytes(recorded):
+        with hidden_log.log_kept() as hidden, vllm_compat.record_weight_bytes(recorded):
             llm = vllm.LLM(**joined)
         wall = time.monotonic() - began
     lines = sorted([*capture.lines, *hidden])

@@ -12,7 +12,6 @@ import importlib
 import importlib.metadata
 import logging
 import sys
-import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,6 +97,14 @@ PRINTED_ONCE = tuple(
     )
     for attribute in ("_print_info_once", "_print_warning_once", "_print_debug_once")
 )
+ROTARY_EMBEDDINGS = Patch(
+    "own_rotary_embeddings",
+    "vllm.model_executor.layers.rotary_embedding",
+    "_ROPE_DICT",
+    why="a second engine would take the first one's rotary embedding: a compiled engine beside an eager one then runs "
+    "its custom kernel, another graph than the same engine alone or in a server, which no compile cache holds",
+    **_READ,
+)
 HARNESS_ENGINE = Patch(
     "harness_engine",
     "lm_eval.models.vllm_causallms",
@@ -117,6 +124,7 @@ PATCHES: tuple[Patch, ...] = (
     SHARED_GROUPS,
     FROZEN_OBJECTS,
     *PRINTED_ONCE,
+    ROTARY_EMBEDDINGS,
     HARNESS_ENGINE,
     HARNESS_HOST,
 )
@@ -168,6 +176,13 @@ def forget_printed_lines() -> None:
             cached.cache_clear()
 
 
+def forget_rotary_embeddings() -> None:
+    """Let the next engine make its rotary embeddings itself; engines that are loaded keep theirs."""
+    shared = ROTARY_EMBEDDINGS.find()
+    if isinstance(shared, dict):
+        shared.clear()
+
+
 def let_llvmlite_be_searched() -> None:
     """Let vLLM (0.32, CPU) look through a process in which numba was imported.
 
@@ -198,49 +213,6 @@ def report_inter_token_latencies(llm: Any, found: Callable[[list[float]], None])
 
     manager.record = recording
     return True
-
-
-class _Keeper(logging.Handler):
-    """Keeps vLLM's records, and passes on to the caller's handlers those that the caller wants to see."""
-
-    def __init__(self, onward: logging.Logger | None, shown: int) -> None:
-        super().__init__()
-        self.kept: list[tuple[float, str]] = []
-        self._onward, self._shown = onward, shown
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.kept.append((time.monotonic(), record.getMessage()))
-        if self._onward is not None and record.levelno >= self._shown:
-            self._onward.callHandlers(record)
-
-
-@contextlib.contextmanager
-def log_kept() -> Iterator[list[tuple[float, str]]]:
-    """vLLM's log lines of this process for the length of a `with` block where the caller's log level hides them.
-
-    VLLM_LOGGING_LEVEL and VLLM_CONFIGURE_LOGGING decide what is printed; start-up figures stand in lines of level
-    INFO. The list stays empty where those are printed anyway. What is shown stays as it was.
-    """
-    logger = logging.getLogger("vllm")
-    if logger.isEnabledFor(logging.INFO):
-        yield []
-        return
-    own, shown, propagate = logger.level, logger.getEffectiveLevel(), logger.propagate
-    keeper = _Keeper(logger.parent if propagate else None, shown)
-    quiet = [(handler, handler.level) for handler in logger.handlers]
-    for handler, level in quiet:
-        handler.setLevel(max(level, shown))
-    logger.addHandler(keeper)
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    try:
-        yield keeper.kept
-    finally:
-        logger.setLevel(own)
-        logger.propagate = propagate
-        logger.removeHandler(keeper)
-        for handler, level in quiet:
-            handler.setLevel(level)
 
 
 _ANY = importlib.metadata.DistributionFinder.Context()
