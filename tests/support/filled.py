@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
-_EMPTY: dict[Any, Any] = {int: 0, float: 0.0, str: "", bool: False, tuple: (), dict: {}, list: []}
+_EMPTY: dict[Any, Any] = {Any: "", int: 0, float: 0.0, str: "", bool: False, tuple: (), dict: {}, list: []}
 WHY = "not measured in this test"
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from evalpress import params
+from evalpress.sections.alignment.results import Results as Alignment
+from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.summary.claims import beside
+from filled import filled
 
 LOAD = {"kind": "throughput", "alone": False, "num_prompts": 50, "input_len": 64, "output_len": 50}
 SINGLE = {"kind": "decode", "alone": True, "num_prompts": 1, "input_len": 32, "output_len": 128}
@@ -16,11 +19,16 @@ def figures(rate, ttft):
 
 
 DATA = {
-    "benchmark": {
-        "workloads": {"throughput": LOAD, "decode": SINGLE},
-        "modes": {"eager": figures(3400, 25.8), "compiled": figures(7000, 15.0)},
-    },
-    "alignment": {"candidates": {"vllm_eager": {"cosine_similarity": 0.9994, "top1_agreement": 0.8}}},
+    "benchmark": filled(
+        Benchmark,
+        {
+            "workloads": {"throughput": LOAD, "decode": SINGLE},
+            "modes": {"eager": figures(3400, 25.8), "compiled": figures(7000, 15.0)},
+        },
+    ),
+    "alignment": filled(
+        Alignment, {"candidates": {"vllm_eager": {"cosine_similarity": 0.9994, "top1_agreement": 0.8}}}
+    ),
 }
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from evalpress.sections.job import read_results
+from evalpress.sections.registry import results_model
 from evalpress.sections.summary import conclusion, gates, key_figures
-from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables as show
+from evalpress.sections.summary.headline import headline
 from evalpress.sections.summary.results import SummarySection
+from filled import filled
 from summary_samples import PUBLISHED, summary_of
 
 
 def published(*names):
-    return {name: json.loads((PUBLISHED / f"{name}.json").read_text())["data"] for name in names}
+    return {name: read_results(PUBLISHED / f"{name}.json", name).data for name in names}
+
+
+def measured(**data):
+    """Results of some sections of which only these fields matter."""
+    return {name: filled(results_model(name), found) for name, found in data.items()}
 
 
 def said(data, sections=None, found=()):
@@ -28,16 +34,16 @@ BENCH = {
 
 
 def test_the_conclusion_of_a_good_report_word_for_word():
-    found = {
-        "benchmark": BENCH,
-        "alignment": {"candidates": {"vllm_compiled": {"noise_ratio": 0.68, "cosine_similarity": 0.999985}}},
-        "evidence": {"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
-        "quality": {"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
-        "serving": {
+    found = measured(
+        benchmark=BENCH,
+        alignment={"candidates": {"vllm_compiled": {"noise_ratio": 0.68, "cosine_similarity": 0.999985}}},
+        evidence={"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
+        quality={"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
+        serving={
             "levels": [{"mode": "compiled", "request_throughput": 132.4, "slo_attainment": 0.7}],
             "rates": [{"mode": "compiled", "request_throughput": 100.0, "slo_attainment": 0.99}],
         },
-    }
+    )
     assert said(found) == [
         "Compiled mode generates 25 % more tokens per second than eager (95 % interval +13 % to +38 %).",
         "The logits of compiled mode agree with the float32 reference within the noise of the data type "
@@ -51,22 +57,22 @@ def test_the_conclusion_of_a_good_report_word_for_word():
 
 def test_the_conclusion_says_what_a_user_may_rely_on():
     said_of = "Identical when asked again; batching changes 5 of 10 answers, each at a near tie."
-    assert said({"evidence": {"determinism": [], "reliance": said_of}}) == [f"Answers at temperature 0: {said_of}"]
+    assert said(measured(evidence={"reliance": said_of})) == [f"Answers at temperature 0: {said_of}"]
 
 
 def test_the_conclusion_says_when_nothing_is_certain():
     unsure = {"ratio": 1.02, "ci_low": 0.97, "ci_high": 1.08}
     found = BENCH | {"comparison": {"batch": {"output_throughput": unsure}}}
-    assert said({"benchmark": found}) == [
+    assert said(measured(benchmark=found)) == [
         "Compiled and eager mode show no certain difference in tokens per second (95 % interval −3 % to +8 %)."
     ]
-    assert said({"benchmark": BENCH | {"comparison": {}}}) == [
+    assert said(measured(benchmark=BENCH | {"comparison": {}})) == [
         "In eager mode the model generates 8,927 tokens per second."
     ]
 
 
 def test_the_conclusion_names_a_failed_section_and_a_failed_gate():
-    found = {"alignment": {"candidates": {"vllm_eager": {"noise_ratio": 5.0, "cosine_similarity": None}}}}
+    found = measured(alignment={"candidates": {"vllm_eager": {"noise_ratio": 5.0}}})
     assert said(found, {"serving": SummarySection(status="failed", why="port in use")}) == [
         "The logits of eager mode differ from the float32 reference by 5.0 times the noise.",
         "The section serving failed and has no results.",
@@ -76,7 +82,9 @@ def test_the_conclusion_names_a_failed_section_and_a_failed_gate():
 def test_a_failed_gate_is_part_of_the_conclusion_and_many_are_counted():
     bad = [gates.gate("quality", "pass_rate", "fail", 0.31234, "≥ 0.5"), gates.gate("setup", "x", "warn", 1, "0")]
     bad.append(gates.gate("serving", "section_done", "fail", "not finished: port in use", "finished with results"))
-    found = {"quality": {"cases": [{"verdict": "pass"}] * 5 + [{"verdict": "fail"}] * 11 + [{"verdict": "cut"}] * 2}}
+    found = measured(
+        quality={"cases": [{"verdict": v} for v, n in {"pass": 5, "fail": 11, "cut": 2}.items() for _ in range(n)]}
+    )
     failed = {"serving": SummarySection(status="failed", why="port in use")}
     assert " ".join(said(found, failed, bad)) == (
         "It passes 5 of 16 decided quality cases (2 cut at their token limit). "
@@ -110,8 +118,8 @@ def test_the_published_report_has_a_conclusion_of_every_section():
 
 
 def test_no_two_rows_of_the_headline_have_the_same_ratio():
-    rows = summary.headline(published("benchmark"), [])["rows"]
-    ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    rows = headline(published("benchmark")["benchmark"], []).rows
+    ratios = [row.ratio for row in rows if row.ratio is not None]
     assert len(set(ratios)) == len(ratios) == 2
 
 

@@ -15,6 +15,7 @@ from evalpress.sections.registry import SUMMARY
 from evalpress.sections.summary import gates
 from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables as show
+from evalpress.sections.summary.headline import headline
 from evalpress.sections.summary.results import SummarySection
 from filled import filled
 from quality_samples import judged, results_of
@@ -100,9 +101,9 @@ def test_verdict_is_the_worst_gate():
 
 def test_speed_is_not_valid_when_correctness_fails():
     found = [gates.gate("quality", "pass_rate", "fail", 0.1, "≥ 0.5")]
-    assert summary.headline({}, found)["valid"] is False
-    assert "quality.pass_rate" in summary.headline({}, found)["valid_why"]
-    assert summary.headline({}, [gates.gate("benchmark", "steadiness", "warn", 0, "")])["valid"] is True
+    assert headline(None, found).valid is False
+    assert "quality.pass_rate" in headline(None, found).valid_why
+    assert headline(None, [gates.gate("benchmark", "steadiness", "warn", 0, "")]).valid is True
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_speed_is_not_valid_when_correctness_fails():
 def test_the_headline_table_is_marked_as_not_valid_in_html_and_markdown(section, gate):
     row = {"label": "output throughput", "unit": "tok/s", "workload": "w", "eager": 1.0, "compiled": 2.0}
     row |= {"ratio": 2.0, "ci_low": 1.9, "ci_high": 2.1}
-    found = summary.headline({}, [gates.gate(section, gate, "fail", 0, "")])
+    found = headline(None, [gates.gate(section, gate, "fail", 0, "")]).model_dump()
     table = show.headline(summary_of(found, row))
     tiles = show.tiles(summary_of(found, row))._repr_mimebundle_()[0]
     for text in (table.html(), table.markdown().replace("\\", "")):
@@ -120,7 +121,7 @@ def test_the_headline_table_is_marked_as_not_valid_in_html_and_markdown(section,
         assert f"{section}.{gate}" in text
     assert "not valid" in tiles["text/html"]
     assert "not valid" in tiles["text/markdown"]
-    valid = show.headline(summary_of(summary.headline({}, []), row))
+    valid = show.headline(summary_of(headline(None, []).model_dump(), row))
     assert "not valid" not in valid.html() + valid.markdown()
 
 

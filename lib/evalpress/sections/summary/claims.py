@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from evalpress import claims
-from evalpress.claims.against import Measured, compare
+from evalpress.claims.against import Measured as Quantity
+from evalpress.claims.against import compare
 from evalpress.core.paths import resolve
 from evalpress.params.schema import Params
+from evalpress.sections.benchmark.results import Results as Benchmark
+from evalpress.sections.quality.results import Results as Quality
+from evalpress.sections.summary.measured import Measured, single_workload, throughput_workload
 from evalpress.sections.summary.results import ClaimBeside
 
 _LOGITS = ("top1_agreement", "top5_overlap", "cosine_similarity")
@@ -16,11 +19,9 @@ _SPEED = (("output_throughput", "tok/s", 1.0), ("request_throughput", "req/s", 1
 _CARD = {"mean_ttft_ms": "ttft"}
 """A metric's name on cards, where it differs."""
 _Z = 1.96
-Data = Mapping[str, Mapping[str, Any]]
-"""Section name -> its results' `data`, as JSON."""
 
 
-def beside(params: Params, data: Data, device: str) -> list[ClaimBeside]:
+def beside(params: Params, data: Measured, device: str) -> list[ClaimBeside]:
     """Every published figure of the set's cards of which this report measured the same quantity."""
     if not params.claims:
         return []
@@ -32,46 +33,49 @@ def beside(params: Params, data: Data, device: str) -> list[ClaimBeside]:
     ]
 
 
-def _measured(params: Params, data: Data, device: str) -> Iterator[Measured]:
-    def one(quantity: str, values: tuple[float, float, float], unit: str, shape: str = "") -> Measured:
-        return Measured(quantity, *values, unit, params.platform.backend, device, params.model.shown, shape)
+def _measured(params: Params, data: Measured, device: str) -> Iterator[Quantity]:
+    def one(quantity: str, values: tuple[float, float, float], unit: str, shape: str = "") -> Quantity:
+        return Quantity(quantity, *values, unit, params.platform.backend, device, params.model.shown, shape)
 
-    for task, values in _accuracies(data.get("quality", {})):
-        yield one(f"accuracy.{task}", values, "share")
-    candidates = data.get("alignment", {}).get("candidates", {})
+    if "quality" in data:
+        for task, values in _accuracies(data["quality"]):
+            yield one(f"accuracy.{task}", values, "share")
+    candidates = data["alignment"].candidates.values() if "alignment" in data else ()
     for name in _LOGITS:
-        known = [found[name] for found in candidates.values() if found.get(name) is not None]
+        known = [value for run in candidates if (value := getattr(run, name)) is not None]
         if known:
             yield one(f"logits.{name}", (known[-1], min(known), max(known)), "share")
-    for quantity, values, unit, shape in _speeds(data.get("benchmark", {})):
-        yield one(quantity, values, unit, shape)
+    if "benchmark" in data:
+        for quantity, values, unit, shape in _speeds(data["benchmark"]):
+            yield one(quantity, values, unit, shape)
 
 
-def _accuracies(quality: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float, float]]]:
+def _accuracies(quality: Quality) -> Iterator[tuple[str, tuple[float, float, float]]]:
     """Scores with 95 % intervals: HumanEval's own, the harness's from its standard error."""
-    for score in (quality.get("human_eval") or {}).get("scores", []):
-        if score["k"] == 1 and score["ci_low"] is not None:
-            yield "humaneval", (score["value"], score["ci_low"], score["ci_high"])
+    for score in quality.human_eval.scores if quality.human_eval else ():
+        if score.k == 1 and score.ci_low is not None and score.ci_high is not None:
+            yield "humaneval", (score.value, score.ci_low, score.ci_high)
             break
-    for row in (quality.get("standard_tasks") or {}).get("rows", []):
-        if row["metric"] == "acc" and row.get("stderr") is not None:
-            half = _Z * row["stderr"]
-            yield row["task"], (row["value"], row["value"] - half, row["value"] + half)
+    for row in quality.standard_tasks.rows if quality.standard_tasks else ():
+        if row.metric == "acc" and row.stderr is not None:
+            half = _Z * row.stderr
+            yield row.task, (row.value, row.value - half, row.value + half)
 
 
-def _speeds(benchmark: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float, float], str, str]]:
-    """Rates of the throughput workload and TTFT of a single request, each as far as its blocks scatter."""
-    loads = benchmark.get("workloads", {})
-    batch = next((name for name, load in loads.items() if load["kind"] == "throughput"), None)
-    single = next((name for name, load in loads.items() if load["alone"]), None)
+def _speeds(benchmark: Benchmark) -> Iterator[tuple[str, tuple[float, float, float], str, str]]:
+    """Rates of the throughput workload and TTFT of a single request, each with its spread over blocks."""
+    batch, single = throughput_workload(benchmark), single_workload(benchmark)
     for metric, unit, scale in _SPEED:
         name = single if metric == "mean_ttft_ms" else batch
-        for mode, found in benchmark.get("modes", {}).items() if name else ():
-            load = found["workloads"][name]
-            value, spread = load.get(metric), load.get("cv_output_throughput")
+        if name is None:
+            continue
+        load = benchmark.workloads[name]
+        shape = f"{load.num_prompts} requests of {load.input_len} tokens in and {load.output_len} out"
+        for mode, found in benchmark.modes.items():
+            figures = found.workloads[name]
+            value, spread = getattr(figures, metric), figures.cv_output_throughput
             if value is None or spread is None:
                 continue
-            half = _Z * spread * value / load["n_blocks"] ** 0.5
-            shape = "{num_prompts} requests of {input_len} tokens in and {output_len} out".format(**loads[name])
+            half = _Z * spread * value / figures.n_blocks**0.5
             values = (scale * value, scale * (value - half), scale * (value + half))
             yield f"{_CARD.get(metric, metric)}.{mode}", values, unit, shape

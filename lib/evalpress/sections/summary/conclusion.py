@@ -1,31 +1,27 @@
-"""The conclusion: what the report found, in sentences that a stranger understands, each with the section behind it."""
+"""The conclusion: what the report found, in sentences for any reader, each with the section behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from evalpress.sections.alignment.results import Results as Alignment
+from evalpress.sections.benchmark.results import Results as Benchmark
+from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.gate import Gate
+from evalpress.sections.quality.results import Results as Quality
+from evalpress.sections.serving.results import Results as Serving
+from evalpress.sections.summary.measured import Measured, judged_run, throughput_workload
 from evalpress.sections.summary.results import Clause, SummarySection
 
-Data = Mapping[str, Mapping[str, Any]]
-"""Section name -> its results' `data` as plain JSON."""
 _MOST_GATES = 3
 SLO_SHARE = 0.95
 """Share of requests that must keep the SLO for a load to count as kept."""
 
 
-def clauses(data: Data, sections: Mapping[str, SummarySection], gates: Sequence[Gate] = ()) -> list[Clause]:
+def clauses(data: Measured, sections: Mapping[str, SummarySection], gates: Sequence[Gate] = ()) -> list[Clause]:
     """One sentence for each section that measured something worth a conclusion, and for all that failed."""
-    made = {
-        "benchmark": _speed,
-        "alignment": _agreement,
-        "evidence": _repeats,
-        "quality": _quality,
-        "serving": _load,
-    }
-    found = [Clause(text=text, section=name) for name, say in made.items() if name in data for text in say(data[name])]
+    found = [Clause(text=text, section=name) for name, text in _sentences(data)]
     failed = [
         Clause(text=f"The section {name} failed and has no results.", section=name)
         for name, state in sections.items()
@@ -34,8 +30,22 @@ def clauses(data: Data, sections: Mapping[str, SummarySection], gates: Sequence[
     return found + failed + list(_not_kept(gates))
 
 
+def _sentences(data: Measured) -> Iterator[tuple[str, str]]:
+    """Section and sentence, in the order of the conclusion."""
+    if "benchmark" in data:
+        yield from (("benchmark", text) for text in _speed(data["benchmark"]))
+    if "alignment" in data:
+        yield from (("alignment", text) for text in _agreement(data["alignment"]))
+    if "evidence" in data:
+        yield from (("evidence", text) for text in _repeats(data["evidence"]))
+    if "quality" in data:
+        yield from (("quality", text) for text in _quality(data["quality"]))
+    if "serving" in data:
+        yield from (("serving", text) for text in _load(data["serving"]))
+
+
 def _not_kept(gates: Sequence[Gate]) -> Iterator[Clause]:
-    """A sentence for each of the first failed gates, and one for the rest; failed sections have said so."""
+    """A sentence for each of the first failed gates, and one for the rest; failed sections have their own."""
     broken = [gate for gate in gates if gate.status == "fail" and gate.id != "section_done"]
     for gate in broken[:_MOST_GATES]:
         found = f"{gate.found:.4g}" if isinstance(gate.found, float) else gate.found_why or str(gate.found)
@@ -46,15 +56,15 @@ def _not_kept(gates: Sequence[Gate]) -> Iterator[Clause]:
         yield Clause(text=more, section=rest[0].section)
 
 
-def _speed(data: Mapping[str, Any]) -> Iterator[str]:
-    name = next((n for n, load in data["workloads"].items() if load["kind"] == "throughput"), None)
+def _speed(data: Benchmark) -> Iterator[str]:
+    name = throughput_workload(data)
     if name is None:
         return
-    found = data.get("comparison", {}).get(name, {}).get("output_throughput", {})
-    ratio, low, high = (found.get(key) for key in ("ratio", "ci_low", "ci_high"))
+    found = data.comparison.get(name, {}).get("output_throughput")
+    ratio, low, high = (found.ratio, found.ci_low, found.ci_high) if found else (None, None, None)
     if ratio is None or low is None or high is None:
-        for mode, measured in data["modes"].items():
-            rate = measured["workloads"][name]["output_throughput"]
+        for mode, measured in data.modes.items():
+            rate = measured.workloads[name].output_throughput
             yield f"In {mode} mode the model generates {rate:,.0f} tokens per second."
         return
     interval = f"95 % interval {_percent(low)} to {_percent(high)}"
@@ -70,13 +80,12 @@ def _percent(ratio: float) -> str:
     return f"{'+' if ratio >= 1 else '−'}{100 * abs(ratio - 1):.0f} %"
 
 
-def _agreement(data: Mapping[str, Any]) -> Iterator[str]:
-    name = next((n for n in ("vllm_compiled", "vllm_eager") if n in data["candidates"]), None)
-    if name is None:
+def _agreement(data: Alignment) -> Iterator[str]:
+    judged = judged_run(data)
+    if judged is None:
         return
-    found = data["candidates"][name]
-    mode = name.removeprefix("vllm_")
-    noise, cosine = found.get("noise_ratio"), found.get("cosine_similarity")
+    name, mode = judged
+    noise, cosine = data.candidates[name].noise_ratio, data.candidates[name].cosine_similarity
     shown = "" if cosine is None else f" (cosine similarity {cosine:.6f})"
     if noise is None:
         yield f"How far the logits of {mode} mode are from the float32 reference was not measured{shown}."
@@ -86,17 +95,17 @@ def _agreement(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"The logits of {mode} mode differ from the float32 reference by {noise:.1f} times the noise{shown}."
 
 
-def _repeats(data: Mapping[str, Any]) -> Iterator[str]:
-    if data.get("reliance"):
-        yield f"Answers at temperature 0: {data['reliance']}"
+def _repeats(data: Evidence) -> Iterator[str]:
+    if data.reliance:
+        yield f"Answers at temperature 0: {data.reliance}"
         return
-    for row in data["determinism"]:
-        if row["rung"] == "same_engine_again" and row["identical"] is not None:
-            yield f"Asked again, the engine gives the same answer to {row['identical']} of {row['of']} prompts."
+    for check in data.determinism:
+        if check.rung == "same_engine_again" and check.identical is not None:
+            yield f"Asked again, the engine gives the same answer to {check.identical} of {check.of} prompts."
 
 
-def _quality(data: Mapping[str, Any]) -> Iterator[str]:
-    verdicts = [case["verdict"] for case in data["cases"]]
+def _quality(data: Quality) -> Iterator[str]:
+    verdicts: list[str | None] = [case.verdict for case in data.cases]
     passed, decided = verdicts.count("pass"), verdicts.count("pass") + verdicts.count("fail")
     limit = "its token limit" if verdicts.count("cut") == 1 else "their token limit"
     others = {"cut": f"cut at {limit}", "needs_review": "waiting for a person"}
@@ -115,19 +124,23 @@ class Load:
     broken: float | None
 
 
-def load_within_slo(data: Mapping[str, Any]) -> Load | None:
+def load_within_slo(data: Serving) -> Load | None:
     """From all load points of the first mode; None where no point has an SLO."""
-    points = [p for p in (*data["levels"], *data["rates"]) if p.get("slo_attainment") is not None]
+    points = [
+        (point.mode, point.request_throughput, point.slo_attainment)
+        for point in (*data.levels, *data.rates)
+        if point.slo_attainment is not None
+    ]
     if not points:
         return None
-    mode = points[0]["mode"]
-    rates = [(p["request_throughput"], p["slo_attainment"] >= SLO_SHARE) for p in points if p["mode"] == mode]
+    mode = points[0][0]
+    rates = [(rate, attained >= SLO_SHARE) for one, rate, attained in points if one == mode]
     kept = max((rate for rate, keeps in rates if keeps), default=None)
     broken = min((rate for rate, keeps in rates if not keeps and (kept is None or rate > kept)), default=None)
     return Load(mode, kept, broken)
 
 
-def _load(data: Mapping[str, Any]) -> Iterator[str]:
+def _load(data: Serving) -> Iterator[str]:
     found = load_within_slo(data)
     if found is None:
         return

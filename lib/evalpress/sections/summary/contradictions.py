@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from evalpress.sections.benchmark.results import PairedMetric
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.gate import Gate, gate
 from evalpress.sections.serving.results import Results as Serving
+from evalpress.sections.summary.measured import Measured, throughput_workload
 
 _ALLOWED = "offline and served figures agree on which mode is faster"
 _MARGIN = 0.05
 """Figures of the two servers that differ by less than this share are taken for equal."""
 
 
-def gates(data: dict[str, Any]) -> Iterator[Gate]:
-    """One gate where both sections have results: `warn` names every contradiction.
-
-    Args:
-        data: section name -> its results' `data`.
-    """
-    benchmark, serving = data.get("benchmark"), data.get("serving")
-    if not isinstance(benchmark, Benchmark) or not isinstance(serving, Serving):
+def gates(data: Measured) -> Iterator[Gate]:
+    """One gate where both sections have results: `warn` names every contradiction."""
+    if "benchmark" not in data or "serving" not in data:
         return
-    found = [*_faster(benchmark, serving), *_cheaper(serving)]
+    found = [*_faster(data["benchmark"], data["serving"]), *_cheaper(data["serving"])]
     yield gate("serving", "contradictions", "warn" if found else "pass", "; ".join(found) or "none", _ALLOWED)
 
 
@@ -53,10 +48,8 @@ def _faster(benchmark: Benchmark, serving: Serving) -> Iterator[str]:
 
 
 def _throughput(benchmark: Benchmark) -> PairedMetric | None:
-    for name, by_metric in benchmark.comparison.items():
-        if benchmark.workloads[name].kind == "throughput":
-            return by_metric.get("output_throughput")
-    return None
+    name = throughput_workload(benchmark)
+    return benchmark.comparison.get(name, {}).get("output_throughput") if name else None
 
 
 def _cheaper(serving: Serving) -> Iterator[str]:

@@ -14,10 +14,9 @@ from evalpress.sections.quality.gates import gates as quality
 from evalpress.sections.serving.gates import gates as serving
 from evalpress.sections.setup.gates import gates as setup
 from evalpress.sections.summary import contradictions
+from evalpress.sections.summary.measured import Measured
 from evalpress.sections.summary.results import SummarySection
 
-Data = dict[str, Any]
-"""Section name -> its results' `data`."""
 _SECTIONS: dict[str, Callable[[Params, Any], Iterator[Gate]]] = {
     "setup": setup,
     "benchmark": benchmark,
@@ -28,9 +27,10 @@ _SECTIONS: dict[str, Callable[[Params, Any], Iterator[Gate]]] = {
 }
 
 
-def evaluate(params: Params, data: Data) -> list[Gate]:
+def evaluate(params: Params, data: Measured) -> list[Gate]:
     """All gates of the sections that have results."""
-    found = [one for section, gates in _SECTIONS.items() if section in data for one in gates(params, data[section])]
+    by_name: Mapping[str, Any] = {**data}
+    found = [one for name, gates in _SECTIONS.items() if name in data for one in gates(params, by_name[name])]
     return [*found, *_same_numbers(data), *contradictions.gates(data)]
 
 
@@ -75,7 +75,7 @@ def _values(origins: Mapping[str, Mapping[str, Any]], key: str) -> list[str]:
     return [f"{value} ({', '.join(who)})" for value, who in names.items()]
 
 
-def _same_numbers(data: Data) -> Iterator[Gate]:
+def _same_numbers(data: Measured) -> Iterator[Gate]:
     """The arg max at the last prompt position must be the first greedy token of the same prompt, engine by engine."""
     if "alignment" not in data or "evidence" not in data:
         return

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from evalpress.sections.summary.conclusion import Data, load_within_slo
+from evalpress.sections.alignment.results import Results as Alignment
+from evalpress.sections.quality.results import Results as Quality
+from evalpress.sections.serving.results import Results as Serving
+from evalpress.sections.summary.conclusion import load_within_slo
+from evalpress.sections.summary.measured import Measured, judged_run
 from evalpress.sections.summary.results import KeyFigure
 
 
-def figures(data: Data) -> list[KeyFigure]:
+def figures(data: Measured) -> list[KeyFigure]:
     """Agreement, quality and load within the SLO, each where its section measured it."""
-    made = {"alignment": _agreement, "quality": _quality, "serving": _serving}
-    return [figure for name, make in made.items() if name in data for figure in make(data[name])]
+    found: list[KeyFigure] = []
+    if "alignment" in data:
+        found += _agreement(data["alignment"])
+    if "quality" in data:
+        found += _quality(data["quality"])
+    if "serving" in data:
+        found += _serving(data["serving"])
+    return found
 
 
-def _agreement(data: Mapping[str, Any]) -> Iterator[KeyFigure]:
-    name = next((n for n in ("vllm_compiled", "vllm_eager") if n in data["candidates"]), None)
-    found = data["candidates"][name] if name else {}
-    if name and found.get("cosine_similarity") is not None:
-        noise = found.get("noise_ratio")
-        detail = name.removeprefix("vllm_") + ("" if noise is None else f", {noise:.2f} × the noise of the data type")
+def _agreement(data: Alignment) -> Iterator[KeyFigure]:
+    judged = judged_run(data)
+    if judged is None:
+        return
+    run, mode = data.candidates[judged[0]], judged[1]
+    if run.cosine_similarity is not None:
+        noise = "" if run.noise_ratio is None else f", {run.noise_ratio:.2f} × the noise of the data type"
         label = "agreement with float32, cosine"
         yield KeyFigure(
-            label=label, value=found["cosine_similarity"], unit="cosine", detail=detail, section="alignment"
+            label=label, value=run.cosine_similarity, unit="cosine", detail=mode + noise, section="alignment"
         )
 
 
-def _quality(data: Mapping[str, Any]) -> Iterator[KeyFigure]:
-    verdicts = [case["verdict"] for case in data["cases"]]
+def _quality(data: Quality) -> Iterator[KeyFigure]:
+    verdicts = [case.verdict for case in data.cases]
     passed, decided = verdicts.count("pass"), verdicts.count("pass") + verdicts.count("fail")
     if decided:
         detail = f"{passed} of {decided} decided, {len(verdicts)} asked"
@@ -37,7 +47,7 @@ def _quality(data: Mapping[str, Any]) -> Iterator[KeyFigure]:
         )
 
 
-def _serving(data: Mapping[str, Any]) -> Iterator[KeyFigure]:
+def _serving(data: Serving) -> Iterator[KeyFigure]:
     found = load_within_slo(data)
     if found is not None and found.kept is not None:
         detail = f"{found.mode}, " + ("the highest measured" if found.broken is None else f"not at {found.broken:,.1f}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from evalpress.core import results, secrets
 from evalpress.core.errors import UserError
@@ -14,13 +14,12 @@ from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, skip_reason
 from evalpress.sections.summary import claims, conclusion, gates, key_figures
-from evalpress.sections.summary.results import HeadlineRow, Summary, SummarySection
+from evalpress.sections.summary.headline import headline
+from evalpress.sections.summary.measured import Measured
+from evalpress.sections.summary.results import Summary, SummarySection
 
 Documents = dict[str, results.Document[Any]]
 """Section name -> its results file."""
-
-ADVERSE = ("evidence", "alignment", "quality")
-"""Sections whose failed gates make speed not valid."""
 
 
 def build(job: Job) -> Summary:
@@ -29,12 +28,11 @@ def build(job: Job) -> Summary:
     A results file that cannot be used (edited, cut off, of an older version) makes its section failed, with the reason.
     """
     sections, documents = _sections(job)
-    data = {name: document.data for name, document in documents.items()}
+    data = cast(Measured, {name: document.data for name, document in documents.items()})
     found = [
         *gates.evaluate(job.params, data),
         *gates.of_the_run(sections, {name: one.provenance for name, one in documents.items()}),
     ]
-    plain_data = {name: one.model_dump(mode="json", by_alias=True)["data"] for name, one in documents.items()}
     ends = [str(one.provenance["end"]) for one in documents.values() if one.provenance.get("end")]
     summary = Summary.model_validate(
         {
@@ -49,10 +47,10 @@ def build(job: Job) -> Summary:
             "device": _device(documents),
             "verdict": verdict(found),
             "gates": found,
-            "headline": headline(plain_data, found),
-            "conclusion": conclusion.clauses(plain_data, sections, found),
-            "key_figures": key_figures.figures(plain_data),
-            "claims": claims.beside(job.params, plain_data, _device_name(documents)),
+            "headline": headline(data.get("benchmark"), found),
+            "conclusion": conclusion.clauses(data, sections, found),
+            "key_figures": key_figures.figures(data),
+            "claims": claims.beside(job.params, data, _device_name(documents)),
             "sections": sections,
             "command": _command(job),
         }
@@ -112,62 +110,3 @@ def _device(documents: Documents) -> Any:
 def _device_name(documents: Documents) -> str:
     device = _device(documents)
     return str(device.get("name", "not known")) if isinstance(device, Mapping) else "not known"
-
-
-def headline(data: conclusion.Data, found: list[Gate]) -> dict[str, Any]:
-    """The card's first benchmark table: eager, compiled and the change, with its interval.
-
-    One throughput: every request of a workload has the same length, so requests and tokens per second have one ratio.
-
-    Speed counts only with correctness: `valid` is false when a gate of evidence, alignment or quality fails.
-    """
-    wrong = [g for g in found if g.status == "fail" and g.section in ADVERSE]
-    out: dict[str, Any] = {"valid": not wrong, "rows": []}
-    if wrong:
-        out["valid_why"] = "speed counts only with correctness; failed: " + ", ".join(
-            f"{g.section}.{g.id}" for g in wrong
-        )
-    bench = data.get("benchmark")
-    if bench is None:
-        return out | {"rows_why": "the benchmark section has no results"}
-    loads = bench["workloads"]
-    batch = next((n for n, w in loads.items() if w["kind"] == "throughput"), None)
-    single = next((n for n, w in loads.items() if w["alone"]), None)
-    rows = [
-        ("output throughput", batch, "output_throughput", "tok/s"),
-        ("TTFT, mean, one request at a time", single, "mean_ttft_ms", "ms"),
-    ]
-    out["rows"] = [_row(bench, label, name, metric, unit) for label, name, metric, unit in rows if name is not None]
-    totals = {mode: bench["modes"][mode]["startup"]["total_s"] for mode in bench["modes"]}
-    out["rows"].append(
-        {
-            "label": "start-up, import to ready",
-            "unit": "s",
-            "workload": "start-up",
-            **_either(totals),
-            "ratio": None,
-        }
-        | dict.fromkeys(("ci_low", "ci_high"))
-        | {f"{key}_why": "start-up is measured once per mode" for key in ("ratio", "ci_low", "ci_high")}
-    )
-    return out
-
-
-def _either(values: dict[str, float]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for mode in ("eager", "compiled"):
-        out[mode] = values.get(mode)
-        if mode not in values:
-            out[f"{mode}_why"] = "this mode was not measured (engine.modes)"
-    return out
-
-
-def _row(bench: Mapping[str, Any], label: str, workload: str, metric: str, unit: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"label": label, "unit": unit, "workload": workload, "metric": metric}
-    compared = bench["comparison"].get(workload, {}).get(metric)
-    if compared:
-        return row | {key: value for key, value in compared.items() if key in HeadlineRow.model_fields}
-    values = {mode: m["workloads"][workload][metric] for mode, m in bench["modes"].items()}
-    why = bench.get("comparison_why", "not compared")
-    nulls = dict.fromkeys(("ratio", "ci_low", "ci_high"))
-    return row | _either(values) | nulls | {f"{key}_why": why for key in nulls}

@@ -1,0 +1,66 @@
+"""The headline: speed of both modes in few rows, valid only with correctness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalpress.sections.benchmark.results import Results as Benchmark
+from evalpress.sections.gate import Gate
+from evalpress.sections.summary.measured import single_workload, throughput_workload
+from evalpress.sections.summary.results import Headline, HeadlineRow
+
+ADVERSE = ("evidence", "alignment", "quality")
+"""Sections whose failed gates make speed not valid."""
+_ONCE = "start-up is measured once per mode"
+_NO_MODE = "this mode was not measured (engine.modes)"
+
+
+def headline(benchmark: Benchmark | None, gates: Sequence[Gate]) -> Headline:
+    """The card's first benchmark table: eager, compiled and the change, with its interval.
+
+    One throughput: every request of a workload has the same length, so requests and tokens per second have one ratio.
+
+    Speed counts only with correctness: `valid` is false when a gate of evidence, alignment or quality fails.
+    """
+    wrong = [f"{gate.section}.{gate.id}" for gate in gates if gate.status == "fail" and gate.section in ADVERSE]
+    why = f"speed counts only with correctness; failed: {', '.join(wrong)}" if wrong else None
+    if benchmark is None:
+        return Headline(valid=not wrong, valid_why=why, rows=(), rows_why="the benchmark section has no results")
+    rows = [
+        _row(benchmark, label, name, metric, unit)
+        for label, name, metric, unit in (
+            ("output throughput", throughput_workload(benchmark), "output_throughput", "tok/s"),
+            ("TTFT, mean, one request at a time", single_workload(benchmark), "mean_ttft_ms", "ms"),
+        )
+        if name is not None
+    ]
+    totals = {mode: found.startup.total_s for mode, found in benchmark.modes.items()}
+    label = "start-up, import to ready"
+    rows.append(_alone(totals, _ONCE, label=label, unit="s", workload="start-up"))
+    return Headline(valid=not wrong, valid_why=why, rows=tuple(rows))
+
+
+def _row(benchmark: Benchmark, label: str, workload: str, metric: str, unit: str) -> HeadlineRow:
+    compared = benchmark.comparison.get(workload, {}).get(metric)
+    if compared:
+        found = {key: value for key, value in compared if key in HeadlineRow.model_fields}
+        return HeadlineRow(label=label, unit=unit, workload=workload, metric=metric, **found)
+    values = {mode: getattr(found.workloads[workload], metric) for mode, found in benchmark.modes.items()}
+    why = benchmark.comparison_why or "not compared"
+    return _alone(values, why, label=label, unit=unit, workload=workload, metric=metric)
+
+
+def _alone(values: Mapping[str, float | None], why: str, **more: Any) -> HeadlineRow:
+    """A row of a figure that was not compared, with the reason; a mode without a value has its own."""
+    eager, compiled = values.get("eager"), values.get("compiled")
+    return HeadlineRow(
+        eager=eager,
+        eager_why=_NO_MODE if eager is None else None,
+        compiled=compiled,
+        compiled_why=_NO_MODE if compiled is None else None,
+        ratio_why=why,
+        ci_low_why=why,
+        ci_high_why=why,
+        **more,
+    )

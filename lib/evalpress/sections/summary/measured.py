@@ -1,0 +1,39 @@
+"""The results of all sections by name, as the summary reads them."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from evalpress.sections.alignment.results import Results as Alignment
+from evalpress.sections.benchmark.results import Results as Benchmark
+from evalpress.sections.evidence.results import Results as Evidence
+from evalpress.sections.quality.results import Results as Quality
+from evalpress.sections.serving.results import Results as Serving
+from evalpress.sections.setup.results import Results as Setup
+
+
+class Measured(TypedDict, total=False):
+    """A section that was skipped or failed is absent."""
+
+    setup: Setup
+    benchmark: Benchmark
+    serving: Serving
+    evidence: Evidence
+    alignment: Alignment
+    quality: Quality
+
+
+def judged_run(alignment: Alignment) -> tuple[str, str] | None:
+    """Name and mode of the run of vLLM that the summary tells of: compiled, else eager; None without either."""
+    modes = [mode for mode in ("compiled", "eager") if f"vllm_{mode}" in alignment.candidates]
+    return (f"vllm_{modes[0]}", modes[0]) if modes else None
+
+
+def throughput_workload(benchmark: Benchmark) -> str | None:
+    """Name of the first workload of the kind throughput."""
+    return next((name for name, load in benchmark.workloads.items() if load.kind == "throughput"), None)
+
+
+def single_workload(benchmark: Benchmark) -> str | None:
+    """Name of the first workload with one request at a time."""
+    return next((name for name, load in benchmark.workloads.items() if load.alone), None)
