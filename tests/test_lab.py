@@ -20,7 +20,7 @@ STEMS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 GIVEN = """
 reports_dir = {reports!r}
 measure = "never"
-overrides = {{"engine.max_num_seqs": 48, "serving.slo_ms": {{"ttft": 200}}}}
+overrides = {{"engine.max_num_seqs": 48, "serving.repeats": 2}}
 """
 RUN = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -91,7 +91,7 @@ def test_a_notebook_runs_from_top_to_bottom(lab, page, stem):
     elif tables.count():
         first = tables.first
         assert first.locator("th, td").first.evaluate("node => getComputedStyle(node).textAlign") == "left"
-        assert page.locator(".jp-OutputArea table.dataframe").count() >= 1 or stem == "90_summary"
+        assert page.locator(".jp-OutputArea table.dataframe").count() >= 1
     if shots := os.environ.get("EVALPRESS_TEST_SHOTS"):
         page.screenshot(path=f"{shots}/lab-{stem}.png")
     page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown')")

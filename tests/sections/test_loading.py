@@ -84,3 +84,28 @@ def test_the_documentation_of_results_files_is_current():
     spec.loader.exec_module(made)
     for file, text in made.files().items():
         assert file.is_file() and file.read_text(encoding="utf-8") == text, f"{file.name}: run {path.name}"
+
+
+def test_raw_observations_of_a_published_report_are_read_from_its_archive(tmp_path):
+    (tmp_path / "r" / "results" / "raw").mkdir(parents=True)
+    (tmp_path / "r" / "results" / "raw" / "benchmark-blocks.json").write_text('{"decode": [1]}')
+    shutil.make_archive(str(tmp_path / "r" / "results" / "raw"), "zip", tmp_path / "r" / "results", "raw")
+    shutil.rmtree(tmp_path / "r" / "results" / "raw")
+    report = evalpress.load("r", tmp_path)
+    assert report.raw("benchmark", "blocks") == {"decode": [1]}
+    with pytest.raises(UserError, match=r"raw\.zip: quality-cases\.json: not readable"):
+        report.raw("quality", "cases")
+
+
+def test_a_result_prints_in_a_few_short_lines(report):
+    for section in SECTIONS:
+        lines = repr(getattr(report, section.name)).splitlines()
+        assert len(lines) <= 30 and all(len(line) <= 120 for line in lines), section.name
+    assert "modes={eager, compiled}" in repr(report.benchmark)
+
+
+def test_a_notebook_shows_an_error_as_one_line(tmp_path):
+    with pytest.raises(UserError) as caught:
+        evalpress.load("nothing", tmp_path)
+    (line,) = caught.value._render_traceback_()  # what IPython prints in place of a traceback
+    assert line.startswith("UserError: ") and "make report SET=nothing" in line and "\n" not in line

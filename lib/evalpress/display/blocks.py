@@ -176,10 +176,10 @@ class Details:
 
 
 def output(text: str, limit: int = 160) -> Code | Details:
-    """Model output for a table cell: whole when short, else its start with the rest folded."""
+    """Model output for a table cell: whole when short, else its first line with the whole text folded."""
     if len(text) <= limit and text.count("\n") < 6:
         return Code(text)
-    first = t.one_line(text[:80])
+    first = t.one_line(t.first_line(text)[:80])
     return Details((Code(f"{first}…"), f" {len(text):,} characters"), text)
 
 

@@ -45,15 +45,11 @@ def _first_line(cell: Cell) -> Cell:
     """Text of several lines by its first one."""
     if isinstance(cell, tuple):
         return tuple(_first_line(part) for part in cell)
-    return (Code(_lead(cell.text)), " …") if isinstance(cell, Code) and _is_block(cell.text) else cell
-
-
-def _lead(text: str) -> str:
-    return next(line for line in text.split("\n") if line.strip())
+    return (Code(t.first_line(cell.text)), " …") if isinstance(cell, Code) and _is_block(cell.text) else cell
 
 
 def _is_block(text: str) -> bool:
-    return "\n" in text.strip("\n") and bool(text.strip())
+    return "\n" in text and bool(text.strip())
 
 
 def _blocks(column: Column, cell: Cell) -> Iterator[Part]:

@@ -41,6 +41,11 @@ def _is_visible(ch: str) -> bool:
     return ch in _KEPT or not (never_a_character or unicodedata.category(ch) in _INVISIBLE)
 
 
+def first_line(text: str) -> str:
+    """The first line that is not blank; the whole text where there is none."""
+    return next((line for line in text.split("\n") if line.strip()), text)
+
+
 def one_line(text: str) -> str:
     """`text` on one line: ↵ for a newline, ⇥ for a tab, other invisible characters as in `visible`."""
     return visible(text).replace("\n", "↵").replace("\t", "⇥")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,9 +196,16 @@ def read_results(path: Path, section: str) -> results.Document[Any]:
 
 
 def read_raw(folder: Path, section: str, name: str) -> Any:
-    """Raw observations of a section, as `Job.raw` wrote them under a report's folder.
+    """Raw observations of a section, as `Job.raw` wrote them under a report's folder, or as publishing packed them.
 
     Raises:
         UserError: they are not there or not JSON.
     """
-    return results.read_json(_raw_path(folder, section, name))
+    path, archive = _raw_path(folder, section, name), folder / "results" / "raw.zip"
+    if path.is_file() or not archive.is_file():
+        return results.read_json(path)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return json.loads(packed.read(f"raw/{path.name}"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{shown(archive)}: {path.name}: not readable: {error}") from None

@@ -11,10 +11,11 @@ from evalpress.display import text as t
 from evalpress.display.blocks import MimeBundle, bundle
 from evalpress.display.values import moment
 from evalpress.sections.job import Job, read_results
+from evalpress.sections.registry import SUMMARY
 
 _STYLE = """
-.ep-table :is(td, th) { text-align: left; vertical-align: top; }
-.ep-table .num { text-align: right; }
+.ep-table :is(td, th, tr) { text-align: left !important; vertical-align: top !important; }
+.ep-table .num { text-align: right !important; }
 .ep-table caption { text-align: left; font-weight: 600; white-space: nowrap; }
 .ep-table pre, .ep-details pre { white-space: pre-wrap; }
 .ep-anchor { display: none; }
@@ -42,6 +43,8 @@ class Outlook:
 def outlook(job: Job) -> Outlook:
     """What this section has stored, how long measuring it took here, and what `job.run` will do."""
     name, path = job.section.name, job.result_path
+    if name == SUMMARY.name:
+        return Outlook("Nothing is measured here: the next cell judges the stored results, in a second.")
     try:
         stored = read_results(path, name) if path.is_file() else None
     except UserError as error:

@@ -52,7 +52,7 @@
   // Printing shows everything.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = all("main details:not([open])").map((fold) => [fold, fold.name]);
+    closed = all("main details:not([open]), .ep-phone-contents:not([open])").map((fold) => [fold, fold.name]);
     for (const [fold] of closed) { fold.name = ""; fold.open = true; }
   });
   addEventListener("afterprint", () => {
