@@ -19,20 +19,20 @@ def numerics(a: Run, b: Run, why_not: str) -> Iterator[Row]:
     """Error of the logits, each candidate that both runs compared with the reference."""
     if "alignment" not in a.sections or "alignment" not in b.sections:
         return
-    first, second = (run.plain("alignment")["candidates"] for run in (a, b))
+    first, second = (run.sections["alignment"].data.candidates for run in (a, b))
     for name in first:
         if name not in second:
             continue
         for key, unit in (("kl_divergence", "nats"), ("noise_ratio", "×")):
-            values = first[name][key], second[name][key]
+            values = getattr(first[name], key), getattr(second[name], key)
             if None in values:
                 continue
             if why_not:
                 yield not_comparable(f"alignment.{name}.{key}", unit, why_not, *values)
             else:
                 yield _close(f"alignment.{name}.{key}", unit, *values)
-        flips = first[name]["flips"]["unexplained"], second[name]["flips"]["unexplained"]
-        if None not in flips and not why_not:
+        flips = first[name].flips.unexplained, second[name].flips.unexplained
+        if not why_not:
             said = "counted over the same positions"
             yield exact(f"alignment.{name}.unexplained_flips", "", *flips, more_is_better=False, why=said)
 

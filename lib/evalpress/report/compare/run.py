@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from evalpress.core.errors import UserError
 from evalpress.core.paths import resolve, shown
 from evalpress.core.results import Document
+from evalpress.core.validation import mistakes
+from evalpress.sections.benchmark.observations import Block, Blocks, typed
 from evalpress.sections.job import read_raw, read_results
 from evalpress.sections.registry import SECTIONS
 
 
 @dataclass(frozen=True)
 class Run:
-    """A report's folder and what stands in it; a section without results is absent."""
+    """A report's folder and its results; a section without results is absent."""
 
     folder: Path
     sections: dict[str, Document[Any]] = field(default_factory=dict)
@@ -25,14 +29,17 @@ class Run:
         """Of the section that was measured first."""
         return next(iter(self.sections.values())).provenance
 
-    def plain(self, section: str) -> dict[str, Any]:
-        """A section's data under the keys of its results file."""
-        found: dict[str, Any] = self.sections[section].model_dump(mode="json", by_alias=True)["data"]
-        return found
+    def blocks(self) -> Blocks:
+        """Workload -> mode -> blocks, as the benchmark observed them.
 
-    def blocks(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Workload -> mode -> blocks, as the benchmark observed them."""
-        return dict(read_raw(self.folder, "benchmark", "blocks"))
+        Raises:
+            UserError: the file of raw observations is missing or of another form.
+        """
+        try:
+            return typed(read_raw(self.folder, "benchmark", "blocks"))
+        except ValidationError as error:
+            file = shown(self.folder / "results" / "raw" / "benchmark-blocks.json")
+            raise UserError(mistakes(error, Block, lambda _: file)[0]) from None
 
 
 def load(given: str, reports_dir: str = "reports") -> Run:

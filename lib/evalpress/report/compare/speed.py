@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalpress.report.compare.between_runs import Ratio, drift, ratio
 from evalpress.report.compare.row import Row, exact, judged, not_comparable
 from evalpress.report.compare.run import Run
+from evalpress.sections.benchmark.observations import Block, Blocks, Request
 
 _METRICS = (("output_throughput", "tok/s", True), ("mean_ttft_ms", "ms", False), ("mean_tpot_ms", "ms", False))
 _SHAPE = ("kind", "num_prompts", "input_len", "output_len", "concurrent")
-Blocks = Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]
 
 
 def rows(a: Run, b: Run, why_not: str) -> Iterator[Row]:
@@ -43,20 +43,20 @@ def _drift(blocks: Blocks) -> float:
     )
 
 
-def _per_block(blocks: Sequence[dict[str, Any]], metric: str) -> list[float]:
+def _per_block(blocks: Sequence[Block], metric: str) -> list[float]:
     """One figure per block; empty where a block has none."""
     if metric == "output_throughput":
-        return [sum(r["output_tokens"] for r in block["requests"]) / block["duration"] for block in blocks]
-    found = [[value for r in block["requests"] if (value := _latency_ms(r, metric)) is not None] for block in blocks]
+        return [sum(r.output_tokens for r in block.requests) / block.duration for block in blocks]
+    found = [[value for r in block.requests if (value := _latency_ms(r, metric)) is not None] for block in blocks]
     return [sum(values) / len(values) for values in found] if all(found) else []
 
 
-def _latency_ms(request: dict[str, Any], metric: str) -> float | None:
+def _latency_ms(request: Request, metric: str) -> float | None:
     """TTFT or TPOT of one observed request; None for the TPOT of a single output token."""
     if metric == "mean_ttft_ms":
-        return 1e3 * float(request["ttft"])
-    gaps = request["output_tokens"] - 1
-    return 1e3 * float(request["e2el"] - request["ttft"]) / gaps if gaps > 0 else None
+        return 1e3 * request.ttft
+    gaps = request.output_tokens - 1
+    return 1e3 * (request.e2el - request.ttft) / gaps if gaps > 0 else None
 
 
 def _other_shape(a: Any, b: Any) -> str:
