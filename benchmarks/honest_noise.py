@@ -125,7 +125,7 @@ def _ratios(run: dict[str, Any], floor: dict[str, Any]) -> dict[str, float]:
         "rmse": judged["noise_ratio"],
         "position": run["outliers"]["largest_ratio"],
         "stand_out": run["outliers"]["count"] / run["n_positions"],
-        "allowed": run["outliers"]["allowed"] / run["n_positions"],
+        "text_share": run["outliers"].get("text_share", 0.0),
         "floor_kl": kl,
         "kl_of_all": run["kl_divergence"] / floor["kl_divergence"],
     }
@@ -167,7 +167,7 @@ def summary(name: str, rows: list[dict[str, Any]]) -> str:
     """One model: the largest ratios of honest runs, the smallest of a swap, and alarms."""
     sound = [row for row in rows if row["implementation"] != SWAPPED]
     swapped = [row for row in rows if row["implementation"] == SWAPPED]
-    keys = ("kl", "cosine", "rmse", "position", "stand_out", "kl_of_all")
+    keys = ("kl", "cosine", "rmse", "position", "stand_out", "text_share", "kl_of_all")
     largest = ", ".join(f"{key} {max(row['ratios'][key] for row in sound):.2f}" for key in keys)
     said = f"{name}: {len(sound)} honest runs, largest ratio to the noise floor: {largest}"
     if swapped:

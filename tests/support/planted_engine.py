@@ -79,14 +79,14 @@ def stale_block(model_runner: Any, patch: pytest.MonkeyPatch) -> None:
 
 
 def rounded_head(model_runner: Any, patch: pytest.MonkeyPatch) -> None:
-    """One head of one layer is rounded to 8-bit floats (e4m3) whenever several requests share a step."""
+    """One head of one layer is rounded to 8-bit floats (e5m2) whenever several requests share a step."""
     attention = model_runner.model.model.layers[2].self_attn
     right, width = attention.o_proj.forward, attention.head_dim
 
     def forward(values: Any) -> Any:
         if model_runner.input_batch.num_reqs > 1:
             values = values.clone()
-            values[:, -width:] = values[:, -width:].to(torch.float8_e4m3fn).to(values.dtype)
+            values[:, -width:] = values[:, -width:].to(torch.float8_e5m2).to(values.dtype)
         return right(values)
 
     patch.setattr(attention.o_proj, "forward", forward)
@@ -94,7 +94,7 @@ def rounded_head(model_runner: Any, patch: pytest.MonkeyPatch) -> None:
 
 def one_outlier(model_runner: Any, patch: pytest.MonkeyPatch, size: float = 0.3) -> None:
     """One row of hidden states in a thousand gets noise before the output matrix."""
-    right, rows = model_runner.model.compute_logits, [400]
+    right, rows = model_runner.model.compute_logits, [900]
 
     def compute(hidden: Any, *more: Any) -> Any:
         first = rows[0]

@@ -5,6 +5,9 @@
 | rotary position one too high in every decode step | pass | decode: noise ratio and KL |
 | KV slot shifted by one from the second decode step on | pass | decode: noise ratio and KL |
 | the third token is picked | pass | decode: chosen_is_argmax and unexplained flips |
+| a stale block is read after a hit in the prefix cache | pass | decode, prefix cache run: noise ratio, KL, outliers |
+| one head rounded to 8 bits (e5m2) when requests share a batch | pass | decode, concurrent run: beside_alone |
+| noise on one row of hidden states in a thousand | pass | decode: outlier_positions |
 | log-probabilities in place of logits | pass: what a shift changes is not judged | named, as the scale of the run |
 """
 
@@ -25,8 +28,11 @@ from evalpress.sections.alignment.section import tokenised
 from planted_engine import (
     Plant,
     log_probabilities,
+    one_outlier,
     planted,
+    rounded_head,
     shifted_slot,
+    stale_block,
     third_token,
     wrong_position,
 )
@@ -38,7 +44,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def demo() -> Params:
     loaded = params.load("demo")
-    short = loaded.alignment.model_copy(update={"max_position": 40, "decode_tokens": 12, "vllm_positions": 4})
+    short = loaded.alignment.model_copy(update={"max_position": 140, "decode_tokens": 16, "vllm_positions": 4})
     only_eager = loaded.engine.model_copy(update={"modes": ("eager",)})
     return loaded.model_copy(update={"alignment": short, "engine": only_eager})
 
@@ -61,8 +67,11 @@ def judged(p: Params, plant: AbstractContextManager[None]) -> tuple[dict[str, An
         (wrong_position, {"noise_ratio", "kl_divergence"}),
         (shifted_slot, {"noise_ratio", "kl_divergence"}),
         (third_token, {"chosen_is_argmax", "unexplained_flips"}),
+        (stale_block, {"noise_ratio", "kl_divergence", "outlier_positions"}),
+        (rounded_head, {"beside_alone"}),
+        (one_outlier, {"outlier_positions"}),
     ],
-    ids=["sound", "wrong position", "shifted slot", "third token"],
+    ids=["sound", "wrong position", "shifted slot", "third token", "stale block", "rounded head", "one outlier"],
 )
 def test_a_fault_of_decode_is_found_there_and_not_in_prefill(
     demo: Params, plant: Plant | None, finders: set[str]

@@ -21,12 +21,13 @@ from evalpress.engine.answers import Generated
 from evalpress.engine.core import Engine
 from evalpress.model.forward import TextLogits
 from evalpress.params.schema import Mode, Params
-from evalpress.sections.alignment import metrics
+from evalpress.sections.alignment import metrics, paired
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Baseline, Text, TokenText
 from evalpress.sections.alignment.comparison import Parts, columns, compared
 from evalpress.sections.alignment.metrics import Rows
 from evalpress.sections.alignment.stopwatch import ENGINE_STEPS, Stopwatch
 
+CONCURRENT = "_concurrent"
 OTHERS = 16
 """Requests beside the prompts in the run under concurrency."""
 _CHUNK = 32
@@ -91,8 +92,8 @@ def ask_mode(params: Params, mode: Mode, texts: Sequence[Text], vocabulary: int,
     found.described[f"vllm_{mode}"] = described | {"variant": "each prompt alone"}
     others = [[*ids, *ids][: 3 + at] for at, ids in zip(range(OTHERS), _cycle(prompts.values()), strict=False)]
     answers = found.generated(loaded, list(prompts.values()), steps, others)
-    found.runs[f"vllm_{mode}_concurrent"] = dict(zip(prompts, answers, strict=True))
-    found.described[f"vllm_{mode}_concurrent"] = described | {"variant": f"all at once, among {OTHERS} others"}
+    found.runs[f"vllm_{mode}{CONCURRENT}"] = dict(zip(prompts, answers, strict=True))
+    found.described[f"vllm_{mode}{CONCURRENT}"] = described | {"variant": f"all at once, among {OTHERS} others"}
 
 
 def _cycle(values: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
@@ -144,7 +145,9 @@ def compare(
     by_id = {text.id: text for text in texts}
     whole = {name: Text(name, "", "decode", "", ids) for ids, name in scored.sequences.items()}
     noise = compared(NOISE_FLOOR, scored.reference, scored.noise, whole, generated=True)
-    data, raw = {}, {}
+    data: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+    records: dict[str, dict[str, Rows]] = {}
     for run, generated in answers.runs.items():
         ids = {name: (*by_id[name].token_ids, *answer.token_ids) for name, answer in generated.items()}
         names = {prompt: scored.sequences[sequence] for prompt, sequence in ids.items()}
@@ -160,7 +163,10 @@ def compare(
         asked = [Text(prompt, by_id[prompt].text, "decode", "", sequence) for prompt, sequence in ids.items()]
         baseline = Baseline(reference, floor, asked, token_text, dtype, routed)
         data[run] = answers.described[run] | _data(baseline, rows, token_text)
+        records[run] = rows
         raw[f"decode.{run}"] = columns(rows)
+        if alone := records.get(run.removesuffix(CONCURRENT)) if run.endswith(CONCURRENT) else None:
+            data[run]["beside_alone"] = paired.beside(rows, alone)
     return data, raw
 
 

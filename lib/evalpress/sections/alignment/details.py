@@ -38,6 +38,24 @@ def outliers(document: Document[Results]) -> Table:
     return Table("Single positions that stand out", heads, rows, note=note)
 
 
+def beside_alone(document: Document[Results]) -> Prose:
+    """How large the errors of prompts among others are beside those of the same prompts alone."""
+    said = []
+    for name, run in document.data.decode.items():
+        found = run.beside_alone
+        if found is None:
+            continue
+        words = (
+            f"{name.replace('_', ' ')}: {found.identical} of {found.n_positions} positions err by exactly as much as "
+        )
+        words += "those of the same prompts alone"
+        if found.ratio is None or found.low is None:
+            said.append(f"{words}; the ratio of errors is not known: {found.ratio_why}.")
+        else:
+            said.append(f"{words}; errors are {number(found.ratio)} times as large (at least {number(found.low)}).")
+    return Prose("\n\n".join(said) or "No run answered the prompts among others.")
+
+
 def spent(document: Document[Results]) -> Prose:
     """Where the section's time went."""
     found = document.data.spent

@@ -7,10 +7,12 @@ from typing import Literal
 
 from evalpress.params.schema import GateParams, Params
 from evalpress.sections.alignment.agreement_results import Outliers
+from evalpress.sections.alignment.outliers import TEXT_SHARE
 from evalpress.sections.alignment.results import DecodeRun, Layers, Results, Run
 from evalpress.sections.gate import Gate, Status, gate, limit
 
 _TIMES = 4
+_BATCH_WARN, _BATCH_FAIL = 1.02, 1.05
 _SETTLED = (
     *("kl_divergence", "cosine_similarity", "cosine_similarity_why", "noise_ratio", "noise_ratio_why"),
     *("centred_noise_ratio", "centred_noise_ratio_why"),
@@ -30,6 +32,15 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
         yield from agreement(params.gates, f"decode.{name}", answered, data.noise_floor)
         other, allowed = answered.not_arg_max, "0 tokens that are not the arg max of their own logits"
         yield gate("alignment", f"decode.{name}.chosen_is_argmax", "fail" if other else "pass", other, allowed)
+        if answered.beside_alone is not None and answered.beside_alone.low is not None:
+            yield _beside_alone(f"decode.{name}.beside_alone", answered.beside_alone.low)
+
+
+def _beside_alone(name: str, low: float) -> Gate:
+    """How much larger sharing a batch makes the errors, at least."""
+    status: Status = "fail" if low > _BATCH_FAIL else "warn" if low > _BATCH_WARN else "pass"
+    allowed = f"≤ {_BATCH_WARN:g} times the error alone (lower 99.9 % bound), fails above {_BATCH_FAIL:g}"
+    return gate("alignment", name, status, low, allowed)
 
 
 def _beside(g: GateParams, kl: float, cosine: float | None) -> GateParams:
@@ -68,6 +79,9 @@ def _outliers(name: str, found: Outliers) -> Gate:
     """Positions whose error stands out: none is allowed, however small their share; few where routers explain them."""
     allowed = f"≤ {found.allowed} positions beyond {found.factor:g} times what honest arithmetic costs there"
     status: Status = "fail" if found.count > found.allowed else "pass"
+    if found.text_share is not None:
+        allowed += f", and ≤ {TEXT_SHARE:.0%} of the positions of the median text"
+        status = "fail" if found.text_share > TEXT_SHARE else status
     return gate("alignment", f"{name}.outlier_positions", status, found.count, allowed)
 
 

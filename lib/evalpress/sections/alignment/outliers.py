@@ -5,8 +5,8 @@ costs at that position: the noise floor's error there, and at least the noise fl
 one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures how far right implementations go.
 
 In a mixture of experts a router may take another expert at a near tie, in a right implementation at other positions
-than in the noise floor. Such a position stands out by itself and is no fault; many of them are. By symmetry a right
-implementation has as many that the noise floor lacks as the noise floor has that it lacks, within sampling error.
+than in the noise floor. Every later token of the text sees it. Such positions are no fault as long as the median
+text has few of them, and all texts together no more than one early flip in a long text explains.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ ROUTED_FACTOR = 4.0
 """The same of a mixture of experts, where positions are counted and those that do not stand out are judged."""
 FLOAT32_DISTANCE = 1e-3
 """In float32 the noise floor is the order of sums alone; there a position stands out by its relative distance."""
-SHARE = 0.2
-"""Share of positions that a router may send elsewhere than the reference where the noise floor does not."""
+SHARE = 0.35
+"""Share of all positions that a router may move where the noise floor does not: one early flip moves a whole text."""
+TEXT_SHARE = 0.2
+"""The same of the positions of the median text: most texts have no early flip."""
 _FEW, _SIGMAS = 3, 3.0
 _LISTED = 20
 _UNIFORM = math.sqrt(12)
@@ -90,8 +92,13 @@ def summary(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], of_floor: int
     n = sum(len(of_text) for of_text, _ in found.values())
     return {
         "count": len(rows),
+        **({} if of_floor is None else {"text_share": _of_the_median_text(found, factor)}),
         "allowed": 0 if of_floor is None else allowed(len(rows), of_floor, n),
         "factor": factor,
         "largest_ratio": max((float(values.max()) for _, values in found.values()), default=0.0),
         "list": rows[:_LISTED],
     }
+
+
+def _of_the_median_text(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], factor: float) -> float:
+    return float(np.median([(values > factor).mean() for _, values in found.values()]))

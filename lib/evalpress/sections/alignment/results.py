@@ -105,6 +105,17 @@ class DecodePosition(Model):
     honest_error: float = described("error that honest arithmetic may make in a logit there")
 
 
+class BesideAlone(Model):
+    """Errors of the prompts among others over those of the same prompts alone, position by position."""
+
+    n_positions: int
+    identical: int = described("positions whose logits err by exactly as much")
+    ratio: float | None = described("geometric mean of the ratios of centred RMSEs")
+    ratio_why: str | None = None
+    low: float | None = described("its lower one-sided 99.9 % bound, over blocks of four steps")
+    low_why: str | None = None
+
+
 class DecodeRun(Metrics, Noise, Source):
     """One comparison run over generated tokens."""
 
@@ -116,6 +127,7 @@ class DecodeRun(Metrics, Noise, Source):
     settled: Settled | None = described("of a mixture of experts: without positions that stand out", None)
     flips: Flips
     coverage: Positions
+    beside_alone: BesideAlone | None = described("of a run among others", None)
     not_arg_max: int = described("generated tokens that are not the best of their own logits")
     last_positions: Metrics | None
     last_positions_why: str | None = None
