@@ -58,7 +58,7 @@ test: env ## all tests
 test-fast: env ## the tests that load no engine
 	@$(PY) -m pytest -m 'not slow' $(ARGS)
 
-fuzz: env ## the property tests with examples that nobody has tried (ARGS=--hypothesis-seed=7: those of a seed)
+fuzz: env ## the property tests with examples that are new (ARGS=--hypothesis-seed=7: those of a seed)
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 lab: env ## JupyterLab in notebooks/, with this environment's kernel

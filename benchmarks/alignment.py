@@ -5,7 +5,7 @@
 Prints, for the vocabulary of Qwen2 (151,936), positions per second of `metrics.compare_rows`, of the same metrics
 written plainly with whole arrays in NumPy float64, and of reading the two arrays once, which no comparison can
 avoid. The three run in turn, round by round; ratios are geometric means of pairs with 95 % intervals. Then the peak
-memory of a stream of positions, in a process of its own. With a model folder: the reference's forward passes as a
+memory of a stream of positions, in a separate process. With a model folder: the reference's forward passes as a
 share of this machine's matrix rate.
 """
 

@@ -7,7 +7,7 @@ metric with its 95 % interval.
     python benchmarks/clients.py [--rounds 5] [--mode eager] [--num-prompts 192] [--concurrency 16]
 
 Known differences, none of them tuned away: theirs sends prompts as text, whose number of tokens differs a little from
-what was asked for; ours sends token ids. Theirs is a process of its own, ours a thread of this one.
+what was asked for; ours sends token ids. Theirs is a separate process, ours a thread of this one.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/faults.py [--only MOMENT] [--fault FAULT] [--sparse]
 
 Real throughout: the demo model on vLLM in eager mode, in the kernel's process, the OpenAI server with its engine core
-in a process of its own, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few
+in a separate process, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few
 short requests.
 
 Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering. The last two

@@ -3,7 +3,7 @@
     python benchmarks/honest_noise.py [NAME ...] [--seeds 20] [--dtypes bfloat16 float16] [--swap] [--out FILE.jsonl]
 
 For every tiny model of `tiny_models.py` and every seed of its weights: the float32 reference, the noise floor, and the
-honest implementations of `sections/alignment/honest.py` (other attention, sums in halves and backwards, one thread,
+correct implementations of `sections/alignment/honest.py` (other attention, sums in halves and backwards, one thread,
 experts in a loop and in reverse order), each judged by the alignment section's own comparison and gates. Printed: per
 gate the number of alarms of how many runs, with the upper 95 % bound of their rate, and the largest ratios to the noise
 floor, which the limits of gates.py and outliers.py are chosen from. --swap adds two swapped experts in one layer, which
@@ -164,12 +164,12 @@ def main() -> int:
 
 
 def summary(name: str, rows: list[dict[str, Any]]) -> str:
-    """One model: the largest ratios of honest runs, the smallest of a swap, and alarms."""
+    """One model: the largest ratios of correct runs, the smallest of a swap, and alarms."""
     sound = [row for row in rows if row["implementation"] != SWAPPED]
     swapped = [row for row in rows if row["implementation"] == SWAPPED]
     keys = ("kl", "cosine", "rmse", "position", "stand_out", "text_share", "kl_of_all")
     largest = ", ".join(f"{key} {max(row['ratios'][key] for row in sound):.2f}" for key in keys)
-    said = f"{name}: {len(sound)} honest runs, largest ratio to the noise floor: {largest}"
+    said = f"{name}: {len(sound)} correct runs, largest ratio to the noise floor: {largest}"
     if swapped:
         smallest = ", ".join(f"{key} {min(row['ratios'][key] for row in swapped):.2f}" for key in keys)
         caught = sum("fail" in row["gates"].values() for row in swapped)
@@ -178,7 +178,7 @@ def summary(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def total(rows: list[dict[str, Any]]) -> str:
-    """Alarms of honest runs by gate and dtype, with the bound of their rate."""
+    """Alarms of correct runs by gate and dtype, with the bound of their rate."""
     alarms: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         if row["implementation"] != SWAPPED:

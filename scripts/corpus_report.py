@@ -28,7 +28,7 @@ verdict that was decided by reading the output, and the reason in a few words.
 
 How an output is labelled: **pass** when the answer is right and does what was asked (language, number of items or
 lines, a summary shorter than its text); extra text that is right does no harm. **fail** when it is wrong, does
-something else, or is no text. **cut** when it ends at its limit and what stands there decides nothing. Of a base
+something else, or is no text. **cut** when it ends at its limit and what is there decides nothing. Of a base
 model only the answer counts, not what it goes on to write.
 
 *False pass*: the rule passes what the reader does not. *False fail*: the rule fails what the reader passes. What the

@@ -109,7 +109,7 @@ def test_the_ascend_set_is_the_cards_release() -> None:
     found = _set_of("ascend")
     card = {"vllm": "0.18.0", "vllm_ascend": "0.18.0rc1", "torch": "2.9.0", "torch_npu": "2.9.0"}
     assert {key: found[key] for key in card} == card
-    assert "2.5.1" in (FOLDER / "ascend.in").read_text(), "why the card's torch is not used stands there"
+    assert "2.5.1" in (FOLDER / "ascend.in").read_text(), "why the card's torch is not used is there"
 
 
 def test_conda_gets_the_same_environment() -> None:

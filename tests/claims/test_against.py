@@ -30,10 +30,10 @@ def card(tmp_path):
     ("measured", "status", "why"),
     [
         (SCORE, "consistent", "have a value in common"),
-        (replace(SCORE, value=0.1, low=0.05, high=0.15), "inconsistent", "no value lies in both"),
+        (replace(SCORE, value=0.1, low=0.05, high=0.15), "inconsistent", "no value is in both"),
         (replace(SCORE, model="Other"), "not_comparable", "claimed for Tiny, measured on Other"),
         (SPEED, "consistent", "the card does not say which requests"),
-        (replace(SPEED, value=80, low=79, high=81), "inconsistent", "no value lies in both"),
+        (replace(SPEED, value=80, low=79, high=81), "inconsistent", "no value is in both"),
         (replace(SPEED, backend="cpu", device="AMD EPYC"), "not_comparable", "claimed on Ascend 910B4"),
         (replace(SPEED, device="Ascend 910B2"), "not_comparable", "measured on Ascend 910B2"),
     ],

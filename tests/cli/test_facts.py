@@ -64,7 +64,7 @@ def test_an_unknown_architecture_is_null_with_reasons(tmp_path: Path, capsys: py
     found = _facts(tmp_path, capsys, {"model_type": "unheard-of", "architectures": ["NewForCausalLM"]})
     assert found["architecture"] == "NewForCausalLM"
     assert found["parameters"] is None
-    assert "does not know the architecture" in found["parameters_why"]
+    assert "does not support the architecture" in found["parameters_why"]
     assert found["kv_bytes_per_token_why"] == "config.json states no number of layers"
 
 

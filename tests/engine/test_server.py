@@ -1,4 +1,4 @@
-"""A server's life with programs that stand for one: its address, its failure in words, and its end."""
+"""A server's life with programs that act as one: its address, its failure in words, and its end."""
 
 from __future__ import annotations
 

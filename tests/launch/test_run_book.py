@@ -202,7 +202,7 @@ def test_scan_finds_every_way_to_read_and_set_a_variable(tmp_path: Path) -> None
     assert found["sets"] == {"SET_BY_DEFAULT": ["sub/a.py"], "SET_BY_INDEX": ["sub/a.py"]}
 
 
-# Run in a process of its own: importing vLLM here would leave its logging and threads to the other tests.
+# Run in a separate process: importing vLLM here would leave its logging and threads to the other tests.
 PARSE = """
 import sys
 sys.path.insert(0, "tests/launch")

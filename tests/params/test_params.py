@@ -103,7 +103,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
 
 def test_a_missing_key_and_a_duplicate_key(tmp_path):
     assert "model.path: missing" in refusal(tmp_path, GOOD.replace("{path: m}", "{}"))
-    assert "key 'title' stands twice" in refusal(tmp_path, "title: a\ntitle: b\n")
+    assert "key 'title' occurs twice" in refusal(tmp_path, "title: a\ntitle: b\n")
 
 
 def test_a_misspelt_set_name_is_answered_with_the_right_one():

@@ -140,7 +140,7 @@ def test_cells_after_one_that_failed_to_draw_are_executed(undrawn):
 def test_what_was_not_drawn_is_drawn_by_the_next_run_without_measuring(undrawn):
     for section in DRAWING:
         undrawn.notebook(by_name(section).notebook, measuring(section, "'first'", "1", "'after'"))
-    # The code of the notebook decides results: the same cells without an error stand for a mended library.
+    # The code of the notebook decides results: the same cells without an error are those of a repaired library.
     before = measured(undrawn)
     done = undrawn.run("render")
     assert (done.returncode, measured(undrawn)) == (0, before)

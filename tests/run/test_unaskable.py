@@ -1,4 +1,4 @@
-"""A broken chat template is told before anything is measured; what needs no template is measured all the same."""
+"""A broken chat template is reported before anything is measured; what needs no template is measured all the same."""
 
 from __future__ import annotations
 

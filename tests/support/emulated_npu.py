@@ -6,7 +6,7 @@ It behaves as torch_npu does in what the suite depends on: the device is initial
 process that has initialised it forks cannot use it. It finds operations on the wrong device, missing `empty_cache`
 and forks. It says nothing about kernels, speed, memory or numerics of a real NPU.
 
-Registration is for the whole process: import it in a process of its own.
+Registration is for the whole process: import it in a separate process.
 """
 
 from __future__ import annotations

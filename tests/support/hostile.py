@@ -1,7 +1,7 @@
 """Programs that try to get out of the sandbox, or to take the host down from inside it.
 
 Each prints ESCAPED when it got what it wanted. `$port`, `$udp`, `$abstract`, `$folder`, `$home`, `$victim` and
-`$parent` stand for things on the host that it may go for, `$scratch` for the folder that it may write to. Other
+`$parent` represent things on the host that it may attack, `$scratch` the folder that it may write to. Other
 absolute paths are parts of any Linux, attacked from inside the sandbox.
 """
 

@@ -174,7 +174,7 @@ def benchmark() -> nbformat.NotebookNode:
         ("startup_phases(result)", startup_phases(document)),
         (
             "bench.break_even(result)",
-            Prose("Compiled has paid for its longer start after **91,000** output tokens, 17.4 s of work."),
+            Prose("Compiled has made up for its longer start after **91,000** output tokens, 17.4 s of work."),
         ),
     )
 

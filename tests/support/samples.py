@@ -40,7 +40,7 @@ def benchmark(seed: int = 1) -> Document[Benchmark]:
 
 
 def benchmark_json(seed: int = 1) -> dict[str, Any]:
-    """The same as it stands in the file."""
+    """The same as in the file."""
     rng = random.Random(seed)
     modes = {mode: _mode(mode, rng) for mode in ("eager", "compiled")}
     comparison: dict[str, Any] = {}

@@ -48,7 +48,7 @@ HEAD = 'set_name = "demo"\nreports_dir = "reports"\nmeasure = "auto"\noverrides 
 
 
 class Project:
-    """A project folder; `run()` calls its command line in a process of its own."""
+    """A project folder; `run()` calls its command line in a separate process."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,6 +1,6 @@
 """Published numbers, their precision, and the invariants that they must satisfy. Knows no engine.
 
-A published number stands for the interval that its digits allow; an invariant is broken only when no values inside
+A published number represents the interval that its digits allow; an invariant is broken only when no values inside
 the intervals satisfy it. The rules are general: each takes what a file of claims holds of its numbers, and says
 nothing of a file that holds none.
 """

@@ -78,7 +78,7 @@ def _beside(card: Card, claimed: Published, one: Measured) -> Beside:
     if reason:
         return Beside(one.quantity, claimed.text, shown, "not_comparable", reason)
     agree = claimed.range.meets(Interval(one.low, one.high))
-    why = "the two intervals have a value in common" if agree else "no value lies in both intervals"
+    why = "the two intervals have a value in common" if agree else "no value is in both intervals"
     if one.shape:
         why += f"; measured with {one.shape}, the card does not say which requests it used"
     return Beside(one.quantity, claimed.text, shown, "consistent" if agree else "inconsistent", why)

@@ -1,6 +1,6 @@
 """Published numbers as the intervals that their digits allow.
 
-"0.41s" stands for anything that rounds to it: 0.405 to 0.415 s. "~15s" stands for one unit of its last digit to
+"0.41s" represents anything that rounds to it: 0.405 to 0.415 s. "~15s" represents one unit of its last digit to
 either side: 14 to 16 s. A count ("4,437,760 tokens", "24") is exact.
 """
 
@@ -62,7 +62,7 @@ class Interval:
         return Interval(self.low * factor, self.high * factor)
 
     def meets(self, other: Interval) -> bool:
-        """Whether some number lies in both; ends that differ by rounding in the last bits count as equal."""
+        """Whether some number is in both; ends that differ by rounding in the last bits count as equal."""
         slack = 1e-12 * max(abs(self.low), abs(self.high), abs(other.low), abs(other.high))
         return self.low <= other.high + slack and other.low <= self.high + slack
 

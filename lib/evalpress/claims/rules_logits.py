@@ -25,7 +25,7 @@ def _mean(ranges: Sequence[Interval]) -> Interval:
 
 
 def cosine_range(card: Card) -> Iterator[Finding]:
-    """A cosine lies in [-1, 1]."""
+    """A cosine is in [-1, 1]."""
     for row in card.logits.prompts if card.logits else ():
         yield judge(
             f"logits.{_slug(row.prompt)}.cosine_range",
@@ -111,7 +111,7 @@ def _row_shares(row: LogitsRow) -> Iterator[Finding]:
 
 
 def token_ids(card: Card) -> Iterator[Finding]:
-    """One id stands for one token."""
+    """One id represents one token."""
     texts: dict[int, set[str]] = {}
     for row in card.logits.prompts if card.logits else ():
         for token in (row.reference, row.candidate):
@@ -120,7 +120,7 @@ def token_ids(card: Card) -> Iterator[Finding]:
         odd = {number: sorted(found) for number, found in texts.items() if len(found) > 1}
         yield judge(
             "logits.token_ids",
-            "one id stands for one token",
+            "one id represents one token",
             str(odd or "each once"),
             "each once",
             holds=not odd,
@@ -201,7 +201,7 @@ def latencies(card: Card) -> Iterator[Finding]:
         wanted = f"{evidence.fastest.text} to {evidence.slowest.text}"
         yield judge(
             "evidence.latencies",
-            "every latency lies in the stated range",
+            "every latency is in the stated range",
             shown,
             wanted,
             holds=not odd,

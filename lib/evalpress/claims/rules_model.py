@@ -32,7 +32,7 @@ _SMALLEST_KV = 2
 
 
 def _config(card: Card) -> dict[str, int] | None:
-    """The printed configuration; None where the arithmetic lacks a row or does not know the architecture."""
+    """The printed configuration; None where the arithmetic lacks a row or does not support the architecture."""
     needed = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
     if card.model is None or not set(needed) <= set(card.model.config) or card.model.architecture not in _QKV_BIAS:
         return None

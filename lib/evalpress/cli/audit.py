@@ -1,4 +1,4 @@
-"""The verb audit: the numbers of a published card, held against what they must satisfy."""
+"""The verb audit: the numbers of a published card, compared with what they must satisfy."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _PORT = 8000
 
 
 class Check(Model):
-    """One thing that was looked at. `remedy` is what to do; empty where nothing is to be done."""
+    """One thing that was examined. `remedy` is what to do; empty where nothing is to be done."""
 
     check: str
     status: Status

@@ -1,1 +1,1 @@
-"""Mechanisms that know no section: results files, statistics, hashing, YAML, paths, errors, progress, units."""
+"""Mechanisms that depend on no section: results files, statistics, hashing, YAML, paths, errors, progress, units."""

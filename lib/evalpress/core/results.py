@@ -95,7 +95,7 @@ def _brief(value: Any) -> str:
 class Results(Model):
     """What one section measured: the base of `Results` in each section's `results.py`.
 
-    A change of `VERSION` comes with a `migrate` that knows the older form, or refuses it.
+    A change of `VERSION` comes with a `migrate` that reads the older form, or refuses it.
     """
 
     VERSION: ClassVar[int] = VERSION

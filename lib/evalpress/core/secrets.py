@@ -1,7 +1,7 @@
 """Secrets never reach a file of a report: passwords in addresses, values of variables named like a token or key.
 
 Two mechanisms. By name: `redacted` walks a mapping and hides the value of every key that names a secret, and the login
-of every address. By value: `remember` notes a secret's value, and `scrub` replaces it wherever it stands in text that
+of every address. By value: `remember` notes a secret's value, and `scrub` replaces it wherever it is in text that
 is about to be written (results, notebooks, logs, messages).
 """
 
@@ -67,7 +67,7 @@ def _note(secret: str) -> None:
 
 
 def _note_login(login: str) -> None:
-    """A login as it stands in an address, decoded, and as the header that HTTP clients make of it."""
+    """A login as in an address, decoded, and as the header that HTTP clients make of it."""
     plain = unquote(login.removesuffix("@"))
     _known.add(login)
     _known.add(base64.b64encode(plain.encode()).decode())
@@ -90,7 +90,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_bytes(data: bytes) -> bytes:
-    """As `scrub`, for output of which nobody knows the encoding."""
+    """As `scrub`, for output whose encoding is unknown."""
     for secret in sorted(_known, key=len, reverse=True):
         data = data.replace(secret.encode("utf-8", "replace"), HIDDEN.encode())
     return data

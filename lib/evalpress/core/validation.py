@@ -64,7 +64,7 @@ def key_of(item: Mapping[str, Any]) -> KeyPath:
 
 
 def line_of(marks: Mapping[KeyPath, int], key: KeyPath) -> int:
-    """The line of the innermost key on the way to `key` that stands in the file; 1 where none does."""
+    """The line of the innermost key on the way to `key` that is in the file; 1 where none is."""
     return next((marks[key[:n]] for n in range(len(key), -1, -1) if key[:n] in marks), 1)
 
 
@@ -103,7 +103,7 @@ def keys_at(model: Any, path: KeyPath) -> list[str]:
 
 
 def _inside(annotation: Any, part: str | int) -> Any:
-    """The type of what stands under `part` in a value of a type; None where it is not known."""
+    """The type of what is under `part` in a value of a type; None where it is not known."""
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
             fields = {field.alias or name: field for name, field in option.model_fields.items()}

@@ -79,14 +79,14 @@ def _joined(text: str, line: int) -> str:
     """Text with the halves of JSON's `\\ud83d\\ude00` joined to the one character that they are.
 
     Raises:
-        _RefusedError: a half stands alone; no file could store it.
+        _RefusedError: a half without the other half; no file could store it.
     """
     if not any("\ud800" <= letter <= "\udfff" for letter in text):
         return text
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise _RefusedError(line, "half of a surrogate pair stands alone in a text") from None
+        raise _RefusedError(line, "half of a surrogate pair occurs alone in a text") from None
 
 
 for _tag, _pattern, _first in _SCALARS:
@@ -131,7 +131,7 @@ class _Reader:
             key = _joined(str(self.loader.construct_object(key_node)), line)
             if key in found:
                 first = self.marks[(*at, key)]
-                raise _RefusedError(line, f"key {key!r} stands twice in the same mapping (first at line {first})")
+                raise _RefusedError(line, f"key {key!r} occurs twice in the same mapping (first at line {first})")
             self.marks[(*at, key)] = line
             found[key] = self.value(value_node, (*at, key))
         return found

@@ -1,6 +1,6 @@
 """Display objects other than tables: code, badges, prose, verdict banner, key figures, expandable text.
 
-What stands in a sentence or a cell has `html()`, `markdown()` and `plain()`. What stands alone in a notebook
+What is in a sentence or a cell has `html()`, `markdown()` and `plain()`. What is alone in a notebook
 has `_repr_mimebundle_` and carries the mark by which the report knows it as ours: an output without the mark
 is never trusted as HTML or Markdown.
 """
@@ -37,7 +37,7 @@ TONES = {
 
 @runtime_checkable
 class Inline(Protocol):
-    """Anything that can stand in a sentence or a table cell."""
+    """Anything that can be used in a sentence or a table cell."""
 
     def html(self) -> str: ...
     def markdown(self) -> str: ...
@@ -152,7 +152,7 @@ class Badge:
 class Details:
     """Text folded under a line that a reader opens: long outputs, logs.
 
-    Standing alone it folds by itself. In a table its cell shows the line, and the text stands in a row of full width
+    Alone it folds by itself. In a table its cell shows the line, and the text is in a row of full width
     below, under `label` or the title of its column.
     """
 
@@ -185,7 +185,7 @@ def output(text: str, limit: int = 160) -> Code | Details:
 
 @runtime_checkable
 class Block(Protocol):
-    """What can stand alone: a table, a text."""
+    """What can be alone: a table, a text."""
 
     def html(self) -> str: ...
     def markdown(self) -> str: ...
@@ -226,7 +226,7 @@ class Prose:
 
 
 def snippet(source: str, language: str = "") -> Prose:
-    """A command or program as a block of its own."""
+    """A command or program as a separate block."""
     return Prose(t.fence(source.rstrip("\n"), language))
 
 
@@ -256,7 +256,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Tile:
-    """One key figure: what it is, the figure, and what to hold it against."""
+    """One key figure: what it is, the figure, and what to compare it with."""
 
     label: str
     figure: Cell

@@ -108,7 +108,7 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 class Figure:
     """A finished picture with the words for those who cannot see it.
 
-    `alt` says what the picture shows, with its figures; `caption` stands under it.
+    `alt` says what the picture shows, with its figures; `caption` is under it.
 
     Raises:
         ValueError: `alt` or `caption` is empty.

@@ -18,9 +18,9 @@ Align = Literal["auto", "left", "right"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head. `unit` is the unit of its plain numbers and stands in the head.
+    """A column's head. `unit` is the unit of its plain numbers and is in the head.
 
-    `wide` gives a column of running text the room that it needs on a narrow screen. A `detail` column stands in a
+    `wide` gives a column of running text the room that it needs on a narrow screen. A `detail` column is in a
     foldable row of full width below each row: texts too long for a cell. `choose` offers the column's values as a
     filter in the report.
     """
@@ -53,7 +53,7 @@ class Table:
     Args:
         caption: what the table shows, in a phrase: plain text.
         columns: heads; a plain string is a column without a unit, an empty one a column without a head.
-        rows: one cell per column; text that a cell folds (`Details`) stands in a row of full width below.
+        rows: one cell per column; text that a cell folds (`Details`) is in a row of full width below.
         note: a line under the table.
         warning: why the figures must not be relied upon, printed above them.
         row_heads: whether a cell of each row names it.
@@ -93,7 +93,7 @@ class Table:
         records: Iterable[Any],
         **more: Any,
     ) -> Table:
-        """One row per record (see `pick`); a None shows the reason that stands beside it in the record."""
+        """One row per record (see `pick`); a None shows the reason that is beside it in the record."""
         rows = [[pick(record, key) for key in columns] for record in records]
         return cls(caption, list(columns.values()), rows, **more)
 

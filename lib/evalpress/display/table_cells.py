@@ -40,7 +40,7 @@ class Footnotes:
 
 
 def in_line(cell: Cell) -> Cell:
-    """`cell` with only the first line of each text that it folds: what stands in the cell itself."""
+    """`cell` with only the first line of each text that it folds: what is in the cell itself."""
     if isinstance(cell, tuple):
         return tuple(in_line(part) for part in cell)
     return cell.summary if isinstance(cell, Details) else cell

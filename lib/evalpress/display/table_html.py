@@ -1,4 +1,4 @@
-"""A table as HTML. The markup stands in `templates/table.html.j2`; here is what fills it."""
+"""A table as HTML. The markup is in `templates/table.html.j2`; here is what fills it."""
 
 from __future__ import annotations
 

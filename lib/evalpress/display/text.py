@@ -1,6 +1,6 @@
 """Untrusted text, made safe to print: in HTML, in Markdown, and for a reader (invisible characters are shown).
 
-Three promises, for any string whatever:
+Three guarantees, for any string whatever:
 
 - no character that a reader cannot see (controls, text direction marks, lone surrogates) reaches a page;
 - in HTML nothing but text comes out;

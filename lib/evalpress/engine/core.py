@@ -31,7 +31,7 @@ class Engine:
     inter_token_latencies: list[float] = field(default_factory=list)
     """Seconds between consecutive tokens, of all requests since `generate` began."""
     on_failure: Callable[[BaseException], str] | None = None
-    """Told of an exception of vLLM; frees the engine and returns the reason in one line."""
+    """Called with an exception of vLLM; frees the engine and returns the reason in one line."""
     ended: str | None = None
     """Why the engine no longer answers; None while it does."""
     sampler_mode: str | None = None

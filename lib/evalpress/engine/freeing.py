@@ -21,7 +21,7 @@ _POLL_S = 0.5
 BOUND_S = 60.0
 """Longest wait for a device's memory after an engine has ended."""
 SLACK_BYTES = GIB // 2
-"""A device counts as free again when it has this much less than before: contexts and other users come and go."""
+"""A device counts as free again when it has this much less than before: other programs use it, too."""
 
 
 def shut_down(llm: Any, *, others_live: bool) -> None:
@@ -43,7 +43,7 @@ def shut_down(llm: Any, *, others_live: bool) -> None:
 
 
 def collect() -> None:
-    """Free every object that nobody holds, and what allocators keep for later."""
+    """Free every object without references, and what allocators keep for later."""
     gc.unfreeze()  # vLLM freezes what lives when an engine has loaded and when its client runs: then nothing is freed
     gc.collect()
     gc.freeze()  # a whole collection takes half a second, and vLLM's loading makes several

@@ -26,7 +26,7 @@ class _Keeper(logging.Handler):
 def log_kept() -> Iterator[list[tuple[float, str]]]:
     """vLLM's log lines of this process for the length of a `with` block where the caller's log level hides them.
 
-    VLLM_LOGGING_LEVEL and VLLM_CONFIGURE_LOGGING decide what is printed; start-up figures stand in lines of level
+    VLLM_LOGGING_LEVEL and VLLM_CONFIGURE_LOGGING decide what is printed; start-up figures are in lines of level
     INFO. The list stays empty where those are printed anyway. What is shown stays as it was.
     """
     logger = logging.getLogger("vllm")

@@ -56,7 +56,7 @@ def reload(params: Params, mode: Mode) -> Engine:
 
 @contextlib.contextmanager
 def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
-    """An engine of its own for the length of a `with` block, beside the kept ones; then it is freed.
+    """A separate engine for the length of a `with` block, beside the kept ones; then it is freed.
 
     Where memory holds one engine only, the kept ones are released first and loaded again when they are next asked
     for.

@@ -79,7 +79,7 @@ def available_bytes() -> int:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the engines of a set live side by side in this process, and why not."""
+    """Whether the engines of a set are loaded at the same time in this process, and why not."""
 
     together: bool
     why: str
@@ -169,7 +169,7 @@ _servers_decided: dict[str, bool] = {}
 
 
 def servers_together(params: Params) -> bool:
-    """Whether the servers of all modes may live side by side; decided once per process, as for engines.
+    """Whether the servers of all modes may be loaded at the same time; decided once per process, as for engines.
 
     This process's engines need not stay beside them: they are released where memory is short.
     """

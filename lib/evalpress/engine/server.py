@@ -41,7 +41,7 @@ class Launch:
 
     The server binds the port itself; with port 0 the system gives it a free one. Its address is read from the sockets
     on which the process listens, so what answers there is this server and no other program. A thread asks the health
-    check, so that the time to the first answer is known although nobody waits.
+    check, so that the time to the first answer is known even without a waiting caller.
 
     Args:
         argv: the command; its `--host` and `--port` as the server reads them.
@@ -65,7 +65,7 @@ class Launch:
 
         Args:
             timeout_s: allowed from its start on.
-            progress: told how long it has been waited for.
+            progress: called with the time waited so far.
 
         Raises:
             MeasurementError: it ends or stays silent; the message gives the reason that its log states.
@@ -134,7 +134,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def listening_ports(pid: int) -> list[int]:
-    """TCP ports on which a process listens (not those of its children: an engine core has ports of its own)."""
+    """TCP ports on which a process listens (not those of its children: an engine core has its own ports)."""
     try:
         found = psutil.Process(pid).net_connections(kind="tcp")
     except psutil.Error:
@@ -162,7 +162,7 @@ def running(
 def _start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     with log.open("wb") as out:
-        # A session of its own, so that the whole group (API server, engine core, workers) can be ended at once.
+        # A separate session, so that the whole group (API server, engine core, workers) can be ended at once.
         return subprocess.Popen(
             list(argv),
             env={**kept, **env},

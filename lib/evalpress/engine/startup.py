@@ -2,7 +2,7 @@
 
 Lines differ between versions and platforms, so each figure has several patterns, read loosely; a phase
 that prints no figure is taken from the arrival times of the lines that bound it. The format strings of every release
-that was looked at stand in tests/data/log_formats (scripts/log_formats.py lists those of a wheel).
+that was examined are in tests/data/log_formats (scripts/log_formats.py lists those of a wheel).
 """
 
 from __future__ import annotations

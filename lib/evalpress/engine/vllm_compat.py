@@ -41,7 +41,7 @@ class Patch:
             return False
 
     def find(self) -> Any | None:
-        """What stands at the place now; None where this version was not read or has no such place."""
+        """What is at the place now; None where this version was not read or has no such place."""
         if not self.applies():
             return None
         try:

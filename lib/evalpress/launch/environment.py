@@ -27,7 +27,7 @@ _OPENMP = ("libiomp5.so",)
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 """Where it is set, vLLM's CPU worker takes the size of the KV cache, whole GiB, from it and from nowhere else."""
 SPAWN = ("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
-"""Where the engine core is a process of its own: forked from one that has initialised a device, it could not use it
+"""Where the engine core is a separate process: forked from one that has initialised a device, it could not use it
 (torch_npu and CUDA both refuse). vLLM's CPU platform spawns by itself."""
 
 
@@ -100,7 +100,7 @@ def _takes_bytes() -> bool:
 def server_env(params: Params) -> dict[str, str]:
     """Variables for the OpenAI server's processes.
 
-    vLLM gives a server's engine core a process of its own whatever the variable says; on CPU "0" keeps it from
+    vLLM gives a server's engine core a separate process whatever the variable says; on CPU "0" keeps it from
     starting one more process for a single worker, which takes as long again to start and computes the same.
     """
     spawn = {} if params.platform.backend == "cpu" else dict([SPAWN])

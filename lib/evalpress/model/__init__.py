@@ -154,7 +154,7 @@ def _reasons(rows: dict[str, Any], figures: ArchitectureFacts, not_counted: str 
         "instruct_model": "the set names none",
         "parameters_by_weights": "the folder holds no safetensors files",
         "stored_bytes": "the folder holds no safetensors files",
-        "parameters_by_architecture": not_counted or "transformers does not know the architecture",
+        "parameters_by_architecture": not_counted or "transformers does not support the architecture",
     }
     absent = "config.json does not state it"
     return {f"{key}_why": known.get(key, absent) for key, value in rows.items() if value is None}

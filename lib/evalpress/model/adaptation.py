@@ -24,7 +24,7 @@ def plugins() -> list[dict[str, str]]:
 
 
 def remote_code(folder: Path) -> dict[str, Any]:
-    """Whether the folder carries code of its own (auto_map), and whether it is needed to read the config."""
+    """Whether the folder carries its own code (auto_map), and whether it is needed to read the config."""
     ships = bool(config.raw(folder).get("auto_map"))
     return {"ships_code": ships, "needed": ships and config.load(folder) is None}
 

@@ -1,4 +1,4 @@
-"""How a prompt is put to the model: as it stands for a base model, through the chat template for an instruct model."""
+"""How a prompt is put to the model: unchanged for a base model, through the chat template for an instruct model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Chat:
 def of(params: Params, tokenizer: Any = None) -> Chat:
     """The set's way to ask, with the tokenizer of its folder or one that is already loaded.
 
-    The template is tried on a short message at once, so that a broken one is told before anything is asked.
+    The template is tried on a short message at once, so that a broken one is reported before anything is asked.
 
     Raises:
         MeasurementError: as `describe` and `Chat.ask`, or transformers cannot load the tokenizer.
@@ -69,7 +69,7 @@ def of(params: Params, tokenizer: Any = None) -> Chat:
 def problem(params: Params) -> str | None:
     """Why prompts cannot be put to the set's model, in one line with its folder; None where they can.
 
-    For a report, before it measures anything: the template is tried in a process of its own, so that this one imports
+    For a report, before it measures anything: the template is tried in a separate process, so that this one imports
     neither torch nor transformers. A base model has no template to try.
     """
     try:
@@ -106,7 +106,7 @@ def describe(params: Params) -> dict[str, Any]:
     is_base, how = model.base_model(params)
     found: dict[str, Any] = {"base_model": is_base, "base_model_how": how, "chat_template": None}
     if is_base:
-        return found | {"chat_template_why": "a base model is asked the prompt as it stands"}
+        return found | {"chat_template_why": "a base model is asked the prompt unchanged"}
     folder = model.resolve(params)
     template = model.chat_template(folder)
     if template is None:

@@ -59,12 +59,12 @@ class Configuration:
 
     @property
     def text(self) -> Any:
-        """transformers' configuration of the text part, None where transformers does not know it."""
+        """transformers' configuration of the text part, None where transformers does not support it."""
         return None if self.known is None else self.known.get_text_config()
 
     @property
     def stated_text(self) -> dict[str, Any]:
-        """The text part of config.json as it stands: config.json itself where nothing is nested."""
+        """The text part of config.json unchanged: config.json itself where nothing is nested."""
         found = self.stated
         for part in (*_TEXT_PARTS, "text_config"):
             found = found[part] if isinstance(found.get(part), dict) else found
@@ -112,7 +112,7 @@ class Configuration:
 
 
 def raw(folder: Path) -> dict[str, Any]:
-    """config.json as it stands.
+    """config.json unchanged.
 
     Raises:
         UserError: it is missing or no JSON object.
@@ -155,13 +155,13 @@ def _by_transformers(folder: Path, trust_remote_code: bool, changed: int) -> tup
     except Exception as error:  # an odd configuration raises whatever the class's own checks raise
         text = " ".join(str(error).split())
         if "does not recognize this architecture" in text or "Unrecognized model" in text:
-            return None, "transformers does not know the architecture"
+            return None, "transformers does not support the architecture"
         return None, f"transformers refuses config.json: {text[:200]}"
     return found, None
 
 
 def rope_theta(config: Configuration) -> float | None:
-    """The base of the rotary embedding: a key of its own, or inside rope_parameters (transformers 5)."""
+    """The base of the rotary embedding: its own key, or inside rope_parameters (transformers 5)."""
     parameters = config.get("rope_parameters")
     nested = parameters if isinstance(parameters, dict) else {}
     if nested and "rope_theta" not in nested:

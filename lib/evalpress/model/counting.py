@@ -16,9 +16,9 @@ _NUMBERED = re.compile(r"(.*\.experts)\.(\d+)\.")
 
 @dataclass(frozen=True)
 class Counted:
-    """Numbers of parameters. A tied tensor stands once; buffers are no parameters.
+    """Numbers of parameters. A tied tensor counts once; buffers are no parameters.
 
-    `embedding`: the vocabulary's input table. `head`: the output matrix where it is a tensor of its own, else 0.
+    `embedding`: the vocabulary's input table. `head`: the output matrix where it is a separate tensor, else 0.
     `tables`: further tables of which a token reads one row (positions, per-layer inputs).
     `experts`: routed experts' parameters, summed by the number of experts that hold them.
     `reused`: modules run more than once per token (shared blocks), so FLOPs do not follow from the count.
@@ -131,7 +131,7 @@ def routed(shapes: dict[str, tuple[int, ...]], sizes: dict[str, int]) -> dict[in
 
 
 def _is_granite(name: str, shape: tuple[int, ...]) -> bool:
-    """Granite's experts lie in `block_sparse_moe.{input,output}_linear.weight`, three-dimensional."""
+    """Granite's experts are in `block_sparse_moe.{input,output}_linear.weight`, three-dimensional."""
     return ".block_sparse_moe." in name and len(shape) == 3
 
 

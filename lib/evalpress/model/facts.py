@@ -34,7 +34,7 @@ class ArchitectureFacts:
     embedding_parameters: int | None
     """The vocabulary's input table: vocabulary × its width."""
     head_parameters: int | None
-    """The output matrix where it is a tensor of its own; 0 where the embedding serves (`tied`)."""
+    """The output matrix where it is a separate tensor; 0 where the embedding serves (`tied`)."""
     table_parameters: int
     """Further tables of which a token reads one row: positions, per-layer inputs."""
     tied: bool
@@ -50,7 +50,7 @@ class ArchitectureFacts:
     why: dict[str, str] = field(default_factory=dict, repr=False)
 
     def reasons(self) -> dict[str, str]:
-        """Why a figure is None, by the figure's name; names of figures that are known may stand there too."""
+        """Why a figure is None, by the figure's name; names of figures that are known may be there too."""
         counts = self.why.get("parameters") or self.why.get("inactive_parameters") or "the parameters are not known"
         cached = self.why.get("layers", "sparse attention: the engine lays its index caches out by itself")
         return {

@@ -1,6 +1,6 @@
-"""GGUF files as ordinary model folders: transformers dequantises them, and the copy is told as such.
+"""GGUF files as ordinary model folders: transformers dequantises them, and the copy is named as such.
 
-The conversion runs in a process of its own, which gives its memory (torch, the weights in float32) back when it ends.
+The conversion runs in a separate process, which gives its memory (torch, the weights in float32) back when it ends.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
 
 
 def _converted(path: Path, folder: Path) -> dict[str, Any]:
-    """`convert` in a process of its own."""
+    """`convert` in a separate process."""
     from evalpress.model.isolated import Isolated  # which is run as a program: this package's import must not load it
 
     with Isolated(__name__) as process:

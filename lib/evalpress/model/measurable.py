@@ -1,4 +1,4 @@
-"""Whether a set's model can be measured at all, told before anything starts. Reads files only, no weights."""
+"""Whether a set's model can be measured at all, reported before anything starts. Reads files only, no weights."""
 
 from __future__ import annotations
 

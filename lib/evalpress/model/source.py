@@ -158,7 +158,7 @@ def _file_digest(path: Path, *changed: int) -> str:
 
 
 def snapshot(model: ModelParams) -> str | None:
-    """The commit that a hub name stands for in this machine's cache; None where it is not there. Asks no network."""
+    """The commit that a hub name represents in this machine's cache; None where it is not there. Asks no network."""
     if model.source == "modelscope":
         return None
     from huggingface_hub import snapshot_download

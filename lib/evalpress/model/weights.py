@@ -44,7 +44,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Stored:
-    """What lies in the files: the tensors that hold parameters (a tied copy left out), and the bytes of all."""
+    """What is in the files: the tensors that hold parameters (a tied copy left out), and the bytes of all."""
 
     tensors: dict[str, Tensor]
     bytes: int

@@ -67,7 +67,7 @@ class EngineParams(Block):
     seed: int = 0
     modes: tuple[Mode, ...] = ("eager", "compiled")
     resident: Literal["both", "one"] = "both"
-    """`both`: eager and compiled engine live side by side and blocks alternate; `one`: one after the other."""
+    """`both`: both engines are loaded at the same time and blocks alternate; `one`: one after the other."""
     in_process: bool | None = None
     """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
     compilation_config: dict[str, Any] = {}

@@ -104,7 +104,7 @@ def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
 
 
 def _standard_tasks(params: Params) -> list[tuple[KeyPath, str]]:
-    """The files behind the set's standard tasks; a folder that is missing stands for itself."""
+    """The files behind the set's standard tasks; a missing folder is listed itself."""
     lm_eval = params.quality.lm_eval
     found: list[tuple[KeyPath, str]] = []
     if lm_eval.tasks and lm_eval.references:

@@ -10,7 +10,7 @@ from evalpress.core.paths import told
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a params file; without a file: an override, whose text stands in `given`."""
+    """A line of a params file; without a file: an override, whose text is in `given`."""
 
     file: Path | None
     line: int = 1

@@ -29,7 +29,7 @@ def load(files: Iterable[str]) -> list[Prompt]:
     """All prompts of the files, in order.
 
     Raises:
-        UserError: a file is missing, an entry lacks id or text, has an unknown key, or an id stands twice.
+        UserError: a file is missing, an entry lacks id or text, has an unknown key, or an id occurs twice.
     """
     found: dict[str, Prompt] = {}
     for name in files:
@@ -40,7 +40,7 @@ def load(files: Iterable[str]) -> list[Prompt]:
         for index, entry in enumerate(entries):
             prompt = _prompt(entry, shown(path), (index,), marks)
             if prompt.id in found:
-                raise UserError(f"{shown(path)}:{marks[(index,)]}: id {prompt.id!r} stands twice")
+                raise UserError(f"{shown(path)}:{marks[(index,)]}: id {prompt.id!r} occurs twice")
             found[prompt.id] = prompt
     return list(found.values())
 

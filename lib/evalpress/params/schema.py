@@ -217,7 +217,7 @@ class Params(Block):
         return self
 
     def place(self, key: str) -> Place | None:
-        """The file and line that state a dotted key or, first found, what it stands in."""
+        """The file and line that state a dotted key or, first found, what it is in."""
         parts = tuple(int(part) if part.isdigit() else part for part in key.split("."))
         return next((self._places[parts[:n]] for n in range(len(parts), -1, -1) if parts[:n] in self._places), None)
 

@@ -1,7 +1,7 @@
 """Ascend NPUs, their driver and CANN, read from `npu-smi info` and the files of the installation.
 
 This process never initialises an NPU: that takes memory away from the engine, and torch_npu refuses to work in what
-such a process forks. Where npu-smi is missing, torch_npu is asked in a process of its own.
+such a process forks. Where npu-smi is missing, torch_npu is asked in a separate process.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def driver_version(smi: str | None = None) -> str | None:
 
 
 def _from_torch(driver: str | None) -> tuple[Device, ...]:
-    """The NPUs that torch_npu sees, for containers that lack npu-smi: asked in a process of its own, which ends.
+    """The NPUs that torch_npu sees, for containers that lack npu-smi: asked in a separate process, which ends.
 
     A process that has initialised an NPU keeps memory on it, and what it forks cannot use the device.
     """

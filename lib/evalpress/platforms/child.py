@@ -20,7 +20,7 @@ _LIBRARY = Path(__file__).resolve().parents[2]
 
 
 def call(function: str, *arguments: Any) -> Any:
-    """What the function `module:name` returns in a process of its own. Arguments and result are JSON values.
+    """What the function `module:name` returns in a separate process. Arguments and result are JSON values.
 
     Raises:
         MeasurementError: the process ended without a result, or took longer than `TIMEOUT_S`.

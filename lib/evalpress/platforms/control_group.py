@@ -63,7 +63,7 @@ def _groups(process: Path, root: Path, controller: str) -> Iterator[Path]:
 
 
 def _own_paths(process: Path) -> dict[str, str]:
-    """Controller -> the process's group; version 2 stands under the empty name."""
+    """Controller -> the process's group; version 2 is under the empty name."""
     found: dict[str, str] = {}
     for line in _text(process / "cgroup").splitlines():
         _, _, rest = line.partition(":")

@@ -171,7 +171,7 @@ def _against_row(found: str | None, component: str, row: VersionSet, exact: bool
 def _component(
     component: str, found: str | None, demands: Sequence[tuple[str, str]], row: VersionSet | None, exact: bool
 ) -> Verdict | None:
-    """The verdict on one component; None where nobody demands anything."""
+    """The verdict on one component; None where no requirement exists."""
     in_row = row is not None and component in row.allowed
     if in_row and row is not None and found is not None and exact and row.admits(component, found):
         # The plugin pins one build, its official images bring others: what a release shipped with belongs to it.

@@ -1,4 +1,4 @@
-"""Headings of the notebooks' Markdown cells: one level down, each with an anchor of its own."""
+"""Headings of the notebooks' Markdown cells: one level down, each with its own anchor."""
 
 from __future__ import annotations
 

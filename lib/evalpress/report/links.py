@@ -21,7 +21,7 @@ _BESIDE = {"report.md": "Markdown", "summary.json": "verdict and gates (JSON)"}
 
 
 def placed(page: str, folder: Path, index: bool = False) -> str:
-    """`page` with links to the files that lie in `folder`, the page's own; `index`: the list of reports is above it."""
+    """`page` with links to the files that are in `folder`, the page's own; `index`: the list of reports is above it."""
     made = _list(folder, index)
     return _PLACE.sub(lambda match: f"{match[1]}{made}{match[2]}", page, count=1)
 

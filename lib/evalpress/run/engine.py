@@ -45,7 +45,7 @@ class SharedKernelEngine:
 
         Args:
             kernel: begun, so alive and with an empty namespace.
-            watch: told of each cell.
+            watch: called for each cell.
             timeout_s: for the whole notebook.
             goes_on: asked after a cell with an error: whether the cells after it are executed.
 

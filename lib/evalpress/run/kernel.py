@@ -240,4 +240,4 @@ def _cancel_leftovers() -> None:
 
 
 def _ignore(message: dict[str, Any]) -> None:
-    """An output hook: a silent request's output concerns nobody."""
+    """An output hook: a silent request's output is not needed."""

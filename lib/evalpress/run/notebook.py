@@ -101,7 +101,7 @@ def reason(name: str, message: str) -> str:
 def stamp(
     node: NotebookNode, notebook: Path, executed: Path, digest: str, section: str, not_shown: str | None = None
 ) -> None:
-    """Write an executed notebook, marked as made from what `digest` stands for, without paths or secrets of this host.
+    """Write an executed notebook, marked as made from what `digest` represents, without paths or secrets of this host.
 
     Args:
         notebook: its source.

@@ -1,6 +1,6 @@
 """Everything that a report starts, found again by one environment variable and ended.
 
-Engines and servers run in sessions of their own and outlive a dead kernel, so neither process groups nor
+Engines and servers run in separate sessions and outlive a dead kernel, so neither process groups nor
 parenthood find them all. Each inherits the variable, whoever its parent is by now.
 """
 

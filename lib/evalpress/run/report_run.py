@@ -61,7 +61,7 @@ class ReportRun:
         return self._verdict(self._told is None or rendered)
 
     def _told_unaskable(self, before: dict[str, str]) -> str | None:
-        """Why prompts cannot be put to the model, told before anything is measured; other sections go on."""
+        """Why prompts cannot be put to the model, reported before anything is measured; other sections go on."""
         names = [one.name for one in EXECUTION if one.asks and plan.step(self.asked, one, before).todo == "measure"]
         why = chat.problem(self.asked.params) if names else None
         if why is not None:

@@ -10,7 +10,7 @@ Status = Literal["pass", "warn", "fail", "off"]
 
 
 class Gate(Model):
-    """A gate as it stands in summary.json."""
+    """A gate as in summary.json."""
 
     id: str
     section: str
@@ -29,7 +29,7 @@ def gate(section: str, name: str, status: Status, found: Any, allowed: str) -> G
 
 
 def limit(section: str, name: str, found: float | None, bound: float | None, *, at_least: bool) -> Gate:
-    """A number held against a bound of the set: off where the set has none, fail where nothing was measured."""
+    """A number compared with a bound of the set: off where the set has none, fail where nothing was measured."""
     if bound is None:
         return gate(section, name, "off", found, "switched off in this set")
     allowed = f"{'≥' if at_least else '≤'} {bound:g}"

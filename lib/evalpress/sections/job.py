@@ -106,7 +106,7 @@ class Job:
         return document
 
     def _drop_unused_raw(self) -> None:
-        """Raw observations of earlier runs that this one neither wrote nor read: told by name, whatever the clock."""
+        """Raw observations of earlier runs that this one neither wrote nor read, by name, whatever their time."""
         kept = {_raw_path(self.folder, self.section.name, name) for name in self._used}
         for path in (self.folder / "results" / "raw").glob(f"{self.section.name}-*"):
             if path not in kept:

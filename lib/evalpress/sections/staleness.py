@@ -88,7 +88,7 @@ def _imported(module: str) -> list[str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements in a module, nested ones too; no import stands in an expression."""
+    """All statements in a module, nested ones too; no import is in an expression."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
             yield child
@@ -106,7 +106,7 @@ def _source(module: str) -> Path:
 
 
 def model_files(params: Params) -> Items:
-    """Digest of every file of the model's folder; a hub name stands for the snapshot that it resolves to."""
+    """Digest of every file of the model's folder; a hub name represents the snapshot that it resolves to."""
     return model.identity(params)
 
 

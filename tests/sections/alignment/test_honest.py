@@ -1,4 +1,4 @@
-"""The honest implementations of a mixture of experts compute the same function in another order."""
+"""The correct implementations of a mixture of experts compute the same function in another order."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_kl_of_nearly_equal_rows_keeps_relative_accuracy() -> None:
 
 def test_huge_logits_do_not_overflow() -> None:
     far = np.zeros((2, 2 * kernel.BLOCK), np.float32)
-    far[0, 0], far[1, 0] = 2000, -2000  # the candidate's share lies in a block that the reference ignores
+    far[0, 0], far[1, 0] = 2000, -2000  # the candidate's share is in a block that the reference ignores
     assert compared((far[:1], far[1:]))["kl_divergence"] == pytest.approx(2000 + math.log(far.shape[1] - 1))
     r = np.array([[1e30, -1e30, 0, 3e38, 2, 1], [800, 0, -800, 5, 6, 7]], np.float32)
     c = np.array([[1e30, -1e30, 0, 3e38, 1, 2], [-800, 0, 800, 5, 6, 7]], np.float32)
@@ -148,7 +148,7 @@ def test_a_first_token_far_from_the_best_changes_nothing(first: float) -> None:
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 3e6, 1e8])
 def test_a_candidate_that_reorders_near_ties_late_in_the_row(size: float) -> None:
-    """A block is looked at again for the five best when either side could have a new one there."""
+    """A block is examined again for the five best when either side could have a new one there."""
     rng = np.random.default_rng(6)
     r = (size + rng.uniform(-0.3, 0.3, (20, 3 * kernel.BLOCK))).astype(np.float32)
     c = (r + rng.uniform(-0.7, 0.7, r.shape)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""When compilation has paid for its start, and how sure that is."""
+"""When compilation has made up for its start, and how sure that is."""
 
 from __future__ import annotations
 

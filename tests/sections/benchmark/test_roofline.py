@@ -1,4 +1,4 @@
-"""Rates held against the peak rates of the device."""
+"""Rates compared with the peak rates of the device."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_good_file(write):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("id: two", "id: one", ":10: case 'one': this id stands twice, first at cases.yaml:3"),
+        ("id: two", "id: one", ":10: case 'one': this id occurs twice, first at cases.yaml:3"),
         ("id: two", "id: Two words", ":10: case 'Two words': id: found 'Two words' (text), allowed"),
         (
             "category: chinese",
@@ -120,7 +120,7 @@ def test_good_file(write):
             "describtion",
             ":1: describtion: unknown key; did you mean 'description'?; allowed here: cases, description, source",
         ),
-        ("    language: en\n", "    language: en\n    language: zh\n", ":6: key 'language' stands twice"),
+        ("    language: en\n", "    language: en\n    language: zh\n", ":6: key 'language' occurs twice"),
     ],
 )
 def test_mistakes_are_named_with_their_line(write, old, new, message):
@@ -145,7 +145,7 @@ def test_missing_file():
 
 
 def test_ids_are_unique_across_files(write):
-    with pytest.raises(UserError, match=r"b\.yaml:3: case 'one': this id stands twice, first at a\.yaml:3"):
+    with pytest.raises(UserError, match=r"b\.yaml:3: case 'one': this id occurs twice, first at a\.yaml:3"):
         load_cases([write(GOOD, "a.yaml"), write(GOOD, "b.yaml")])
 
 

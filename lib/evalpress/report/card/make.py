@@ -20,7 +20,7 @@ from evalpress.report.card.words import change, count, in_language, number, shar
 
 _PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
 _SHOWN = 5
-"""Answers and failed cases on the first page; the rest stand in the full report."""
+"""Answers and failed cases on the first page; the rest are in the full report."""
 _NOT_SHOWN = ("vllm_distribution", "tokenizers", "safetensors")
 _PICTURES = ("benchmark", "serving", "alignment")
 _ALT = re.compile(r"!\[((?:[^\]\\]|\\.)*)\]\(report_files/([^)]+\.(?:svg|png))\)")

@@ -91,7 +91,7 @@ class Flip(Model):
     margin: float = described("the reference's best logit less its second best")
     gap: float | None = described("the reference's best logit less its logit of the token that the candidate chose")
     gap_why: str | None = None
-    noise_max_abs_err: float = described("error that honest arithmetic may make in a logit there")
+    noise_max_abs_err: float = described("error that correct arithmetic may make in a logit there")
     verdict: Literal["within_noise", "unexplained", "rerouted"]
     sentence: str
 
@@ -128,11 +128,11 @@ class Outlier(Model):
     prompt_id: str
     position: int
     error: float = described("centred RMSE of the position, in logits")
-    ratio: float = described("over what honest arithmetic costs there")
+    ratio: float = described("over the error of correct arithmetic there")
 
 
 class Outliers(Model):
-    """Positions whose error is more than `factor` times what honest arithmetic costs there."""
+    """Positions whose error is more than `factor` times the error of correct arithmetic there."""
 
     count: int
     allowed: int = described("0; of a mixture of experts as many as routers explain")

@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What every comparison run is held against, on the same texts."""
+    """What every comparison run is compared with, on the same texts."""
 
     reference: Mapping[str, TextLogits]
     noise: Mapping[str, Rows]
@@ -124,7 +124,7 @@ class Baseline:
         return [{"id": token, "text": self.token_text(token), "logit": logit} for token, logit in pairs]
 
     def errors(self, text: Text, rows: Rows) -> NDArray[np.float64]:
-        """What honest arithmetic may err by at each of the records' positions.
+        """The error that correct arithmetic may make at each of the records' positions.
 
         The noise floor's error at one position is one draw: it counts as at least the median over all positions, or,
         with experts, as so many times the median as a position may be off that does not stand out.
@@ -153,7 +153,7 @@ class Baseline:
 
 
 def sentence(text_id: str, flip: Flip, token_text: TokenText) -> str:
-    """A flip in words, from its numbers alone. Token texts stand in it as JSON strings."""
+    """A flip in words, from its numbers alone. Token texts are in it as JSON strings."""
     best, other = (json.dumps(token_text(i), ensure_ascii=False) for i in (flip.reference_id, flip.candidate_id))
     said = (
         f"At position {flip.position} of {text_id} the reference prefers {best} (id {flip.reference_id}) by "

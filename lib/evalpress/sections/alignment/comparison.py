@@ -1,6 +1,6 @@
-"""Noise floor and candidates held against the reference: the section's data from logits.
+"""Noise floor and candidates compared with the reference: the section's data from logits.
 
-The reference is what everything is held against; the noise floor is the same model in the candidate's dtype on
+The reference is what everything is compared with; the noise floor is the same model in the candidate's dtype on
 the reference device; candidates are what is judged. Noise floor and candidates arrive as streams of parts and may
 cover fewer positions than the reference: each is compared on the positions that both have, and the data say how
 many those are. The noise of a candidate is that of the noise floor at the candidate's positions.
@@ -48,7 +48,7 @@ def compare(
         reference: text id -> logits, float32; may be memory-mapped.
         noise_floor: parts of the same model in the candidate's dtype, at all the reference's positions.
         candidates: name -> parts, at any of the reference's positions.
-        texts: what the ids stand for.
+        texts: what the ids represent.
         token_text: a token id as text, for people.
         described: run ("reference", "noise_floor" or a candidate's name) -> what it is, copied into the data.
         dtype: the candidates' dtype.

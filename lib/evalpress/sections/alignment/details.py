@@ -18,7 +18,7 @@ _PARTS = {
 
 
 def outliers(document: Document[Results]) -> Table:
-    """Positions whose error is far beyond what honest arithmetic costs there, run by run."""
+    """Positions whose error is far beyond the error of correct arithmetic there, run by run."""
     runs: dict[str, Run | DecodeRun] = {NAMES.get(name, name): run for name, run in document.data.candidates.items()}
     runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in document.data.decode.items()}
     rows: list[list[Cell]] = []

@@ -77,7 +77,7 @@ def agreement(g: GateParams, name: str, run: Run | DecodeRun, floor: Run) -> Ite
 
 def _outliers(name: str, found: Outliers) -> Gate:
     """Positions whose error stands out: none is allowed, however small their share; few where routers explain them."""
-    allowed = f"≤ {found.allowed} positions beyond {found.factor:g} times what honest arithmetic costs there"
+    allowed = f"≤ {found.allowed} positions beyond {found.factor:g} times the error of correct arithmetic there"
     status: Status = "fail" if found.count > found.allowed else "pass"
     if found.text_share is not None:
         allowed += f", and ≤ {TEXT_SHARE:.0%} of the positions of the median text"

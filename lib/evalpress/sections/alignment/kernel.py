@@ -3,7 +3,7 @@
 Reading a row of a real vocabulary from memory is what a comparison cannot avoid, and a float64 exponential of
 each logit is what it costs beside that. So a row pair is walked once, with all sums in one loop that the
 compiler can put into vector registers, and the memory is read while they are computed. Blocks of the row stay
-in the first cache, where they are looked at a second time for the five best, which few blocks change.
+in the first cache, where they are examined a second time for the five best, which few blocks change.
 
 Exponentials are taken relative to the row's first logit, so that no maximum has to be known before. Rows whose
 best logit is further than REACH from it (unexpected for trained models) are done again relative to their best.

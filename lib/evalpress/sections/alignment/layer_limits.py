@@ -1,4 +1,4 @@
-"""The first stage whose error leaves the noise, by limits that honest implementations of this very model set.
+"""The first stage whose error leaves the noise, by limits that correct implementations of this very model set.
 
 A stage leaves the noise where it makes more than `factor` times the largest error that any of them makes there. The
 factor is 2, or more where this model's implementations differ more: 1.5 times the largest ratio of one of them to the
@@ -17,7 +17,7 @@ from evalpress.sections.alignment.layers import Errors
 LEAST_FACTOR = 2.0
 MARGIN = 1.5
 REROUTED = 0.15
-"""Share of positions that a layer may send to other experts beyond twice what honest implementations do."""
+"""Share of positions that a layer may send to other experts beyond twice what correct implementations do."""
 
 
 def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> dict[str, Any]:

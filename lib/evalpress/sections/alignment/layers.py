@@ -1,12 +1,12 @@
 """Where an error starts: hidden states after every stage of a decoder, and the first stage beyond the noise.
 
-Two errors of each stage are told apart. The one that *arrives* there is that of an ordinary pass and grows from
+Two errors of each stage are distinguished. The one that *arrives* there is that of an ordinary pass and grows from
 layer to layer. The one that is *made* there is seen when every block, the final norm and the output matrix are fed
-the reference's hidden states: then a sound stage shows what its dtype costs and nothing else, and a faulty one
+the reference's hidden states: then a correct stage shows only the error of its dtype, and a faulty one
 stands out alone, however small its fault is beside the noise of all others together.
 
 Stages are found in the module tree, not by a model's name: the embedding, in each block the attention, the MLP and
-the block itself, the final norm, the output matrix. So every transformers decoder whose blocks stand in one list
+the block itself, the final norm, the output matrix. So every transformers decoder whose blocks are in one list
 works. Hidden states are kept for short texts only, as float32 on the CPU.
 """
 

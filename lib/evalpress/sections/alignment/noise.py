@@ -71,7 +71,7 @@ def flips(
 ) -> list[Flip]:
     """Every position where the candidate chose another token than the reference's best, judged by the noise.
 
-    Two logits that honest arithmetic moves by up to e each can change places when they lie within 2 e: a flip is
+    Two logits that correct arithmetic moves by up to e each can change places when they lie within 2 e: a flip is
     within the noise when reference[best] - reference[chosen] is at most 2 e, any other one is unexplained.
 
     Args:

@@ -1,8 +1,9 @@
 """Positions whose error stands out: one wrong position in a thousand vanishes in every mean.
 
-The error of a position is its centred RMSE, which no shift of a row changes. It is held against what honest arithmetic
-costs at that position: the noise floor's error there, and at least the noise floor's median over all positions, since
-one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures how far right implementations go.
+The error of a position is its centred RMSE, which no shift of a row changes. It is compared with what correct
+arithmetic causes at that position: the noise floor's error there, and at least the noise floor's median over all
+positions, since one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures how far right
+implementations go.
 
 In a mixture of experts a router may take another expert at a near tie, in a right implementation at other positions
 than in the noise floor. Every later token of the text sees it. Such positions are no fault as long as the median
@@ -22,7 +23,7 @@ from evalpress.sections.alignment import noise
 from evalpress.sections.alignment.metrics import Rows
 
 FACTOR = 8.0
-"""A position stands out beyond so many times the honest error: twice what other attention kernels reach on a trained
+"""A position stands out beyond so many times the rounding error: twice what other attention kernels reach on a trained
 model (3.8 at one of 801 positions)."""
 ROUTED_FACTOR = 4.0
 """The same of a mixture of experts, where positions are counted and those that do not stand out are judged."""
@@ -45,7 +46,7 @@ def errors(rows: Rows) -> NDArray[np.float64]:
 
 
 def ratios(rows: Rows, floor: Rows, every: Rows, dtype: str) -> NDArray[np.float64]:
-    """Error over honest error of every position; beyond a factor it stands out.
+    """Error over rounding error of every position; beyond a factor it stands out.
 
     Args:
         rows: the run's records.

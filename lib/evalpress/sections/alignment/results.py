@@ -1,4 +1,4 @@
-"""The typed results of the alignment section: what stands in results/alignment.json."""
+"""The typed results of the alignment section: what is in results/alignment.json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evalpress.sections.alignment.agreement_results import (
     described,
 )
 
-_OLDER = "measured by an older version of this suite, which did not know it"
+_OLDER = "measured by an older version of this suite, which did not record it"
 
 
 class Source(Model):
@@ -102,7 +102,7 @@ class DecodePosition(Model):
     kl_divergence: float = described("nats")
     max_abs_err: float = described("logits")
     gap: float = described("the reference's best logit less its logit of this token")
-    honest_error: float = described("error that honest arithmetic may make in a logit there")
+    honest_error: float = described("error that correct arithmetic may make in a logit there")
 
 
 class BesideAlone(Model):
@@ -173,7 +173,7 @@ class JudgedStages(StageErrors):
 
 
 class LeftOut(Model):
-    """Honest implementations, each left out in turn and held against the others, stage by stage."""
+    """Correct implementations, each left out in turn and compared with the others, stage by stage."""
 
     comparisons: int
     largest_ratio: float
@@ -184,7 +184,7 @@ class LeftOut(Model):
 class Layers(Model):
     """Where an error starts."""
 
-    limit: float = described("times the largest error that an honest implementation makes at the stage")
+    limit: float = described("times the largest error that a correct implementation makes at the stage")
     stages: tuple[str, ...]
     limits: tuple[float, ...] | None
     limits_why: str | None = None
@@ -213,7 +213,7 @@ class Spent(Model):
     engine_loads_s: float = described("engines that were not loaded before, and reading their tokenizers")
     engine_steps_s: float = described("vLLM's prefill and decode steps, with the logits as Python objects")
     forward_passes_s: float = described("waiting for transformers' forward passes, in a process of their own")
-    comparisons_s: float = described("logits held against the reference's, in float64, and what follows from them")
+    comparisons_s: float = described("logits compared with the reference's, in float64, and what follows from them")
     other_s: float
     total_s: float
     comparisons_share: float

@@ -76,7 +76,7 @@ def overall(document: Document[Results]) -> Table:
     """Each comparison run over all its positions."""
     columns: dict[str, Column | str] = {"run": "run", **_METRICS}
     note = (
-        "Cosine lies in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
+        "Cosine is in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
         "noise ratio is the run's RMSE over the noise floor's at the same positions."
     )
     return Table.from_records("Agreement with the reference, all positions", columns, _named(document), note=note)

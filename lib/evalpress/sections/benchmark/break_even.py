@@ -1,4 +1,4 @@
-"""After how many output tokens the compiled mode has paid for its longer start, with the uncertainty of both sides."""
+"""After how many output tokens compiled mode has made up for its longer start, with the uncertainty of both sides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_STARTS = 3
 _SHARED_CONFIDENCE = 0.975
 """Of each side's own interval: by Bonferroni both hold together with at least 95 %."""
 _LARGEST = 600.0
-"""Logarithm beyond which a ratio is no longer told apart from infinity."""
+"""Logarithm beyond which a ratio is no longer distinguishable from infinity."""
 _KEYS = ("extra_startup_s", "saved_s_per_token", "tokens", "seconds", "tokens_low", "tokens_high")
 
 

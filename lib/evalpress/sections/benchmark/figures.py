@@ -145,7 +145,7 @@ def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
 
 
 def throughput_bars(document: Document[Results], metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
-    """One metric of every workload, both modes beside each other, each workload on a scale of its own.
+    """One metric of every workload, both modes beside each other, each workload on its own scale.
 
     Workloads differ by orders of magnitude because their shapes do; what can be compared is the modes.
     """
@@ -172,7 +172,7 @@ def throughput_bars(document: Document[Results], metric: str = "output_throughpu
         axes.spines["bottom"].set_visible(False)
         figure_style.legend_above(axes, {m: figure_style.solid(MODES.get(m, OTHER_MODE)[0]) for m in modes})
         alt = f"{metric_words(metric).capitalize()} in {unit}: {'; '.join(said) or 'nothing measured'}."
-        caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has a scale of its own."
+        caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has its own scale."
         return finish(figure, alt, caption + missing_words(missing))
 
 

@@ -36,7 +36,7 @@ def _break_even(found: Json) -> Json:
 
 
 def _nulls(found: Json, keys: tuple[str, ...], why: str = "not measured") -> Json:
-    """`found` with the keys that it lacks as nulls; the reason of its first null stands for those that have none."""
+    """`found` with the keys that it lacks as nulls; the reason of its first null also serves those that have none."""
     given = next((value for key, value in found.items() if key.endswith("_why")), why)
     missing = {key: None for key in keys if key not in found}
     return found | missing | {f"{key}_why": given for key in missing}

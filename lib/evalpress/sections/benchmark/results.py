@@ -17,7 +17,7 @@ InvariantStatus = Literal["ok", "note", "broken"]
 
 
 class Roofline(Model):
-    """Rates held against what the measured peak rates of the device allow. Shares are ratios, at most 1."""
+    """Rates compared with what the measured peak rates of the device allow. Shares are ratios, at most 1."""
 
     bandwidth_bound_tok_s: float | None = Field(description="decode tokens/s that memory bandwidth allows")
     bandwidth_bound_tok_s_why: str | None = None
@@ -86,7 +86,7 @@ class IdenticalTokens(Model):
 
 
 class BreakEvenFigures(Model):
-    """After how many output tokens, and seconds of compiled running, compilation has paid for its start."""
+    """After how many output tokens, and seconds of compiled running, compilation has made up for its start."""
 
     extra_startup_s: float | None
     extra_startup_s_why: str | None = None
@@ -213,7 +213,7 @@ class Topology(Model):
 
 
 class ModelSize(Model):
-    """The model's arithmetic that figures are held against, in bytes."""
+    """The model's arithmetic that figures are compared with, in bytes."""
 
     weight_bytes: int | None
     weight_bytes_why: str | None = None

@@ -1,4 +1,4 @@
-"""Rates held against what memory bandwidth and matrix rate allow."""
+"""Rates compared with what memory bandwidth and matrix rate allow."""
 
 from __future__ import annotations
 

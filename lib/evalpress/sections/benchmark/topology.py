@@ -10,7 +10,7 @@ from evalpress.sections.benchmark.results import Topology
 def topology(params: Params) -> Topology:
     """Parallel sizes, the executor that was asked for, and where the engine core runs."""
     e = params.engine
-    place = "in the notebook's process" if environment.in_process(params) else "in a process of its own"
+    place = "in the notebook's process" if environment.in_process(params) else "in a separate process"
     return Topology(
         tensor_parallel_size=e.tensor_parallel_size,
         pipeline_parallel_size=e.pipeline_parallel_size,

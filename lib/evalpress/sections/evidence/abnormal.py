@@ -1,7 +1,7 @@
-"""Signs of a broken engine in generated text: characters no text has, mixed scripts, loops, tokens nobody expects.
+"""Signs of a broken engine in generated text: characters no text has, mixed scripts, loops, tokens that are unlikely.
 
 The limits are set so that human text of many languages gives no alarm. A model may have such habits itself (small
-models fall into loops): whether the reference would write the same tokens is told beside each alarm.
+models fall into loops): whether the reference would write the same tokens is reported beside each alarm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COMMON = (
     *("TELUGU", "GUJARATI", "KANNADA", "MALAYALAM", "GURMUKHI", "GEORGIAN", "ARMENIAN", "VIETNAMESE"),
 )
 _ALPHABETS = ("LATIN", "CYRILLIC", "ARABIC", "HEBREW", "DEVANAGARI", "THAI", "ARMENIAN", "GEORGIAN")
-"""Scripts of which a word has one only. Greek letters stand in formulas and units beside Latin ones."""
+"""Scripts of which a word has one only. Greek letters are in formulas and units beside Latin ones."""
 _WORD = re.compile(r"\w+|([^\w\s])\1*")
 """A word, or a row of one sign, such as a ruled line."""
 _CUT_CHARACTER = re.compile("\ufffd{1,3}$")
@@ -67,7 +67,7 @@ def scan(
         text: what was generated.
         token_ids: its tokens; without them loops are looked for in its words.
         ranks: place of each token in the reference's logits after the same beginning, 1 for the largest.
-        prompt: scripts and characters that stand in it are expected in the output.
+        prompt: scripts and characters that are in it are expected in the output.
         cut: whether generation ended at a token limit, which may cut a character in pieces.
     """
     return [

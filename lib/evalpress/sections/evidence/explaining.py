@@ -141,7 +141,7 @@ def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> dict[str, A
 
 
 def sentence(row: Divergence, best: str) -> str:
-    """A difference in words, from its numbers alone. Token texts stand in it as JSON strings."""
+    """A difference in words, from its numbers alone. Token texts are in it as JSON strings."""
     first, second = (json.dumps(text, ensure_ascii=False) for text in row.texts or ("", ""))
     said = (
         f"{row.case}, token {row.position + 1}: {first} against {second}; the reference prefers "

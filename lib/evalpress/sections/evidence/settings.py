@@ -1,6 +1,6 @@
 """What makes each determinism check hold, by platform: engine arguments and environment variables.
 
-Variables with their values and sources stand in the run book (`evalpress.launch.settings`); here only which
+Variables with their values and sources are in the run book (`evalpress.launch.settings`); here only which
 of them serves which check.
 """
 

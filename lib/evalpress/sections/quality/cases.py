@@ -48,7 +48,7 @@ class ChatSampling(Sampling):
 
 
 class _Entry(BaseModel):
-    """A case as it stands in its file."""
+    """A case as in its file."""
 
     model_config = _STRICT
 
@@ -95,14 +95,14 @@ def load_cases(files: Sequence[str]) -> tuple[Case, ...]:
 
     Raises:
         UserError: `file:line: case 'id': …` for an unknown key, checker or argument, a wrong type, an id that
-            stands twice.
+            occurs twice.
     """
     found: dict[str, Case] = {}
     for name in files:
         for case in _load_file(name):
             if case.id in found:
                 first = found[case.id].source
-                raise UserError(f"{case.source}: case {case.id!r}: this id stands twice, first at {first}")
+                raise UserError(f"{case.source}: case {case.id!r}: this id occurs twice, first at {first}")
             found[case.id] = case
     return tuple(found.values())
 

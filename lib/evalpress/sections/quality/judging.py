@@ -71,7 +71,7 @@ def judge(
     Args:
         outputs: by case id; `output` (text) is read, the keys that `JudgedCase` knows are kept.
         reviews: by case id, as `load_reviews` returns them.
-        kind: whether the model was asked through a chat template (chat) or with the text as it stands (base).
+        kind: whether the model was asked through a chat template (chat) or with the text unchanged (base).
 
     Raises:
         MeasurementError: a case has no output.

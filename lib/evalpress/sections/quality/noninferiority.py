@@ -1,4 +1,4 @@
-"""Paired accuracies of two runs: their difference with its interval, held against a margin."""
+"""Paired accuracies of two runs: their difference with its interval, compared with a margin."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _decided(cases: Sequence[JudgedCase], others: Sequence[JudgedCase]) -> Outco
 
 
 def _row(what: str, ours: Outcomes, theirs: Outcomes, margin: float) -> dict[str, Any]:
-    """Counts of the four outcomes over the pairs, the exact p value, and the difference held against the margin."""
+    """Counts of the four outcomes over the pairs, the exact p value, and the difference compared with the margin."""
     pairs = sorted(ours.keys() & theirs.keys())
     only_ours = [name for name in pairs if ours[name] and not theirs[name]]
     only_theirs = [name for name in pairs if theirs[name] and not ours[name]]

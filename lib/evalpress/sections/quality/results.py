@@ -1,4 +1,4 @@
-"""What the quality section measures, as it stands in `results/quality.json`."""
+"""What the quality section measures, as in `results/quality.json`."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class PairedOutcomes(Model):
     )
     smallest_detectable_why: str | None = _OLDER
     conclusion: Literal["not inferior", "inferior", "undecided"] | None = Field(
-        None, description="the interval held against the margin"
+        None, description="the interval compared with the margin"
     )
     conclusion_why: str | None = _OLDER
 

@@ -38,7 +38,7 @@ SCRATCH = "/tmp"
 _GUEST_ENV = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 _DYNAMIC_USERS = range(61184, 65520)
-"""User ids that systemd reserves for services without a fixed user: nobody else runs under them."""
+"""User ids that systemd reserves for services without a fixed user: no other process runs under them."""
 
 _RUN = itertools.count(os.getpid() * 101)
 

@@ -1,1 +1,1 @@
-"""Serving: OpenAI servers under load, from one stream to saturation, and what HTTP costs."""
+"""Serving: OpenAI servers under load, from one stream to saturation, and the latency that HTTP adds."""

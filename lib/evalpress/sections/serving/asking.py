@@ -46,7 +46,7 @@ def offered(endpoint: Endpoint, wanted: str | None = None) -> Offered:
 
 
 def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
-    """The run book's curl command, executed as it stands there but for the port, which is the server's own.
+    """The run book's curl command, executed unchanged except for the port, which is the server's own.
 
     A proxy, a `.curlrc` and a key never decide: curl reads the key from its standard input, where no list of
     processes shows it.

@@ -1,4 +1,4 @@
-"""What HTTP costs: a level of the load curve beside the same requests in this process, without a server."""
+"""The latency that HTTP adds: a level of the load curve beside the same requests in this process, without a server."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Target:
 
     @property
     def own(self) -> bool:
-        """Whether this suite started it, so that nobody else uses it."""
+        """Whether this suite started it, so that no other program uses it."""
         return self.mode != RUNNING
 
 
@@ -60,7 +60,7 @@ _ahead: dict[str, dict[Mode, server.Launch]] = {}
 
 
 def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | None = None) -> None:
-    """Start the servers of a set now, beside work that nobody times; `targets` takes them over.
+    """Start the servers of a set now, while untimed work runs; `targets` takes them over.
 
     Only on CPU, with room in memory for both servers beside this process's engines and the reference of the alignment
     section; elsewhere nothing happens, since a device serves one engine at a time.
@@ -71,7 +71,7 @@ def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | 
 
 
 def groups(params: Params) -> list[tuple[Mode, ...]]:
-    """Modes whose servers live side by side and are loaded in turn; one group for a server that already runs."""
+    """Modes whose servers run at the same time and are measured in turn; one group for a server that already runs."""
     modes = params.serving.modes
     return [modes] if params.serving.base_url or servers_together(params) else [(mode,) for mode in modes]
 

@@ -29,7 +29,7 @@ _ENOUGH = 12
 class Window:
     """Bounds in seconds since the start of the load.
 
-    `counted` are the requests sent in the window before the first one that ended after it: all of their life lies in
+    `counted` are the requests sent in the window before the first one that ended after it: all of their duration is in
     it, and none was chosen by its length.
     """
 

@@ -176,7 +176,7 @@ _RUN = {
     "serve": "The {} section of this report starts this module with these arguments and states how.",
     "fast_start": "The {} section of this report starts this module with these arguments and states how.",
 }
-"""For commands whose process the report starts in its own way; any other is run as it stands."""
+"""For commands whose process the report starts in its own way; any other is run unchanged."""
 
 
 def runbook(document: Document[Results]) -> Prose:
@@ -227,7 +227,7 @@ def claims(document: Document[Results]) -> Table | Prose:
         Column("as published", wide=True),
         Column("what follows", wide=True),
     ]
-    note = f"{holding} more statements were checked and hold; they stand in results/setup.json."
+    note = f"{holding} more statements were checked and hold; they are in results/setup.json."
     return Table("Published claims, not measured here", heads, rows, note=note, row_heads=False)
 
 

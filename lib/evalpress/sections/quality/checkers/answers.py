@@ -1,4 +1,4 @@
-"""Where an answer stands in a text: without the reasoning block, sentence by sentence, after words that announce it."""
+"""Where an answer is in a text: without the reasoning block, sentence by sentence, after words that announce it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sentences(text: str) -> list[str]:
 
 
 def announced(text: str) -> list[str]:
-    r"""What stands in `\boxed{…}`, else what follows words such as “the answer is”, to the end of the sentence."""
+    r"""What is in `\boxed{…}`, else what follows words such as “the answer is”, to the end of the sentence."""
     boxed = [str(part) for part in _BOXED.findall(text)]
     if boxed:
         return boxed

@@ -118,7 +118,7 @@ def is_chinese(character: str) -> bool:
 
 
 def places(phrase: str, text: str, whole: bool) -> Iterator[int]:
-    """Where `phrase` stands in `text` (both `plain`); with `whole` not as part of a longer word or number."""
+    """Where `phrase` is in `text` (both `plain`); with `whole` not as part of a longer word or number."""
     start = text.find(phrase) if phrase else -1
     while start >= 0:
         end = start + len(phrase)

@@ -29,7 +29,7 @@ def words_of(text: str) -> list[str]:
 
 
 def copied(summary: str, source: str) -> float:
-    """Share of the summary's words that stand in the source in runs of four or more words (eight Chinese)."""
+    """Share of the summary's words that are in the source in runs of four or more words (eight Chinese)."""
     ours, theirs = words_of(summary), words_of(source)
     if not ours:
         return 0.0

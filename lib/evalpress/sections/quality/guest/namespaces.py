@@ -1,6 +1,6 @@
 """Builds the sandbox without bubblewrap: new namespaces, a root of read-only binds, then the supervisor as pid 1.
 
-It is handed over as source (`python -I -S -c`), runs outside the sandbox at first, and does what bubblewrap
+It is passed as source (`python -I -S -c`), runs outside the sandbox at first, and does what bubblewrap
 does with the same arguments: as root directly, as anyone else inside a user namespace.
 """
 # pathlib would double the start-up time of every run

@@ -1,6 +1,6 @@
 """First process of the sandbox (pid 1 of its pid namespace): starts the guest with its limits and ends it.
 
-It is handed over as source (`python -I -S -c`). When it exits, for whatever reason, the kernel kills every
+It is passed as source (`python -I -S -c`). When it exits, for whatever reason, the kernel kills every
 process that is left in the namespace, whatever it did to detach itself.
 """
 # pathlib would double the start-up time of every run
