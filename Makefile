@@ -23,7 +23,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  %-12s %s\n' "$$name" "$$text"; done
 	@echo; echo "verbs of $(PY) -m evalpress, each with --help:"
-	@COLUMNS=200 PYTHONPATH=lib $(PYTHON) -m evalpress --help | sed -n 's/^    \([a-z]\)/    \1/p'
+	@COLUMNS=200 PYTHONPATH=lib $(PYTHON) -m evalpress --help | sed -n '/^    [a-z]/{/^    [a-z-]*$$/N;s/\n */  /;p;}'
 
 report: env ## measure what is stale, write reports/SET/report.html (ARGS=--force measures everything)
 	@$(PY) -m evalpress report --set $(NAMED) $(ARGS)

@@ -15,6 +15,7 @@ from evalpress.core.errors import UserError
 from evalpress.platforms import provenance
 from evalpress.sections import backup, job
 from evalpress.sections.job import Job
+from evalpress.sections.outlook import Steps, outlook
 from evalpress.sections.registry import by_name
 
 
@@ -134,3 +135,47 @@ def test_within_a_report_the_command_holds_the_lock(measuring, monkeypatch):
     monkeypatch.setitem(os.environ, lock.MARKER, str(measuring().folder))
     with lock.held(measuring().folder):
         assert measuring().run(work("a")).data == {"figure": 1.5}
+
+
+def test_a_measurement_in_stages_shows_each_and_writes_at_the_end(measuring):
+    def staged(one):
+        yield "peaks", {"copy": 1.5}
+        one.raw("a", [1])
+        yield "blocks", [2]
+        return {"figure": 2.5}
+
+    steps = Steps(measuring(), staged)
+    assert repr(steps.next()) == "peaks\ncopy:\n  1.5"
+    assert not measuring().result_path.exists()
+    data, mark = steps.next()._repr_mimebundle_()
+    assert data["text/plain"] == "blocks\n[2]" and mark["evalpress"]["kind"] == "outlook"
+    assert (
+        steps.result().data == {"figure": 2.5} and measuring().is_current() and raw(measuring()) == ["quality-a.json"]
+    )
+    again = Steps(measuring(), staged)
+    assert "Stored results" in repr(again.next()) and again.result().data == {"figure": 2.5}
+
+
+def test_stages_that_are_given_up_leave_the_old_results(measuring):
+    measuring().run(work("a"))
+
+    def staged(one):
+        yield "peaks", 1
+        one.raw("a", ["other"])
+        yield "blocks", 2
+
+    steps = Steps(measuring("always"), staged)
+    steps.next()
+    steps.next()
+    steps._stages.close()
+    assert measuring().is_current() and measuring().read_raw("a") == ["a"]
+
+
+def test_a_notebook_says_what_is_stored_and_how_long_it_took(measuring):
+    assert "was not measured here yet" in repr(outlook(measuring()))
+    measuring().run(work("a"))
+    assert "Quality was measured here on 20" in repr(outlook(measuring())) and " in 0 s. The next cell" in repr(
+        outlook(measuring())
+    )
+    measuring().result_path.write_text("{")
+    assert "cannot be used" in repr(outlook(measuring("never")))

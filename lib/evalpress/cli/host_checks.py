@@ -17,7 +17,7 @@ from evalpress.core.paths import ROOT
 from evalpress.core.results import Model
 from evalpress.core.units import GIB
 from evalpress.launch import environment
-from evalpress.platforms import Backend, ascend, control_group, cuda, host, npu_smi, versions
+from evalpress.platforms import Backend, ascend, control_group, cuda, host, npu_smi, shell, versions
 
 Status = Literal["ok", "warn", "fail"]
 _MEMORY_GIB, _DISK_GIB = 6, 6
@@ -143,8 +143,11 @@ def _programs() -> Iterator[Check]:
     for name in ("git", "make"):
         there = shutil.which(name) is not None
         yield _check(name, "there" if there else "none", there, f"install {name}", needed=False)
-    fonts = _has("matplotlib")
-    yield _check("matplotlib", fonts or "not installed", fonts is not None, "make report installs it")
+    drawing = _has("matplotlib")
+    yield _check("matplotlib", drawing or "not installed", drawing is not None, "make report installs it")
+    fonts = (shell.output(("fc-list", ":lang=zh", "family")) or "").splitlines()
+    advice = "install fonts-noto-cjk: Chinese text in a PDF needs it; a reader's browser brings its own"
+    yield _check("fonts for Chinese", fonts[0] if fonts else "none", bool(fonts), advice, needed=False)
 
 
 def _has(distribution: str) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from evalpress import params
 from evalpress.core import lock, progress, results
@@ -22,6 +22,8 @@ from evalpress.sections.registry import Section, by_name, results_model, skip_re
 
 Measure = Literal["auto", "always", "never"]
 T = TypeVar("T")
+Stages: TypeAlias = Generator[tuple[str, Any], None, T]
+"""A measurement in stages: yields the name and the findings of each, returns the results."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,25 @@ class Job:
         Raises:
             UserError: `measure` is "never" and there is no stored result, or another process measures this report.
         """
+        return completed(self.stages(lambda job: _in_one(measure, job)))
+
+    def stages(self, measure: Callable[[Job], Stages[T]]) -> Stages[results.Document[T]]:
+        """As `run`, one stage at a time: yields what `measure` yields and returns the results.
+
+        Stored results that may be used are returned without a stage. The lock is held from the first stage to the end,
+        or until the generator is closed, which puts the old results back.
+        """
         self._recover()
         if self.measure == "never" or (self.measure == "auto" and self.is_current()):
             return read_results(self.result_path, self.section.name)
         with self._alone():
-            return self._measured(measure)
+            self._used.clear()
+            found, start = staleness.parts(self.section, self.params), results.now()
+            progress.forget()
+            data = yield from measure(self)
+            return self._written(data, found, start)
 
-    def _measured(self, measure: Callable[[Job], T]) -> results.Document[T]:
-        self._used.clear()
-        found = staleness.parts(self.section, self.params)
-        start = results.now()
-        progress.forget()
-        data = measure(self)
+    def _written(self, data: T, found: dict[str, staleness.Items], start: str) -> results.Document[T]:
         steps = {name: round(seconds, 1) for name, seconds in progress.durations().items() if seconds >= 0.05}
         origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())
         origin |= {"inputs": {part: items for part, items in found.items() if part != "params"}}
@@ -132,6 +141,21 @@ class Job:
                 yield
             finally:
                 backup.recover(self.folder, name)
+
+
+def completed(stages: Stages[T]) -> T:
+    """What is returned at the end of all stages."""
+    while True:
+        try:
+            next(stages)
+        except StopIteration as end:
+            return cast(T, end.value)
+
+
+def _in_one(measure: Callable[[Job], T], job: Job) -> Stages[T]:
+    """A measurement that has no stages."""
+    yield from ()
+    return measure(job)
 
 
 def _raw_path(folder: Path, section: str, name: str) -> Path:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from evalpress.core.errors import UserError
+from evalpress.core.results import Document
 from evalpress.display import text as t
 from evalpress.display.blocks import MimeBundle, bundle
 from evalpress.display.values import moment
-from evalpress.sections.job import Job, read_results
+from evalpress.sections.job import Job, Stages, completed, read_results
 from evalpress.sections.registry import SUMMARY
 
+T = TypeVar("T")
 _STYLE = """
 .ep-table :is(td, th, tr) { text-align: left !important; vertical-align: top !important; }
 .ep-table .num { text-align: right !important; }
@@ -37,7 +40,7 @@ class Outlook:
         return self.text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        return bundle("outlook", self.text, html=f"<style>{_STYLE}</style><p>{t.escape_html(self.text)}</p>")
+        return bundle("outlook", self.text, html=f"<style>{_STYLE}</style><pre>{t.escape_html(self.text)}</pre>")
 
 
 def outlook(job: Job) -> Outlook:
@@ -53,6 +56,46 @@ def outlook(job: Job) -> Outlook:
         return Outlook(f"{name.capitalize()} was not measured here yet, so how long it takes is unknown. {_RUNS}")
     took = _took(str(stored.provenance.get("start", "")), str(stored.provenance.get("end", "")))
     return Outlook(f"{name.capitalize()} was measured here on {moment(stored.created)}{took}. {_WILL[job.measure]}")
+
+
+class Steps(Generic[T]):
+    """A measurement that a notebook makes stage by stage, with something to look at after each.
+
+    >>> steps = Steps(job, section.stages)
+    >>> steps.next()
+    >>> result = steps.result()
+    """
+
+    def __init__(self, job: Job, measure: Callable[[Job], Stages[T]]) -> None:
+        self._stages = job.stages(measure)
+        self._result: Document[T] | None = None
+
+    def next(self) -> Outlook:
+        """Run the next stage; returns what it found. The report leaves it out: it shows the results."""
+        if self._result is not None:
+            return Outlook(_STORED)
+        try:
+            name, found = next(self._stages)
+        except StopIteration as end:
+            self._result = end.value
+            return Outlook(_STORED)
+        return Outlook(f"{name}\n{_written(found)}")
+
+    def result(self) -> Document[T]:
+        """The section's results, after all stages that are left."""
+        if self._result is None:
+            self._result = completed(self._stages)
+        return self._result
+
+
+_STORED = "Stored results are used: no stage is left to run."
+
+
+def _written(found: Any, indent: str = "") -> str:
+    """Findings by name, one below the other."""
+    if not isinstance(found, Mapping):
+        return f"{indent}{found!r}"
+    return "\n".join(f"{indent}{name}:\n{_written(one, indent + '  ')}" for name, one in found.items())
 
 
 _RUNS = "The next cell measures it."

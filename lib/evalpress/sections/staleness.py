@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ from evalpress.params.schema import Params
 from evalpress.platforms import provenance
 from evalpress.sections.registry import Section, parameters_read
 
+_MEASURES = re.compile(r"\bjob\.run\(|\bsteps\.result\(")
+"""The cell with which a notebook has its results."""
 _LIB = ROOT / "lib"
 
 
@@ -49,7 +52,7 @@ def notebook_code(notebook: Path) -> list[str]:
 def notebook_cells(section: Section) -> Items:
     """Digest of each code cell up to the one that measures: prose, tables and figures may change without a new one."""
     code = notebook_code(NOTEBOOKS / f"{section.notebook}.ipynb")
-    measuring = max((index for index, source in enumerate(code, 1) if "job.run(" in source), default=len(code))
+    measuring = max((index for index, source in enumerate(code, 1) if _MEASURES.search(source)), default=len(code))
     return {f"code cell {index}": digest(source) for index, source in enumerate(code[:measuring], 1)}
 
 

@@ -35,7 +35,7 @@ from evalpress.sections.benchmark.results import (
     WorkloadShape,
 )
 from evalpress.sections.benchmark.topology import topology
-from evalpress.sections.job import Job
+from evalpress.sections.job import Job, Stages, completed
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,14 @@ class LoadedMode:
 
 
 def measure(job: Job) -> Results:
+    """All of `stages` in one call."""
+    return completed(stages(job))
+
+
+def stages(job: Job) -> Stages[Results]:
     """Load both modes, run every workload in alternating blocks, and keep every observation in `results/raw`.
+
+    Yields the peak rates, then for each group of modes that are resident together its starts and its speeds.
 
     Raises:
         MeasurementError: an engine does not load, or a request fails.
@@ -59,6 +66,7 @@ def measure(job: Job) -> Results:
     peaks = PeakMeter(params)
     step("measuring peak rates")
     peaks.measure("before the workloads")
+    yield "peak rates", peaks.result()[0]
     blocks: Blocks = {name: {mode: [] for mode in params.engine.modes} for name in params.benchmark.workloads}
     loaded: dict[str, LoadedMode] = {}
     curves: Blocks = {}
@@ -66,10 +74,12 @@ def measure(job: Job) -> Results:
     left_out: tuple[str, ...] = ()
     for group in _resident_groups(params):
         started = {mode: starts.load(params, mode) for mode in group}
+        yield "starts", {mode: found.warm for mode, found in started.items()}
         if params.run.budget_minutes and not loaded:
             plan = _within_budget(params, group, params.run.budget_minutes, time.monotonic() - began)
             params, left_out = params.model_copy(update={"benchmark": plan.benchmark}), plan.left_out
         _run(params, group, blocks, peaks)
+        yield "blocks", {n: {mode: metrics.figures(found[mode]) for mode in group} for n, found in blocks.items()}
         scaling.run(params, group, curves)
         job.raw("blocks", observations.plain(blocks))
         job.raw("scaling", observations.plain(curves))

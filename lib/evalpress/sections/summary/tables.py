@@ -153,7 +153,8 @@ def sections(summary: Summary) -> Table | Prose:
     if not rows:
         return Prose(f"All {len(summary.sections)} sections were measured and are shown in full.")
     done = len(summary.sections) - len(rows)
-    note = f"The other {done} sections were measured and are shown in full." if done else ""
+    others = "other section was" if done == 1 else f"other {done} sections were"
+    note = f"The {others} measured and shown in full." if done else ""
     return Table("Not measured, or not shown in full", ["section", "state", Column("why", wide=True)], rows, note=note)
 
 
