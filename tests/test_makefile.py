@@ -67,6 +67,13 @@ def test_help_lists_every_target():
     assert sorted(listed) == sorted(TARGETS)
 
 
+def test_help_says_what_every_verb_does():
+    from evalpress.cli import VERBS
+
+    listed = re.findall(r"^    ([a-z-]+) +(\w.*)$", make("help").stdout, re.MULTILINE)
+    assert len(listed) >= len(VERBS) and {"check-versions", "report", "doctor"} <= {name for name, _ in listed}
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_can_be_planned(target):
     planned = make("-n", target)

@@ -112,6 +112,19 @@ def test_the_conclusion_of_a_real_demo_report_word_for_word():
     )
 
 
+def test_the_conclusion_of_a_real_model_whose_modes_are_equally_fast_word_for_word():
+    """SmolLM2-135M-Instruct in bfloat16 on a CPU: what its report measured of speed and numerics."""
+    ratio = {"ratio": 0.965, "ci_low": 0.803, "ci_high": 1.161}
+    run = {"noise_ratio": 1.03, "cosine_similarity": 0.999936}
+    bench = BENCH | {"comparison": {"batch": {"output_throughput": ratio}}}
+    found = measured(benchmark=bench, alignment={"candidates": {"vllm_eager": run, "vllm_compiled": run}})
+    assert " ".join(said(found)) == (
+        "Compiled and eager mode show no certain difference in tokens per second (95 % interval −20 % to +16 %). "
+        "The logits of compiled mode agree with the float32 reference within the noise of the data type "
+        "(cosine similarity 0.999936)."
+    )
+
+
 def test_the_published_report_has_a_conclusion_of_every_section():
     names = ("benchmark", "alignment", "evidence", "quality", "serving")
     assert {one.section for one in conclusion.clauses(published(*names), {})} == set(names)
