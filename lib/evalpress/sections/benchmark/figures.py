@@ -26,7 +26,7 @@ Ratio = tuple[float, float | None, float | None]
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-_DECADES = (0.01, 1.0, 100.0)
+_DECADES = (0.1, 1.0, 10.0)
 _SHOWN = (0.01, 100.0)
 """Ratios beyond these are drawn at the edge of the plot, with an arrow; the figure in words stands beside them."""
 _MOST_TICKS = 4
