@@ -55,6 +55,7 @@ def test_the_page_fits_every_screen_in_both_themes(opened, width, dark):
 
 def test_every_picture_is_drawn(page, folder):
     page.open(folder / "report/report.html")
+    page.evaluate("for (const fold of document.querySelectorAll('.ep-fold')) fold.open = true")
     sizes = page.evaluate("[...document.images].map(image => [image.naturalWidth, image.clientWidth])")
     assert len(sizes) == 6 and all(natural > 0 and shown > 300 for natural, shown in sizes)
 
@@ -87,4 +88,5 @@ def test_print_is_light_and_shows_folded_text(page, folder):
 def test_nothing_that_a_model_wrote_became_active(page, folder):
     page.open(folder / "report/report.html")
     assert page.evaluate("document.title") == sample_report.TITLE
-    assert page.evaluate("document.querySelectorAll('script, img[src=x], h1').length") == 1
+    assert page.evaluate("document.querySelectorAll('img[src=x], h1').length") == 1
+    assert page.evaluate("document.querySelectorAll('script').length") == 1

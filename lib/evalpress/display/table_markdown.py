@@ -12,6 +12,9 @@ from evalpress.display.table_cells import Footnotes, Part, details_of, in_line, 
 if TYPE_CHECKING:
     from evalpress.display.table import Column, Table
 
+_TOKEN = 12
+"""Characters of the longest text that counts as a token."""
+
 
 def write(table: Table) -> str:
     """The table: caption in bold above, folded texts and notes below."""
@@ -49,7 +52,8 @@ def _first_line(cell: Cell) -> Cell:
 
 
 def _is_block(text: str) -> bool:
-    return "\n" in text and bool(text.strip())
+    """Whether a text has lines of its own; a short one with a newline is a token, shown with ↵."""
+    return "\n" in text and bool(text.strip()) and len(text) > _TOKEN
 
 
 def _blocks(column: Column, cell: Cell) -> Iterator[Part]:

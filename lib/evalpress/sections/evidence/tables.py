@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
-from evalpress.display.tables import Badge, Cell, Code, Column, Missing, Prose, Table, code, fmt, output
+from evalpress.display.tables import Badge, Cell, Code, Column, Missing, Prose, Table, code, fence, fmt, output
 from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Check, Divergence, Results
 
 __dir__ = own_functions(__name__)
@@ -260,6 +260,6 @@ def note(document: Document[Results]) -> Prose:
         return Prose(f"**Note.** {data.note} How that is known: {data.base_model_how}.")
     return Prose(
         f"**Note.** This is an instruct model ({data.base_model_how}): every prompt went through its chat template, "
-        f"SHA-256 {code(data.chat_template.sha256)}. The first prompt as it was sent: "
-        f"{code(data.cases[0].rendered_prompt)}"
+        f"SHA-256 {code(data.chat_template.sha256)}. The first prompt as it was sent:\n\n"
+        f"{fence(data.cases[0].rendered_prompt, 'text')}"
     )
