@@ -147,6 +147,21 @@ def test_servers_start_ahead_only_where_the_reference_still_fits(monkeypatch):
         assert len(started) == wanted
 
 
+def test_a_model_of_half_a_billion_parameters_is_planned_within_10_gib(monkeypatch):
+    # Qwen2-0.5B on CPU: 0.92 GiB of weights, 2 GiB of KV cache.
+    p = shape(monkeypatch, 10.0, weights_gib=0.92, kv_cache_gib=2.0)
+    assert not memory_plan.engines_together(p)
+    assert not memory_plan.servers_together(p)
+    assert servers.groups(p) == [("compiled",), ("eager",)]
+    one = memory_plan.sizes(p)
+    assert one is not None
+    kernel = memory_plan.PROCESS_BYTES
+    compiling = kernel + one.engine + memory_plan.COMPILE_BYTES
+    serving = kernel + one.server
+    comparing = kernel + one.engine + memory_plan.reader_bytes(p, "float32")
+    assert max(compiling, serving, comparing) < 10 * GIB
+
+
 def test_sizes_come_from_the_model_and_the_set():
     found = memory_plan.sizes(DEMO)
     assert found is not None
