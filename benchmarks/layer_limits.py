@@ -13,7 +13,8 @@ alarm.
 
 Planted: the faults of `tests/support/planted.py`; each must be named, and no stage before its own.
 
-Weights of a shape: `random` as transformers draws them; `structured` with what trained models have and random ones
+Weights of a shape: `random` as transformers draws them, with queries and keys eight times as large (else attention is
+uniform, and no fault of positions changes anything); `structured` with what trained models have and random ones
 lack: singular values that fall off, some channels of the residual stream forty times larger than others, large biases
 of queries and keys.
 """
@@ -198,6 +199,10 @@ def made(config: Any, weights: str, folder: Path, seed: int = 0) -> Path:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     if weights == "structured":
         structure(model)
+    else:
+        for block in model.model.layers:
+            for projection in (block.self_attn.q_proj, block.self_attn.k_proj):
+                projection.weight *= 8
     model.to(torch.bfloat16).save_pretrained(folder)
     return folder
 
