@@ -25,9 +25,10 @@ benchmark:
   scaling: null
   workloads: {throughput: {num_prompts: 24, input_len: 32, output_len: 64}, prefill: null, decode: null, e2e_16: null,
     e2e_64: null}
-serving: {modes: [eager], concurrency: [2], rate_shares: [0.5], repeats: 1, requests_per_level: 64, rate_seconds: 2,
+serving: {modes: [eager], concurrency: [2], rate_shares: [0.5], repeats: 1, requests_per_level: 24, rate_seconds: 2,
   output_len: 64}
-skip: {setup: not needed here, evidence: not needed here, alignment: not needed here, quality: not needed here}
+skip: {SKIPPED: not needed here, setup: not needed here, evidence: not needed here, alignment: not needed here,
+  quality: not needed here}
 """
 SECTION = {
     "engine load": "benchmark",
@@ -35,9 +36,9 @@ SECTION = {
     "server start": "serving",
     "mid-request": "serving",
     "results written": "benchmark",
-    "rendering": "",
+    "rendering": "benchmark",
 }
-"""Moment -> the section that is measured."""
+"""Moment -> the section that the report measures."""
 VICTIMS = {
     "engine load": ("kernel",),
     "mid-workload": ("kernel",),
@@ -53,22 +54,31 @@ SLOW = {"results written": "results", "rendering": "rendering"}
 
 @dataclass
 class Bench:
-    """The folder of the reports, and the set."""
+    """A report of one section."""
 
     root: Path
     on_tmpfs: bool
+    section: str
     count: int = 0
+
+    def __post_init__(self) -> None:
+        other = "serving" if self.section == "benchmark" else "benchmark"
+        self.set_file.write_text(SET.replace("SKIPPED", other), encoding="utf-8")
+
+    @property
+    def set_file(self) -> Path:
+        return self.root / f"faults-{self.section}.yaml"
 
     @property
     def folder(self) -> Path:
-        return self.root / "reports" / "faults"
+        return self.root / "reports" / self.set_file.stem
 
     @property
     def mark(self) -> Path:
         return self.root / "moment"
 
     def command(self, verb: str, *more: str) -> list[str]:
-        head = [sys.executable, "-m", "evalpress", verb, "--set", str(self.root / "faults.yaml")]
+        head = [sys.executable, "-m", "evalpress", verb, "--set", str(self.set_file)]
         return [*head, "--reports-dir", str(self.root / "reports"), *more]
 
     def environment(self, moment: str = "") -> dict[str, str]:
@@ -82,27 +92,25 @@ class Bench:
         )
 
     def contents(self) -> dict[str, bytes]:
-        """Results and raw observations of both sections."""
+        """Results and raw observations."""
         results = self.folder / "results"
         paths = [*results.glob("*.json"), *results.glob("raw/*")]
         return {
             str(path.relative_to(results)): path.read_bytes() for path in sorted(paths) if path.name != "status.json"
         }
 
-    def states(self, more: list[str]) -> dict[str, str]:
-        """Section -> its state, as `evalpress status` says."""
+    def state(self, more: list[str]) -> str:
+        """The section's state, as `evalpress status` says."""
         rows = json.loads(self.run("status", "--json", *more).stdout)
-        return {row["section"]: row["state"] for row in rows if row["section"] in ("benchmark", "serving")}
+        return str(next(row["state"] for row in rows if row["section"] == self.section))
 
     def stale(self, moment: str) -> list[str]:
-        """Options of a run that measures the moment's section and nothing else (or only renders)."""
+        """Options of a run that measures the section again, or, for rendering, only shows it under another title."""
         self.count += 1
-        seed = str(self.count % 900 + 100)
-        return {
-            "benchmark": ["--param", f"benchmark.workloads.throughput.num_prompts={self.count % 8 + 24}"],
-            "serving": ["--param", f"serving.requests_per_level={self.count % 8 + 64}"],
-            "": ["--param", f"title=Fault injection {seed}"],
-        }[SECTION[moment]]
+        if moment == "rendering":
+            return ["--param", f"title=Fault injection {self.count}"]
+        key = {"benchmark": "benchmark.workloads.throughput.num_prompts", "serving": "serving.requests_per_level"}
+        return ["--param", f"{key[self.section]}={24 + self.count % 8}"]
 
     def marked(self) -> list[psutil.Process]:
         """Living processes of this report."""
