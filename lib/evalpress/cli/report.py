@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from evalpress.cli.verb import Verbs, of_a_set, takes_params
 from evalpress.core.errors import UserError
+
+if TYPE_CHECKING:
+    from evalpress.run.estimate import Row
 
 
 def add(verbs: Verbs) -> None:
@@ -43,13 +48,22 @@ def _dry_run(args: argparse.Namespace) -> int:
         print(json.dumps({"sections": [row.as_dict() for row in found], "minutes": minutes}))
         return 0
     for row in found:
-        took = "unknown" if row.seconds is None else f"{row.seconds / 60:.1f} min"
-        print(f"  {row.section:<11} {row.todo:<11} {took:>8}  {'; '.join(row.why[:3])}".rstrip())
-    unknown = [row.section for row in found if row.seconds is None]
-    known = sum(row.seconds for row in found if row.seconds is not None) / 60
-    basis = "as long as each section took in its last run here"
-    print(f"{known:.1f} min in all, {basis}" + (f"; never measured: {', '.join(unknown)}" if unknown else ""))
+        about = "about " if row.from_pilot else ""
+        took = "unknown" if row.seconds is None else f"{about}{row.seconds / 60:.1f} min"
+        print(f"  {row.section:<11} {row.todo:<11} {took:>14}  {'; '.join(row.why[:3])}".rstrip())
+    print(_in_all(found))
     return 0
+
+
+def _in_all(found: Sequence[Row]) -> str:
+    """The sum, and what it rests on."""
+    known = [row.seconds for row in found if row.seconds is not None]
+    unknown = [row.section for row in found if row.seconds is None]
+    basis = ["as long as each section took in its last run here"] if any(not row.from_pilot for row in found) else []
+    if any(row.from_pilot for row in found):
+        basis.append("«about»: from a short pilot of this host, right within a factor of about two")
+    rest = [f"unknown: {', '.join(unknown)}"] if unknown else []
+    return "; ".join([f"{sum(known) / 60:.1f} min in all" if known else "nothing is known yet", *basis, *rest])
 
 
 def _render(args: argparse.Namespace) -> int:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from evalpress.run import durations, plan
+from evalpress.run import durations, pilot, plan
 from evalpress.run.plan import Report
 from evalpress.sections.registry import EXECUTION
 
 
 @dataclass(frozen=True)
 class Row:
-    """One section of an estimate; `seconds` is None where it was never measured in this report."""
+    """One section of an estimate; `seconds` is None where nothing can be said."""
 
     section: str
     todo: str
     why: tuple[str, ...]
     seconds: float | None
+    from_pilot: bool = False
+    """Whether the time comes from a pilot of the host; else it is that of the section's last run."""
 
     def as_dict(self) -> dict[str, Any]:
         row: dict[str, Any] = {"section": self.section, "todo": self.todo, "why": list(self.why)}
         row["minutes"] = None if self.seconds is None else round(self.seconds / 60, 2)
         if self.seconds is None:
-            row["minutes_why"] = "never measured in this report"
-        return row
+            row["minutes_why"] = "never measured in this report, and no pilot: the model is not there, or not known"
+        return row | {"from": "pilot" if self.from_pilot else "last run"}
 
 
 _TODO = {"nothing": "current", "show": "show again", "measure": "measure", "skip": "skip", "missing": "missing"}
@@ -44,7 +46,20 @@ def rows(asked: Report) -> list[Row]:
         job = asked.job(section)
         why = ("asked for by --force",) if asked.force else tuple(job.why_stale())
         found.append(Row(section.name, "measure", why, durations.last_s(asked.folder, section)))
-    return found
+    return _with_pilot(asked, found) if any(row.seconds is None for row in found) else found
+
+
+def _with_pilot(asked: Report, rows: list[Row]) -> list[Row]:
+    """The same rows, those without a time from a pilot."""
+    known = pilot.speed(asked.params)
+    if known is None:
+        return rows
+    return [
+        row
+        if row.seconds is not None
+        else replace(row, seconds=pilot.section_s(row.section, asked.params, known), from_pilot=True)
+        for row in rows
+    ]
 
 
 def total_s(found: list[Row]) -> float | None:

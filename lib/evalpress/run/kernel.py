@@ -199,6 +199,8 @@ class SharedKernel:
             "MPLCONFIGDIR": str(CACHE / "matplotlib"),
             "NUMBA_CACHE_DIR": str(CACHE / "numba"),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a warning for people who debug
+            # vLLM's sockets go with the folder; killed engines leave theirs behind.
+            "VLLM_RPC_BASE_PATH": os.environ.get("VLLM_RPC_BASE_PATH", str(self._home)),
         }
         # Relative folders would be looked for in the notebooks' folder: the kernel imports the library of this process.
         folders = [str(ROOT / "lib"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

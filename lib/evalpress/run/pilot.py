@@ -1,0 +1,150 @@
+"""A rough estimate for sections that were never measured in a report: a short pilot of the host, and the set's sizes.
+
+The pilot measures one copy and one matrix product (about three seconds). A step of the model then takes as long as
+reading its weights or multiplying them, whichever is longer, and a fixed part per layer. What this leaves out (other
+kernels, queues, the sandbox) makes the estimate right within a factor of about two.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from evalpress import model
+from evalpress.core.errors import MeasurementError, UserError
+from evalpress.params import prompts
+from evalpress.params.schema import Params
+from evalpress.platforms import rates
+from evalpress.sections.quality import cases
+
+_DEVICE = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
+_COPY_BYTES = {"cpu": 2**27, "cuda": 2**30, "ascend": 2**30}
+_SIZE = {"cpu": 512, "cuda": 4096, "ascend": 4096}
+_STEP_S, _LAYER_S = 0.002, 0.0003
+"""Seconds of an engine step and of each layer in it that are neither reading nor multiplying."""
+_SETUP_S, _START_S, _COMPILE_S, _COMPILE_LAYER_S = 15.0, 25.0, 10.0, 3.0
+"""Seconds of the setup section, of an engine's or server's start, and of compilation: fixed and per layer."""
+_ANSWERED = 0.4
+"""Share of `max_tokens` that answers of quality cases use on average."""
+_CHECKS = 9
+"""Determinism checks of the evidence section, each of `evidence.check_tokens` tokens."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What decides how fast a model runs here, as far as a pilot can tell."""
+
+    weight_bytes: float
+    active_parameters: float
+    layers: int
+    bytes_s: float
+    flop_s: float
+
+    def step_s(self, tokens: int) -> float:
+        """Seconds of one engine step over `tokens` tokens, prompt or generated."""
+        work = max(self.weight_bytes / self.bytes_s, 2 * self.active_parameters * tokens / self.flop_s)
+        return _STEP_S + _LAYER_S * self.layers + work
+
+    def requests_s(self, count: int, input_len: int, output_len: int, at_once: int) -> float:
+        """Seconds of `count` requests, `at_once` at a time."""
+        batch = max(1, min(count, at_once))
+        one = self.step_s(batch * input_len) + output_len * self.step_s(batch)
+        return math.ceil(count / batch) * one
+
+
+def speed(params: Params) -> Speed | None:
+    """The model's speed from the pilot; None where the model's facts or the host's rates cannot be had."""
+    if model.local(params) is None:
+        return None
+    backend = params.platform.backend
+    try:
+        found = model.facts(params)
+        measured = rates.peaks(_DEVICE[backend], _COPY_BYTES[backend], [params.engine.dtype], [_SIZE[backend]])
+    except (RuntimeError, MeasurementError, UserError):
+        return None
+    if found.parameters is None or found.weight_bytes is None:
+        return None
+    return Speed(
+        weight_bytes=found.weight_bytes,
+        active_parameters=found.parameters - (found.inactive_parameters or 0),
+        layers=len(found.layers or ()),
+        bytes_s=max(measured.copies) / 2,
+        flop_s=max(product.flop_s for product in measured.products),
+    )
+
+
+def section_s(name: str, params: Params, known: Speed) -> float | None:
+    """Seconds that a section of this set may take, within a factor of about two."""
+    estimates = {
+        "setup": lambda: _SETUP_S,
+        "benchmark": lambda: _benchmark_s(params, known),
+        "alignment": lambda: _alignment_s(params, known),
+        "quality": lambda: _quality_s(params, known),
+        "serving": lambda: _serving_s(params, known),
+        "evidence": lambda: _evidence_s(params, known),
+    }
+    return estimates[name]() if name in estimates else None
+
+
+def _starts_s(params: Params, known: Speed) -> float:
+    """Engines of all modes from an empty compile cache, and once more from the filled one."""
+    compiled = "compiled" in params.engine.modes
+    return _START_S * len(params.engine.modes) + compiled * 1.5 * (_COMPILE_S + _COMPILE_LAYER_S * known.layers)
+
+
+def _benchmark_s(params: Params, known: Speed) -> float:
+    asked, modes = params.benchmark, len(params.engine.modes)
+    total = 0.0
+    for load in asked.workloads.values():
+        at_once = params.engine.max_num_seqs if load.concurrent else 1
+        block = known.requests_s(load.num_prompts, load.input_len, load.output_len, at_once)
+        total += (asked.blocks + 1) * modes * block
+    if asked.scaling:
+        curves = asked.scaling
+        points = sum(
+            known.requests_s(n, curves.batch_input_len, curves.batch_output_len, n) for n in curves.batch_sizes
+        )
+        points += sum(known.step_s(length) for length in curves.prompt_lens)
+        total += (curves.repeats + 1) * modes * points
+    return _starts_s(params, known) + total
+
+
+def _alignment_s(params: Params, known: Speed) -> float:
+    asked, total = params.alignment, _START_S
+    for text in prompts.load(asked.prompts):
+        tokens = min(asked.max_position, max(1, len(text.text) // 3))
+        positions = min(asked.vllm_positions, tokens)
+        total += len(params.engine.modes) * positions * known.step_s(max(1, tokens // 2))
+        if text.kind == "prompt":
+            total += len(params.engine.modes) * 2 * known.requests_s(1, tokens, asked.decode_tokens, 1)
+        total += 4 * known.step_s(tokens)  # reference, noise floor and the second implementation
+    return total
+
+
+def _quality_s(params: Params, known: Speed) -> float:
+    asked = params.quality
+    found = cases.load_cases(asked.cases)
+    kind: cases.Kind = "base" if model.base_model(params)[0] else "chat"
+    tokens = sum(case.sampling_for(kind).max_tokens for case in found) / max(len(found), 1)
+    total = known.requests_s(len(found), 64, int(_ANSWERED * tokens), params.engine.max_num_seqs)
+    if asked.human_eval.run:
+        problems = asked.human_eval.limit or 164
+        count, length = problems * (1 + asked.human_eval.samples), int(_ANSWERED * asked.human_eval.max_tokens)
+        total += known.requests_s(count, 150, length, params.engine.max_num_seqs) + 0.5 * count
+    return total
+
+
+def _serving_s(params: Params, known: Speed) -> float:
+    asked, total = params.serving, 0.0
+    for level in asked.concurrency:
+        total += known.requests_s(asked.requests_per_level + level, asked.input_len, asked.output_len, level)
+    total += len(asked.rate_shares) * 1.5 * asked.rate_seconds
+    if asked.slo_search:
+        total += 2 * asked.slo_search.steps * 1.5 * asked.rate_seconds
+    return _START_S + len(asked.modes) * asked.repeats * total
+
+
+def _evidence_s(params: Params, known: Speed) -> float:
+    asked = params.evidence
+    alone = known.requests_s(len(prompts.load(asked.prompts)), 32, asked.max_tokens, 1)
+    return _START_S + alone + _CHECKS * asked.check_tokens * known.step_s(1)
