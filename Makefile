@@ -14,6 +14,8 @@ NAMED = '$(subst ','\'',$(SET))'
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 ONE_SET := $(filter command% environment%,$(origin SET))
 
+SIDE_BY_SIDE = -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model wheels env
 MAKEFLAGS += --no-print-directory
@@ -52,11 +54,15 @@ pdf: env ## print a finished report as PDF (needs Chromium)
 publish: env ## copy a finished report to reports/published/SET and rebuild the index there
 	@$(PY) -m evalpress publish --set $(NAMED) $(ARGS)
 
-test: env ## all tests
+test: env ## all tests; those that load an engine one after the other, at the end
+ifeq ($(strip $(ARGS)),)
+	@$(PY) -m pytest -m 'not engine' $(SIDE_BY_SIDE); rest=$$?; $(PY) -m pytest -m engine && exit $$rest
+else
 	@$(PY) -m pytest $(ARGS)
+endif
 
-test-fast: env ## the tests that load no engine
-	@$(PY) -m pytest -m 'not slow' $(ARGS)
+test-fast: env ## the tests that load no engine and take no seconds
+	@$(PY) -m pytest -m 'not slow' $(SIDE_BY_SIDE) $(ARGS)
 
 fuzz: env ## the property tests with examples that are new (ARGS=--hypothesis-seed=7: those of a seed)
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)

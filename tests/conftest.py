@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import START, Report, evalpress
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-_ALL_SLOW = re.compile(r"^pytestmark = pytest\.mark\.slow$", re.MULTILINE)
+_ALL_SLOW = re.compile(r"^pytestmark = (\[?)pytest\.mark\.slow(?(1), pytest\.mark\.engine\])$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +32,13 @@ def demo_report(tmp_path_factory) -> Report:
     return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)
 
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("fast", derandomize=True, max_examples=20)
-settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
+_UNTIMED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}  # the machine may be busy
+settings.register_profile("repeatable", derandomize=True, **_UNTIMED)
+settings.register_profile("fast", derandomize=True, max_examples=20, **_UNTIMED)
+settings.register_profile("fuzz", derandomize=False, print_blob=True, **_UNTIMED)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,7 +48,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where speed was asked for, files whose every test is marked slow are not even imported."""
-    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+    """Files without a test that was asked for are not imported: every test is slow, or none loads an engine."""
+    if config.option.markexpr not in ("not slow", "engine") or collection_path.suffix != ".py":
         return None
-    return True if _ALL_SLOW.search(collection_path.read_text(encoding="utf-8")) else None
+    text = collection_path.read_text(encoding="utf-8")
+    left_out = _ALL_SLOW.search(text) if config.option.markexpr == "not slow" else "mark.engine" not in text
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What makes a report carries the mark by which it runs alone: two engines take each other's memory and time."""
+    for item in items:
+        if "demo_report" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("engine"):
+            raise pytest.UsageError(f"{item.nodeid}: a test with the demo's report needs pytest.mark.engine")

@@ -8,7 +8,7 @@ import pytest
 from evalpress.core.paths import ROOT
 from keys import named
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 RELEASED = json.loads((ROOT / "tests" / "data" / "keys-0.1.0.json").read_text(encoding="utf-8"))
 GONE = {

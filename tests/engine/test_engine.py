@@ -38,6 +38,7 @@ def reference(demo):
     )
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_greedy_answers_are_those_of_transformers(loaded, reference):
     import torch
@@ -52,6 +53,7 @@ def test_greedy_answers_are_those_of_transformers(loaded, reference):
     assert list(answer.token_ids) == wanted[:stop]
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_logits_are_raw_whole_and_close_to_transformers(loaded, reference):
     import torch
@@ -68,6 +70,7 @@ def test_logits_are_raw_whole_and_close_to_transformers(loaded, reference):
     assert (found.argmax(1) == wanted.argmax(1)).all()
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loaded):
     ids = loaded.tokenize(TEXT)
@@ -86,6 +89,7 @@ def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loa
     assert loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids == before
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_engines_of_one_process_share_no_layer(demo, loaded):
     with engine.fresh(demo, "eager", max_num_seqs=8) as other:
@@ -118,6 +122,7 @@ def test_timings_and_start_up_add_up(demo, loaded):
     assert loaded.memory["kv_cache_gib"] == demo.engine.kv_cache_gib
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
@@ -134,6 +139,7 @@ def test_what_vllm_refuses_is_one_line(demo, change, told):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_an_architecture_that_vllm_lacks_is_one_line(demo, tmp_path):
     config = json.loads((resolve(demo.model.path) / "config.json").read_text())
@@ -144,6 +150,7 @@ def test_an_architecture_that_vllm_lacks_is_one_line(demo, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_a_prompt_longer_than_the_context_is_named():
     small = Engine(None, "eager", 8, {}, {}, {}, {})

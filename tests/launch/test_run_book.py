@@ -235,6 +235,7 @@ def test_vllms_own_parser_understands_the_server_command() -> None:
     ]
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_the_offline_snippet_runs_as_printed(tmp_path: Path) -> None:
     script = tmp_path / "quickstart.py"

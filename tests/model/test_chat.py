@@ -94,6 +94,7 @@ def test_the_note_names_the_instruct_model_of_a_base_model_only():
     assert base_note(False, "Model-Instruct") == ""
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_evidence_and_quality_of_an_instruct_model_go_through_the_template(instruct, tmp_path):
     from evalpress.sections.evidence import section

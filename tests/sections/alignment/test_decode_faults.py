@@ -38,7 +38,7 @@ from planted_engine import (
 )
 from transformers import AutoTokenizer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from evalpress.core.paths import PARAMS, ROOT
 from evalpress.sections.job import read_results
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen3Config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 DEMO = ROOT / "models" / "demo"
 SHAPE: dict[str, Any] = {

@@ -20,7 +20,7 @@ from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 from transformers import AutoTokenizer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 class FakeEngine:

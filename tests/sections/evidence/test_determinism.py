@@ -13,7 +13,7 @@ from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 def job_of(tmp_path, **evidence) -> Job:

@@ -84,6 +84,7 @@ def test_tally_against_scipy(passed, failed, waiting):
         assert row["pass_rate"] is None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_a_changed_checker_judges_again_and_the_model_is_not_asked(tmp_path, monkeypatch):
     """The real model answers once; then a rule changes, and an engine that must not be loaded ends the test."""

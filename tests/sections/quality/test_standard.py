@@ -33,6 +33,7 @@ def with_quality(demo, **changes):
     return demo.model_copy(update={"quality": demo.quality.model_copy(update=changes)})
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_the_harness_accuracy_is_ours_for_the_same_items(demo, tmp_path):
     """The harness runs for real; then each choice's probability is computed from raw logits, without its code."""
@@ -76,6 +77,7 @@ def _most_probable(loaded, item):
     return int(np.argmax(found))
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_a_task_that_does_not_exist_is_a_reason_not_a_crash(demo, tmp_path):
     pytest.importorskip("lm_eval", reason=harness.INSTALL)
