@@ -22,10 +22,10 @@ from evalpress.sections.benchmark import observations, section
 from evalpress.sections.benchmark.starts import Starts
 from evalpress.sections.job import read_results
 from evalpress.sections.quality import judging as quality
-from evalpress.sections.registry import SECTIONS, SUMMARY
+from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY
 from nbclient import NotebookClient
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 SPEEDS = (
     "output_throughput",
@@ -212,15 +212,15 @@ def test_a_notebook_opened_by_hand_shows_the_finished_run(demo_report, section):
 
 
 def test_a_notebook_opened_by_hand_loads_the_engine_that_it_needs(tmp_path):
-    _by_hand(SECTIONS[3], tmp_path, "auto")
+    _by_hand(SECTIONS[3], tmp_path, "auto", {"evidence.check_tokens": 20, "evidence.repeats": 2})
     assert read_results(tmp_path / "demo" / "results" / "evidence.json", "evidence").data.cases
 
 
-def _by_hand(section, reports_dir, measure):
+def _by_hand(section, reports_dir, measure, overrides=None):
     """Run a notebook as JupyterLab's «Run all» does: a kernel of its own, in the notebooks' folder."""
     notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
     cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
-    cell.source += f"\nreports_dir = {str(reports_dir)!r}\nmeasure = {measure!r}"
+    cell.source += f"\nreports_dir = {str(reports_dir)!r}\nmeasure = {measure!r}\noverrides = {overrides or {}!r}"
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
@@ -251,10 +251,9 @@ def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, t
     assert (folder / "failed" / "10_benchmark.ipynb").is_file()
     assert not (folder / "results" / "benchmark.json").exists()
     assert "failed" in (folder / "report.html").read_text(encoding="utf-8")
-    again = evalpress("report", "--set", "demo", "--reports-dir", str(tmp_path))
-    assert again.returncode == 0, again.stdout
-    ran = {line.split()[0] for line in again.stdout.splitlines() if " done " in line}
-    assert ran == {"10_benchmark", "90_summary"}
+    planned = evalpress("report", "--set", "demo", "--reports-dir", str(tmp_path), "--dry-run", "--json")
+    todo = {row["section"]: row["todo"] for row in json.loads(planned.stdout)["sections"]}
+    assert todo == {one.name: "measure" if one.name == "benchmark" else "current" for one in EXECUTION}
 
 
 def _kernel_of(pid: int, timeout: float = 60) -> int:
