@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -53,6 +54,7 @@ def starts(monkeypatch):
     monkeypatch.setattr(loader, "_failed", {})
     monkeypatch.setattr(core, "_sampling", lambda *_, **__: None)
     monkeypatch.setattr(freeing, "empty_caches", lambda: None)
+    monkeypatch.setattr(freeing.vllm_compat, "other_engines_kept", contextlib.nullcontext)  # imports vLLM
     return made, errors
 
 

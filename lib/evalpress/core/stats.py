@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -152,6 +153,7 @@ def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) ->
     return centre - half, centre + half
 
 
+@lru_cache(maxsize=4096)
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share (Wilson 1927): sensible at 0 and at n, unlike the normal one."""
     if not (n > 0 and 0 <= successes <= n):

@@ -7,8 +7,11 @@ import json
 import pytest
 from evalpress import cli
 from evalpress.sections.quality import elsewhere
+from evalpress.sections.quality.cases import load_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+CASES = load_cases(elsewhere.default_files())
 
 RIGHT = {"case": "card-capital-of-france", "output": "The capital of France is Paris.", "finish_reason": "stop"}
 WRONG = {"case": "four-pens", "output": "4 pens cost 14 dollars.", "finish_reason": "stop"}
@@ -76,7 +79,9 @@ def test_any_text_is_judged(tmp_path_factory, output, reason):
     names = ("boiling-water", "summary-bees", "good-morning-to-chinese", "three-cat-names", "zh-three-plus-five")
     text = lines(path, *({"case": name, "output": output, "finish_reason": reason} for name in names))
     for kind in ("chat", "base"):
-        found = elsewhere.judge(text, None, kind)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(elsewhere, "load_cases", lambda _: CASES)
+            found = elsewhere.judge(text, None, kind)
         assert [one["case"] for one in found] == list(names)
         json.dumps(found).encode()
         assert {one["verdict"] for one in found} <= {"pass", "fail", "cut", "needs_review"}
