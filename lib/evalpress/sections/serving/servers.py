@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +101,8 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         with _alive(launched):
             yield found
     finally:
-        for launch_ in launched.values():
-            launch_.stop()
+        with ThreadPoolExecutor() as side_by_side:  # each takes seconds to end
+            list(side_by_side.map(lambda launch_: launch_.stop(), launched.values()))
 
 
 @contextlib.contextmanager
