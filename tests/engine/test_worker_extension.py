@@ -43,6 +43,7 @@ def test_what_was_changed_is_said(had: str, said: str | None) -> None:
     assert worker_extension.set_mode(llm, {"logprobs_mode": "raw_logits"}) is None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_raw_logits_from_a_sampler_that_ignores_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = params.load("demo")

@@ -11,7 +11,7 @@ from evalpress.core.paths import ROOT
 sys.path.append(str(ROOT / "benchmarks"))
 import tiny_models
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 @pytest.mark.parametrize("name", ["smollm3", "mixtral", "bert"])
