@@ -14,9 +14,9 @@ alarm.
 Planted: the faults of `tests/support/planted.py`; each must be named, and no stage before its own.
 
 Weights of a shape: `random` as transformers draws them, with queries and keys eight times as large (else attention is
-uniform, and no fault of positions changes anything); `structured` with what trained models have and random ones
-lack: singular values that fall off, some channels of the residual stream forty times larger than others, large biases
-of queries and keys.
+uniform, and no fault of positions changes anything); `structured` with what trained models have and random ones lack:
+rows and columns, so singular values, that fall off, some channels of the residual stream forty times larger than
+others, large biases of queries and keys.
 """
 
 from __future__ import annotations
@@ -217,12 +217,10 @@ def structure(model: Any) -> None:
             norm.weight.copy_(torch.exp(0.5 * torch.randn(hidden)))  # Gemma adds 1 to it
             norm.weight[loud] *= 0.1
         for matrix in (m for m in block.modules() if isinstance(m, torch.nn.Linear)):
-            rank = min(matrix.weight.shape)
-            fall = (1 + torch.arange(rank, dtype=torch.float32)) ** -0.7
-            left = torch.randn(matrix.weight.shape[0], rank) * fall
-            matrix.weight.copy_(
-                left @ torch.randn(rank, matrix.weight.shape[1]) * (0.5 / matrix.weight.shape[1] ** 0.5)
-            )
+            for axis, size in enumerate(matrix.weight.shape):
+                fall = ((1 + torch.arange(size, dtype=torch.float32)) ** -0.35)[torch.randperm(size)]
+                matrix.weight *= (fall / fall.square().mean().sqrt()).unsqueeze(1 - axis)
+            matrix.weight *= 2
         if hasattr(block.mlp, "down_proj"):
             block.mlp.down_proj.weight[loud] *= 10
         for projection in (block.self_attn.q_proj, block.self_attn.k_proj):
