@@ -83,11 +83,16 @@ def test_a_fresh_engine_needs_room_beside_the_kept_ones(monkeypatch):
 def test_an_engine_is_not_loaded_beside_others_where_memory_has_become_short(monkeypatch):
     p = shape(monkeypatch, 100.0)
     assert memory_plan.engines_together(p)
-    monkeypatch.setattr(memory_plan, "available_bytes", lambda: GIB)  # another program took it
+    free = [3 * GIB]
+    monkeypatch.setattr(memory_plan, "available_bytes", lambda: free[0])
     eager = SimpleNamespace(mode="eager", llm=None, ended=None)
     monkeypatch.setattr(loader, "_loaded", {"eager": eager})
-    monkeypatch.setattr(loader, "release", lambda key=None: loader._loaded.clear())
+    monkeypatch.setattr(loader, "release", lambda key=None, why="": loader._loaded.clear())
     monkeypatch.setattr(loader, "_start", lambda p, mode, changed, key: SimpleNamespace(mode=mode))
+    loader.get(p, "compiled")
+    assert [one.mode for one in loader._loaded.values()] == ["eager", "compiled"]
+    loader._loaded.pop(list(loader._loaded)[1])
+    free[0] = GIB  # another program took it: an engine needs 2.1 GiB
     loader.get(p, "compiled")
     assert [one.mode for one in loader._loaded.values()] == ["compiled"]
 

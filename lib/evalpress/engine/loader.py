@@ -37,8 +37,8 @@ def get(params: Params, mode: Mode) -> Engine:
         alone = not memory_plan.engines_together(params)
         for old in [k for k, e in _loaded.items() if alone or e.mode == mode]:
             release(old)
-        if _loaded and not memory_plan.one_more(params, len(_loaded)):
-            release()
+        if _loaded and not memory_plan.fits_now(params):
+            release(why="it was released, because memory became short beside other work")
         _loaded[key] = _start(params, mode, {}, key)
     return _loaded[key]
 
@@ -81,11 +81,11 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
         freeing.empty_caches()
 
 
-def release(key: str | None = None) -> None:
-    """Free one engine, or all, and the memory they held."""
+def release(key: str | None = None, why: str = "it was released") -> None:
+    """Free one engine, or all, and the memory they held; `why` is told to whoever still asks it."""
     for name in [key] if key else list(_loaded):
         if name in _loaded:
-            _end(_loaded.pop(name), "it was released")
+            _end(_loaded.pop(name), why)
     freeing.collect()
 
 

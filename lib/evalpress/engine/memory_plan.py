@@ -133,6 +133,12 @@ def one_more(params: Params, held: int) -> bool:
     return one is None or one.engine + COMPILE_BYTES <= available_bytes()
 
 
+def fits_now(params: Params) -> bool:
+    """Whether one more engine fits at all in what is free now; compiling may need more for a while."""
+    one = sizes(params)
+    return one is None or one.engine <= available_bytes()
+
+
 def require_one(params: Params) -> None:
     """Refuse a set of which not even one engine fits.
 
