@@ -115,8 +115,8 @@ def test_timings_and_start_up_add_up(demo, loaded):
         assert t.tokens == len(answer.token_ids) == 6
         assert t.tpot == pytest.approx((t.e2el - t.ttft) / 5)
     assert len(loaded.inter_token_latencies) == 10
-    phases = [v for k, v in loaded.startup.items() if k.endswith("_s") and k != "total_s" and v is not None]
-    assert sum(phases) == pytest.approx(loaded.startup["total_s"])
+    phases = [v for k, v in loaded.startup if k.endswith("_s") and k != "total_s" and v is not None]
+    assert sum(phases) == pytest.approx(loaded.startup.total_s)
     assert loaded.memory["model_weights_gib"] * 2**30 == pytest.approx(2 * 1_050_752, rel=0.01)
     assert loaded.memory["kv_cache_tokens"] * 1024 == demo.engine.kv_cache_gib * 2**30
     assert loaded.memory["kv_cache_gib"] == demo.engine.kv_cache_gib

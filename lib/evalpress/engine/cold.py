@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from evalpress import platforms
 from evalpress.core import results
 from evalpress.core.hashing import digest
 from evalpress.core.paths import CACHE
+from evalpress.engine.results import Startup
 from evalpress.params.schema import Mode, Params
 from evalpress.platforms.versions import installed_versions
 
@@ -20,16 +19,15 @@ def _path(params: Params, mode: Mode) -> Path:
     return CACHE / "starts" / f"{digest([*known, installed_versions()])[:16]}.json"
 
 
-def save(params: Params, mode: Mode, startup: dict[str, Any]) -> None:
+def save(params: Params, mode: Mode, startup: Startup) -> None:
     """Save a start that compiled from nothing, with when and where it was measured."""
     place = {"measured": results.now(), "host": platforms.probe(params.platform.backend).host.model_dump(mode="json")}
-    results.write_json(_path(params, mode), startup | place)
+    results.write_json(_path(params, mode), startup.model_dump(mode="json") | place)
 
 
-def load(params: Params, mode: Mode) -> dict[str, Any] | None:
+def load(params: Params, mode: Mode) -> Startup | None:
     """The last cold start of these settings on this host, or None."""
     try:
-        found: dict[str, Any] = json.loads(_path(params, mode).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return Startup.model_validate_json(_path(params, mode).read_bytes())
+    except (OSError, ValueError):  # missing, cut off, or written by an older version in another form
         return None
-    return found

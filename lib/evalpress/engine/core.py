@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.engine.answers import Completion, Generated, Sampling, completion, logits_row, logits_rows
+from evalpress.engine.log_lines import Figures
+from evalpress.engine.results import Compilation, Startup
 
 _ENTRIES = 2**20
 """Most logits asked of vLLM at a time: each is a Python object there, of some 200 bytes."""
@@ -24,9 +26,9 @@ class Engine:
     llm: Any
     mode: str
     max_model_len: int
-    startup: dict[str, Any]
-    memory: dict[str, Any]
-    compilation: dict[str, Any]
+    startup: Startup
+    memory: Figures
+    compilation: Compilation
     arguments: dict[str, Any]
     inter_token_latencies: list[float] = field(default_factory=list)
     """Seconds between consecutive tokens, of all requests since `generate` began."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.engine.compile_cache import CacheUse
+from evalpress.engine.log_lines import Figures
 
 
-def graph_facts(llm: Any, compiled: bool, cache: CacheUse) -> dict[str, Any]:
+def graph_facts(llm: Any, compiled: bool, cache: CacheUse) -> Figures:
     """How many graphs were captured and whether this start had to compile anew."""
     config = llm.llm_engine.vllm_config.compilation_config
     captures = compiled and "NONE" not in _name(getattr(config, "cudagraph_mode", "NONE")).upper()

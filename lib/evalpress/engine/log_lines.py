@@ -15,6 +15,10 @@ from datetime import datetime, timedelta
 Line = tuple[float, str]
 """Seconds on some clock, and the text without that time."""
 
+Figures = dict[str, float | str | None]
+"""Figures of a start under the keys of the results files (bool and int among the numbers); the reason of a None under
+`<key>_why`."""
+
 NUMBER = r"(-?[0-9][0-9,]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -8,25 +8,25 @@ from typing import Any
 from evalpress.core.units import GIB
 from evalpress.engine.answers import Sampling
 from evalpress.engine.core import Engine
-from evalpress.engine.log_lines import Line
+from evalpress.engine.log_lines import Figures, Line
 from evalpress.engine.memory_lines import memory_figures
 from evalpress.params.schema import Params
 
 _NOT_PRINTED = "this vLLM printed no such figure on this platform"
 
 
-def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Params) -> dict[str, Any]:
+def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Params) -> Figures:
     """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading.
 
     GiB of all ranks together: a rank says what it holds itself, and tensor and pipeline parallel ranks hold equal parts
     (a pipeline's first and last stage a little more weights).
     """
-    found: dict[str, Any] = dict(memory_figures(lines))
+    found = memory_figures(lines)
     cache = llm.llm_engine.vllm_config.cache_config
-    found["weights_source"] = "engine log"
+    source = "engine log"
     if found["model_weights_gib"] is None and recorded:
         found["model_weights_gib"] = sum(recorded) / GIB
-        found["weights_source"] = "tensors of the model as loaded, before kernels repack them"
+        source = "tensors of the model as loaded, before kernels repack them"
     blocks = getattr(cache, "num_gpu_blocks", None)
     if blocks:
         tokens = getattr(cache, "kv_cache_size_tokens", None) or blocks * cache.block_size
@@ -39,10 +39,12 @@ def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Pa
     found["kv_cache_gib"] = _exact(found["kv_cache_gib"], getattr(cache, "kv_cache_memory_bytes", None))
     ranks = params.engine.tensor_parallel_size * params.engine.pipeline_parallel_size
     for key in ("model_weights_gib", "kv_cache_gib"):
-        found[key] = found[key] * ranks if found[key] is not None else None
+        held = found[key]
+        found[key] = None if held is None else held * ranks
     if found["activation_peak_gib"] is None:
         del found["activation_peak_gib"]  # measured later, by `activation_peak`
-    return found | {f"{key}_why": _NOT_PRINTED for key, value in found.items() if value is None}
+    reasons = {f"{key}_why": _NOT_PRINTED for key, value in found.items() if value is None}
+    return {**found, "weights_source": source, **reasons}
 
 
 def _exact(printed: float | None, given: int | None) -> float | None:
@@ -53,7 +55,7 @@ def _exact(printed: float | None, given: int | None) -> float | None:
     return printed
 
 
-def activation_peak(loaded: Engine, tokens: int, *, in_process: bool) -> dict[str, Any]:
+def activation_peak(loaded: Engine, tokens: int, *, in_process: bool) -> Figures:
     """Peak of memory that a prefill of `tokens` allocates beyond weights and KV cache.
 
     Taken from torch's own record of allocations (torch.profiler, profile_memory), which only an engine core in this
@@ -70,7 +72,7 @@ def activation_peak(loaded: Engine, tokens: int, *, in_process: bool) -> dict[st
         }
     if not in_process:
         nulls = dict.fromkeys(("activation_peak_gib", "activation_tokens", "activation_source"))
-        return nulls | {f"{key}_why": _NOT_PRINTED for key in nulls}
+        return {**nulls, **{f"{key}_why": _NOT_PRINTED for key in nulls}}
     from torch.profiler import ProfilerActivity, profile
 
     length = min(tokens, loaded.max_model_len - 1)

@@ -12,7 +12,8 @@ from typing import Any
 from evalpress.engine import cold, compile_cache, hidden_log, inspection, memory, startup, vllm_compat, worker_extension
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
-from evalpress.engine.log_lines import Line
+from evalpress.engine.log_lines import Figures, Line
+from evalpress.engine.results import Compilation, Startup
 from evalpress.launch import environment
 from evalpress.launch.arguments import arguments
 from evalpress.params.schema import Mode, Params
@@ -92,7 +93,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
     engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, cache=cache)
     engine.sampler_mode = worker_extension.set_mode(llm, joined)
     if again:
-        engine.startup["second_in_process"] = True
+        engine.startup = engine.startup.model_copy(update={"second_in_process": True})
     if cache.words == startup.EMPTY and not changed:
         cold.save(params, mode, engine.startup)
     vllm_compat.report_inter_token_latencies(llm, engine.inter_token_latencies.extend)
@@ -117,15 +118,17 @@ def _described(
         llm=llm,
         mode=mode,
         max_model_len=params.engine.max_model_len,
-        startup=hidden_lines_named(times) | inspection.graph_facts(llm, compiled, cache),
+        startup=Startup.model_validate(hidden_lines_named(times) | inspection.graph_facts(llm, compiled, cache)),
         memory=hidden_lines_named(memory.figures(llm, lines, recorded, params)),
-        compilation=inspection.compilation(llm, compiled)
-        | hidden_lines_named(startup.compile_figures(lines, compiled=compiled)),
+        compilation=Compilation.model_validate(
+            inspection.compilation(llm, compiled)
+            | hidden_lines_named(startup.compile_figures(lines, compiled=compiled))
+        ),
         arguments=keywords,
     )
 
 
-def hidden_lines_named(figures: dict[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
+def hidden_lines_named(figures: Figures, env: Mapping[str, str] | None = None) -> Figures:
     """The figures; where the caller's log level keeps an engine's own process from printing, each reason names it."""
     values = os.environ if env is None else env
     hiding = [f"{name}={values[name]}" for name, hide in _HIDING.items() if values.get(name, "").upper() in hide]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress.engine import log_lines, startup
-from evalpress.engine.log_lines import Line, Log, figure
+from evalpress.engine.log_lines import Figures, Line, Log, figure
 from evalpress.engine.memory_lines import memory_figures, memory_reasons
 
 _BEGINS = r"Initializing an? (?:V\d )?LLM engine \(v([^)]+)\)"
@@ -26,9 +25,9 @@ class StartLog:
     vllm_version: str | None
     starts: int
     clock: str | None
-    startup: dict[str, Any]
-    memory: dict[str, Any]
-    compilation: dict[str, Any]
+    startup: Figures
+    memory: Figures
+    compilation: Figures
 
     @property
     def found(self) -> bool:
@@ -61,7 +60,7 @@ def parse(text: str) -> StartLog:
     found = {key: round(value, 6) if isinstance(value, float) else value for key, value in found.items()}
     found |= {"import_s_why": _NOT_IN_LOGS, "config_s_why": _NOT_IN_LOGS} | _cache(lines, compiled)
     memory = memory_figures(lines)
-    whole: dict[str, Any] = {
+    whole: Figures = {
         key: int(value) if key == "kv_cache_tokens" and value is not None else value for key, value in memory.items()
     }
     return StartLog(
@@ -69,7 +68,7 @@ def parse(text: str) -> StartLog:
         starts=len(starts),
         clock=log.clock,
         startup=found,
-        memory=whole | memory_reasons(lines, memory),
+        memory={**whole, **memory_reasons(lines, memory)},
         compilation=startup.compile_figures(lines, compiled=compiled is not False),
     )
 
@@ -105,7 +104,7 @@ def _is_compiled(lines: Sequence[Line]) -> bool | None:
     return True if any(re.search(told, text) for _, text in lines) else None
 
 
-def _cache(lines: Sequence[Line], compiled: bool | None) -> dict[str, Any]:
+def _cache(lines: Sequence[Line], compiled: bool | None) -> Figures:
     """Captured graphs, and whether the compile cache was used."""
     bars: dict[str, int] = {}
     for _, text in lines:
@@ -117,7 +116,7 @@ def _cache(lines: Sequence[Line], compiled: bool | None) -> dict[str, Any]:
     words = startup.compile_cache(lines)
     if rejected is not None:
         words = f"found, but vLLM could not load it and compiled again ({rejected})"
-    out: dict[str, Any] = {
+    out: Figures = {
         "captured_graphs": sum(bars.values()) if bars else None,
         "cold": None if words is None else words != startup.USED,
         "compile_cache": words,

@@ -8,10 +8,9 @@ that was examined are in tests/data/log_formats (scripts/log_formats.py lists th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from evalpress.engine.log_lines import NUMBER, Line, figure, readings
+from evalpress.engine.log_lines import NUMBER, Figures, Line, figure, readings
 
 EMPTY = "empty: compiled from nothing"
 """What a cold start says of its compile cache."""
@@ -76,7 +75,7 @@ def phases(
     wall_s: float | None,
     compiled: bool,
     began: float | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """The `startup` block of one mode, in seconds.
 
     Args:
@@ -96,7 +95,7 @@ def phases(
     # Until the first line on loading: processes of the engine core and its workers, the device, the groups.
     init = seen["load"] - began if began is not None and seen.get("load", -1.0) >= began else None
     compile_s, note = _compilation(lines, seen) if compiled else (None, None)
-    out: dict[str, Any] = {
+    out: dict[str, float | None] = {
         "import_s": import_s,
         "config_s": config_s,
         "engine_init_s": init,
@@ -114,7 +113,7 @@ def phases(
     why = _reasons(out, compiled)
     if rest is not None and rest <= -_ROUNDING_S:
         why["unaccounted_s_why"] = f"the phases that vLLM printed overlap: together {-rest:.1f} s longer than the whole"
-    return out | why | ({} if note is None else {"compile_s_note": note})
+    return {**out, **why, **({} if note is None else {"compile_s_note": note})}
 
 
 _ROUNDING_S = 1.0
@@ -159,16 +158,16 @@ def _covered(intervals: Sequence[tuple[float, float]], start: float, end: float)
     return covered
 
 
-def compile_figures(lines: Sequence[Line], *, compiled: bool) -> dict[str, Any]:
+def compile_figures(lines: Sequence[Line], *, compiled: bool) -> Figures:
     """Parts of `compile_s` where the log tells them: Dynamo's tracing and the backend's compilation, in seconds."""
-    out: dict[str, Any] = {
+    out: dict[str, float | None] = {
         "dynamo_s": figure(lines, _DYNAMO, within=sum) if compiled else None,
         "backend_compile_s": figure(lines, _BACKEND, within=sum) if compiled else None,
     }
-    return out | _reasons(out, compiled)
+    return {**out, **_reasons(out, compiled)}
 
 
-def _reasons(out: dict[str, Any], compiled: bool) -> dict[str, str]:
+def _reasons(out: Mapping[str, float | None], compiled: bool) -> dict[str, str]:
     """Why a phase is null: the mode has none, or this vLLM says nothing of it."""
     of_compiling = ("compile_s", "dynamo_s", "backend_compile_s", "graph_capture_s")
     return {

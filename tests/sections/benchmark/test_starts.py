@@ -11,7 +11,7 @@ from evalpress.engine.startup import AGAIN, EMPTY, USED
 from evalpress.sections.benchmark import starts
 from samples import benchmark
 
-START = benchmark().data.modes["compiled"].startup.model_dump()
+START = benchmark().data.modes["compiled"].startup
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def started(monkeypatch):
             asked.append(call)
             word = next(found)
             again = {"second_in_process": True} if call == "reload" else {}
-            total = START["total_s"] + len(asked)
+            total = START.total_s + len(asked)
             return SimpleNamespace(
-                startup=START | {"compile_cache": word, "cold": word != USED, "total_s": total} | again
+                startup=START.model_copy(update={"compile_cache": word, "cold": word != USED, "total_s": total} | again)
             )
 
         monkeypatch.setattr(engine, "get", lambda params, mode: start("get"))
@@ -53,10 +53,10 @@ def test_a_cold_start_is_followed_by_a_warm_one(started):
 
 
 def test_a_second_start_that_compiles_again_says_so_and_never_replaces_the_cold_one(started):
-    started(EMPTY, AGAIN, saved=START | {"total_s": 1.0})
+    started(EMPTY, AGAIN, saved=START.model_copy(update={"total_s": 1.0}))
     found = load()
     assert found.warm.compile_cache == AGAIN and found.warm.cold and found.warm.second_in_process
-    assert found.cold.compile_cache == EMPTY and found.cold.total_s == START["total_s"] + 1
+    assert found.cold.compile_cache == EMPTY and found.cold.total_s == START.total_s + 1
 
 
 def test_an_engine_that_saves_nothing_is_not_started_again(started):
@@ -67,7 +67,8 @@ def test_an_engine_that_saves_nothing_is_not_started_again(started):
 
 
 def test_a_filled_cache_shows_the_saved_cold_start(started):
-    started(USED, saved=START | {"compile_cache": EMPTY, "measured": "2026-11-23T03:47:20Z", "host": {}})
+    earlier = {"compile_cache": EMPTY, "measured": "2026-11-23T03:47:20Z", "host": {}}
+    started(USED, saved=START.model_copy(update=earlier))
     assert load().cold.measured == "2026-11-23T03:47:20Z"
     started(USED)
     assert load().cold_why.startswith("no engine of these settings")
@@ -77,4 +78,4 @@ def test_further_starts_are_counted(started):
     asked = started(*["none"] * 3)
     found = load(repeats=3, mode="eager")
     assert asked == ["get", "reload", "reload"]
-    assert found.repeats_s == (START["total_s"] + 2, START["total_s"] + 3)
+    assert found.repeats_s == (START.total_s + 2, START.total_s + 3)

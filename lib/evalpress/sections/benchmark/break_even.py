@@ -9,7 +9,7 @@ from typing import Any
 
 from evalpress.core import stats
 from evalpress.core.results import nulls
-from evalpress.sections.benchmark.engine_results import Startup
+from evalpress.engine.results import Startup
 from evalpress.sections.benchmark.results import (
     BreakEven,
     BreakEvenFigures,

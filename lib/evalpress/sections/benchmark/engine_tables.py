@@ -6,7 +6,7 @@ from evalpress.core.results import Document
 from evalpress.core.units import GIB, MIB
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
-from evalpress.sections.benchmark.engine_results import Memory, Startup
+from evalpress.engine.results import Memory, Startup
 from evalpress.sections.benchmark.phase_labels import LONG, named_starts
 from evalpress.sections.benchmark.results import BreakEvenFigures, PeakRates, PeakRound, Results
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalpress.sections.benchmark.engine_results import Startup
+from evalpress.engine.results import Startup
 from evalpress.sections.benchmark.results import Results
 
 LONG = {

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from evalpress.core import results
 from evalpress.core.results import Model
+from evalpress.engine.results import Compilation, Memory, Startup
 from evalpress.sections.benchmark import migration
-from evalpress.sections.benchmark.engine_results import Compilation, Memory, Startup
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
 Better = Literal["higher", "lower"]

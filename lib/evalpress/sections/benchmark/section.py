@@ -9,6 +9,7 @@ from typing import Any
 
 from evalpress import engine, model
 from evalpress.core.progress import step
+from evalpress.engine.results import Compilation, Memory
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.benchmark import (
@@ -23,7 +24,6 @@ from evalpress.sections.benchmark import (
 )
 from evalpress.sections.benchmark.block import WARM_UP_TOKENS, prompts, run_block, warm_up
 from evalpress.sections.benchmark.break_even import break_even, not_measured
-from evalpress.sections.benchmark.engine_results import Compilation, Memory
 from evalpress.sections.benchmark.observations import Blocks
 from evalpress.sections.benchmark.peak_rates import PeakMeter
 from evalpress.sections.benchmark.results import (
@@ -43,8 +43,8 @@ class LoadedMode:
     """What starting one mode's engine showed."""
 
     starts: starts.Starts
-    memory: dict[str, Any]
-    compilation: dict[str, Any]
+    memory: Memory
+    compilation: Compilation
 
 
 def measure(job: Job) -> Results:
@@ -117,7 +117,7 @@ def _facts(params: Params, mode: Mode, started: starts.Starts) -> LoadedMode:
     loaded = engine.get(params, mode)
     step_tokens = int(loaded.llm.llm_engine.vllm_config.scheduler_config.max_num_batched_tokens)
     peak = engine.activation_peak(loaded, min(tokens, step_tokens), in_process=environment.in_process(params))
-    return LoadedMode(started, loaded.memory | peak, loaded.compilation)
+    return LoadedMode(started, Memory.model_validate(loaded.memory | peak), loaded.compilation)
 
 
 def report(
@@ -178,8 +178,8 @@ def _mode(
         startup_cold=found.starts.cold,
         startup_cold_why=found.starts.cold_why,
         startup_repeats_s=found.starts.repeats_s,
-        memory=Memory.model_validate(found.memory),
-        compilation=Compilation.model_validate(found.compilation),
+        memory=found.memory,
+        compilation=found.compilation,
         workloads=workloads,
     )
 

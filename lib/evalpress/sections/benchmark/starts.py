@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from evalpress import engine
 from evalpress.core.progress import step
+from evalpress.engine.results import Startup
 from evalpress.params.schema import Mode, Params
-from evalpress.sections.benchmark.engine_results import Startup
 
 _EVERY = "the start beside compiled, too: nothing that an earlier start saved was loaded"
 _NEVER = "no engine of these settings was ever started with an empty compile cache here; remove .cache to measure it"
@@ -36,18 +36,17 @@ def load(params: Params, mode: Mode) -> Starts:
     step(f"loading the {mode} engine")
     loaded = engine.get(params, mode)
     cold: Startup | None = None
-    if loaded.startup["compile_cache"] == engine.EMPTY:
-        cold = Startup.model_validate(loaded.startup)
+    if loaded.startup.compile_cache == engine.EMPTY:
+        cold = loaded.startup
         step(f"loading the {mode} engine again, from its compile cache")
         loaded = engine.reload(params, mode)
-    warm = Startup.model_validate(loaded.startup)
+    warm = loaded.startup
     repeats = []
     for number in range(2, params.benchmark.startup_repeats + 1):
         step(f"start {number} of the {mode} engine")
-        repeats.append(float(engine.reload(params, mode).startup["total_s"]))
+        repeats.append(engine.reload(params, mode).startup.total_s)
     if mode == "eager":
         return Starts(warm, None, "eager mode does not compile", tuple(repeats))
     if cold is None:
-        saved = engine.load_cold_start(params, mode)
-        cold = Startup.model_validate(saved) if saved else None
+        cold = engine.load_cold_start(params, mode)
     return Starts(warm, cold, None if cold else _EVERY if warm.cold else _NEVER, tuple(repeats))

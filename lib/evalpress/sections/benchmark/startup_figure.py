@@ -11,7 +11,7 @@ from evalpress.display import figure_style
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.wording import missing_words, short, words
-from evalpress.sections.benchmark.engine_results import Startup
+from evalpress.engine.results import Startup
 from evalpress.sections.benchmark.phase_labels import SHORT, named_starts
 from evalpress.sections.benchmark.results import Results
 
