@@ -1,4 +1,4 @@
-"""A broken chat template is reported before anything is measured; what needs no template is measured all the same."""
+"""A broken chat template is reported before anything is measured; sections that need no template are still measured."""
 
 from __future__ import annotations
 

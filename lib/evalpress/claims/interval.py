@@ -32,7 +32,7 @@ _SCALES: dict[str, tuple[float, str]] = {
 }
 _COUNTS = ("", "tokens")
 BINARY = {"KB": 2.0**10, "MB": 2.0**20, "GB": 2.0**30}
-"""What the decimal units mean where a tool divides by 1024 and prints them all the same."""
+"""What the decimal units mean where a tool divides by 1024 and still prints them."""
 
 
 @dataclass(frozen=True)

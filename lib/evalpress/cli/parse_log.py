@@ -24,7 +24,7 @@ def add(verbs: Verbs) -> None:
 
 
 def text_of(path: Path) -> str:
-    """A text file that a user names, whatever bytes a terminal left in it.
+    """A text file that a user names, even with control bytes of a terminal in it.
 
     Raises:
         UserError: it is missing, a folder, not readable or not text.

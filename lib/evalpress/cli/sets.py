@@ -14,7 +14,7 @@ def add(verbs: Verbs) -> None:
 
 
 def _sets(args: argparse.Namespace) -> int:
-    """0, or 1 where a params file cannot be used: the others are listed all the same."""
+    """0, or 1 where a params file cannot be used: the others are still listed."""
     from evalpress import params
 
     broken = 0

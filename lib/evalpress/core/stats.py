@@ -105,7 +105,7 @@ def _t_quantile(confidence: float, degrees: float) -> float:
 def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> PairedRatio:
     """How many times larger `a` is than `b`, block by block: exp(mean log(a/b)) with a Student-t interval.
 
-    Pairs cancel whatever slows the machine down for both members, and logs make a/b and b/a mirror images. Fewer than
+    Pairs cancel slow-downs of the machine that affect both members, and logs make a/b and b/a mirror images. Fewer than
     `MIN_PAIRS` pairs have no interval.
     All values must be positive and both lists equally long.
     """

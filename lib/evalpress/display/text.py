@@ -1,6 +1,6 @@
 """Untrusted text, made safe to print: in HTML, in Markdown, and for a reader (invisible characters are shown).
 
-Three guarantees, for any string whatever:
+Three guarantees, for any string:
 
 - no character that a reader cannot see (controls, text direction marks, lone surrogates) reaches a page;
 - in HTML nothing but text comes out;
@@ -28,7 +28,7 @@ def visible(text: str) -> str:
     """`text` with every invisible character written out as ⟨U+202E⟩; newlines and tabs stay.
 
     Control characters end an HTML parse in an error, direction marks turn the words around them, and a lone
-    surrogate cannot be written as UTF-8 at all: whoever reads the report must see that they were there.
+    surrogate cannot be written as UTF-8 at all: a reader of the report must see that they were there.
     """
     if text.isascii() and text.isprintable():
         return text

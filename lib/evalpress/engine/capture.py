@@ -114,7 +114,7 @@ class _Pump:
         return at if at >= 0 and self._mark.startswith(data[at:]) else len(data)
 
     def _pass_on(self, data: bytes) -> None:
-        """Write all of it. What cannot be written (a full disk) is lost; the pipe is emptied all the same."""
+        """Write all of it. What cannot be written (a full disk) is lost; the pipe is still emptied."""
         while data:
             try:
                 data = data[os.write(self._onward, data) :]

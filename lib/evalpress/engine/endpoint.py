@@ -24,7 +24,7 @@ _EXCERPT = 200
 class Endpoint:
     """Where a server answers.
 
-    A server on loopback is reached directly, whatever proxy variables the environment holds.
+    A server on loopback is reached directly, regardless of proxy variables in the environment.
     """
 
     base_url: str

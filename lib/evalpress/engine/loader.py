@@ -147,7 +147,7 @@ def _drop(engine: Engine, key: str, name: str, error: BaseException) -> str:
 
 
 def _end(engine: Engine, reason: str) -> None:
-    """End the engine's core; whoever still holds the object gets the reason."""
+    """End the engine's core; callers that still hold the object get the reason."""
     llm, engine.llm = engine.llm, None
     if llm is None:
         return

@@ -65,7 +65,7 @@ def _iso(line: str) -> tuple[float | None, str]:
 
 def _vllm_clock(line: str) -> tuple[float | None, str]:
     match = _CLOCK.search(line[:160])
-    # 2000 is a leap year: 02-29 is a date whatever the year of the log was.
+    # 2000 is a leap year: 02-29 is a date in any year.
     return (_epoch(f"2000-{match[1]} {match[2]}", match[3]), line) if match else (None, line)
 
 

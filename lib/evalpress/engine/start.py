@@ -63,7 +63,7 @@ def _configure_once(params: Params, mode: Mode) -> None:
 
 
 def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
-    """A new engine; whatever vLLM raises comes through as it is.
+    """A new engine; exceptions of vLLM are passed on.
 
     Args:
         changed: keywords of vLLM's `LLM(...)` that differ from the set's.

@@ -100,7 +100,7 @@ def _takes_bytes() -> bool:
 def server_env(params: Params) -> dict[str, str]:
     """Variables for the OpenAI server's processes.
 
-    vLLM gives a server's engine core a separate process whatever the variable says; on CPU "0" keeps it from
+    vLLM gives a server's engine core a separate process regardless of the variable; on CPU "0" keeps it from
     starting one more process for a single worker, which takes as long again to start and computes the same.
     """
     spawn = {} if params.platform.backend == "cpu" else dict([SPAWN])

@@ -102,7 +102,7 @@ class Configuration:
             config = per_layer[layer or 0]
         try:
             return getattr(config, name, None)
-        except Exception:  # a property of the configuration may raise whatever its arithmetic raises
+        except Exception:  # a property of the configuration may raise any exception
             return None
 
     def _mappings(self) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ def _by_transformers(folder: Path, trust_remote_code: bool, changed: int) -> tup
 
     try:
         found = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code, local_files_only=True)
-    except Exception as error:  # an odd configuration raises whatever the class's own checks raise
+    except Exception as error:  # an odd configuration raises any exception of the class's own checks
         text = " ".join(str(error).split())
         if "does not recognize this architecture" in text or "Unrecognized model" in text:
             return None, "transformers does not support the architecture"

@@ -41,7 +41,7 @@ class SharedKernelEngine:
         output_path: str | None = None,
         **_: Any,
     ) -> NotebookNode:
-        """Execute `nb` and save it to `output_path`, whatever was reached.
+        """Execute `nb` and save it to `output_path`, also when a cell fails.
 
         Args:
             kernel: begun, so alive and with an empty namespace.

@@ -1,4 +1,4 @@
-"""Execute one notebook so that it is either wholly done or has a reason why not."""
+"""Execute one notebook so that it is either completely done or has a reason why not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def execute(
 ) -> str | None:
     """Run `source` on the kernel and write it to `target`.
 
-    `target` holds whatever was reached; only None as the return value makes it a finished notebook.
+    `target` holds the cells executed so far; only None as the return value makes it a finished notebook.
 
     Returns:
         None when every cell was executed, else the reason in one line. A kernel that cannot be trusted any

@@ -24,7 +24,7 @@ class Step:
 
     @property
     def appends(self) -> bool:
-        """Whether the log of the measurement is kept: its results are merely shown again."""
+        """Whether the log of the measurement is kept: its results are only shown again."""
         return self.todo == "show"
 
 

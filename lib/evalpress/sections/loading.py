@@ -119,7 +119,7 @@ class Report:
 
 
 def load(name: str = "demo", reports_dir: str | Path = REPORTS) -> Report:
-    """A finished report, from whatever folder Python runs in.
+    """A finished report, independent of Python's working directory.
 
     Args:
         name: a set's name, or the folder of a report (a published one, or one copied from another machine).

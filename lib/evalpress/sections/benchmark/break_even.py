@@ -72,7 +72,7 @@ def _own_starts(mode: ModeResults) -> list[float]:
 
 
 def _own_start(startup: Startup) -> float:
-    """Seconds without what a process pays once whatever the mode: a saved cold start paid it in another process."""
+    """Seconds without what a process does once in either mode: a saved cold start did it in another process."""
     return startup.total_s - startup.import_s - startup.config_s
 
 

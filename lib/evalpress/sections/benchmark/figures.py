@@ -82,7 +82,7 @@ def eager_vs_compiled(document: Document[Results], metrics: Sequence[str] = COMP
         alt = f"Speed-up of compiled over eager, {len(comparison)} workloads: {found_words}."
         caption = (
             "Speed of compiled mode divided by that of eager mode, in paired blocks, with 95 % intervals. "
-            "Filled marks: the interval lies wholly on one side of 1; hollow: it does not, or there is none. "
+            "Filled marks: the interval lies entirely on one side of 1; hollow: it does not, or there is none. "
             "An arrow at the edge: the interval continues beyond the axis."
         )
         return finish(figure, alt, caption + missing_words(missing))

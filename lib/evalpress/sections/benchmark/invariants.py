@@ -1,4 +1,4 @@
-"""What the benchmark's own figures must satisfy. A broken invariant fails its gate; the results are kept all the same.
+"""What the benchmark's own figures must satisfy. A broken invariant fails its gate; the results are kept anyway.
 
 Each compares figures of different origin: a check that only repeats a definition could not fail.
 """

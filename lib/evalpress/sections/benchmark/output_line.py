@@ -23,7 +23,7 @@ def output_line(series: Sequence[Sequence[Block]]) -> OutputLine:
 
     The spread of E2EL grows with the output length, so every request weighs as the reciprocal of its length squared.
     The interval of the slope is Student's over the slopes of the single blocks, in each of which every length was
-    measured: it holds whatever the spread at each length and whatever the requests of one block have in common.
+    measured: it holds for any spread at each length and any correlation of the requests of one block.
 
     Args:
         series: measured blocks of each workload, in the order in which they were run.

@@ -206,8 +206,8 @@ def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:
 def _run(params: Params, group: tuple[Mode, ...], blocks: Blocks, peaks: PeakMeter) -> None:
     """Warm-up blocks first, then measured ones, in A B B A order, so that drift favours neither mode.
 
-    The workloads take turns block by block, so that a slow spell of the machine meets all of them alike. Peak rates are
-    measured again half-way.
+    The workloads take turns block by block, so that a slow period of the machine affects all of them equally. Peak
+    rates are measured again half-way.
     """
     warm, count = params.benchmark.warmup_blocks, params.benchmark.blocks
     engines = {mode: engine.get(params, mode) for mode in group}

@@ -1,7 +1,7 @@
 """First process of the sandbox (pid 1 of its pid namespace): starts the guest with its limits and ends it.
 
-It is passed as source (`python -I -S -c`). When it exits, for whatever reason, the kernel kills every
-process that is left in the namespace, whatever it did to detach itself.
+It is passed as source (`python -I -S -c`). When it exits, for any reason, the kernel kills every
+process that is left in the namespace, even if it has detached itself.
 """
 # pathlib would double the start-up time of every run
 # ruff: noqa: PTH123
