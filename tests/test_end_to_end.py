@@ -84,8 +84,8 @@ def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
     loaded = {
         name: section.LoadedMode(
             Starts(mode.startup, mode.startup_cold, mode.startup_cold_why, mode.startup_repeats_s),
-            mode.memory.model_dump(),
-            mode.compilation.model_dump(),
+            mode.memory,
+            mode.compilation,
         )
         for name, mode in typed.modes.items()
     }

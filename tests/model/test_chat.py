@@ -46,12 +46,12 @@ def test_an_instruct_model_is_recognised_and_asked_through_its_template(instruct
     described = chat.describe(instruct)
     assert (described["base_model"], described["base_model_how"]) == (False, "the model has a chat template")
     assert described["chat_template"]["sha256"] == hashlib.sha256(TEMPLATE.encode()).hexdigest()
-    talk = chat.of(instruct)
-    asked = talk.ask("Who?")
+    formatter = chat.formatter(instruct)
+    asked = formatter.render("Who?")
     assert asked.text == "<|endoftext|>user: Who?\nassistant:"
     assert asked.token_ids[0] == 0
     assert asked.token_ids.count(0) == 1
-    assert talk.tokenizer.decode(asked.token_ids) == asked.text
+    assert formatter.tokenizer.decode(asked.token_ids) == asked.text
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_a_base_model_is_asked_the_prompt_as_it_stands(instruct):
         assert described["base_model"]
         assert how in described["base_model_how"]
         assert described["chat_template"] is None
-        assert chat.of(one).ask("Who?").text == "Who?"
+        assert chat.formatter(one).render("Who?").text == "Who?"
 
 
 def test_an_instruct_model_without_a_template_is_refused_in_one_line():
@@ -145,5 +145,5 @@ def test_a_broken_template_is_one_line_with_the_folder(instruct, template, messa
     path = ROOT / instruct.model.path / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": template}))
     with pytest.raises(MeasurementError, match=f"instruct: {message}") as error:
-        chat.of(instruct)
+        chat.formatter(instruct)
     assert "\n" not in str(error.value)

@@ -18,7 +18,7 @@ _PROBE = "Is this text still here?"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RenderedPrompt:
     """What the model is sent: the rendered text and its token ids."""
 
     text: str
@@ -26,44 +26,44 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Chat:
-    """The set's way to ask; `templated` is false for a base model."""
+class PromptFormatter:
+    """Renders prompts for the set's model; `templated` is false for a base model."""
 
     tokenizer: Any
     templated: bool
     source: str = "the model"
     """The model's folder, for messages."""
 
-    def ask(self, prompt: str) -> Asked:
+    def render(self, prompt: str) -> RenderedPrompt:
         """The prompt rendered. A chat template writes its own special tokens; without one the tokenizer adds them.
 
         Raises:
             MeasurementError: the template raises, does not parse, or leaves the prompt out.
         """
         if not self.templated:
-            return Asked(prompt, tuple(self.tokenizer.encode(prompt)))
+            return RenderedPrompt(prompt, tuple(self.tokenizer.encode(prompt)))
         message = [{"role": "user", "content": prompt}]
         try:
             text = str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
-        except Exception as error:  # a template is the model's own program: it raises what it likes
+        except Exception as error:  # a template is the model's own program: it can raise any exception
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise MeasurementError(f"{self.source}: chat template: {said[:300]}") from None
         if prompt.strip() not in text:
             raise MeasurementError(f"{self.source}: chat template: the rendered prompt does not hold the user's text")
-        return Asked(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)))
+        return RenderedPrompt(text, tuple(self.tokenizer.encode(text, add_special_tokens=False)))
 
 
-def of(params: Params, tokenizer: Any = None) -> Chat:
-    """The set's way to ask, with the tokenizer of its folder or one that is already loaded.
+def formatter(params: Params, tokenizer: Any = None) -> PromptFormatter:
+    """The formatter of the set's prompts, with the tokenizer of its folder or one that is already loaded.
 
     The template is tried on a short message at once, so that a broken one is reported before anything is asked.
 
     Raises:
-        MeasurementError: as `describe` and `Chat.ask`, or transformers cannot load the tokenizer.
+        MeasurementError: as `describe` and `PromptFormatter.render`, or transformers cannot load the tokenizer.
     """
     templated = not describe(params)["base_model"]
     loaded = load_tokenizer(params) if tokenizer is None else tokenizer
-    return _tried(Chat(loaded, templated, shown(model.resolve(params))))
+    return _tried(PromptFormatter(loaded, templated, shown(model.resolve(params))))
 
 
 def problem(params: Params) -> str | None:
@@ -88,12 +88,12 @@ def try_template(folder: Path, trust_remote_code: bool) -> Iterator[None]:
     Raises:
         MeasurementError: as `of`.
     """
-    _tried(Chat(_tokenizer(folder, trust_remote_code), True, shown(folder)))
+    _tried(PromptFormatter(_tokenizer(folder, trust_remote_code), True, shown(folder)))
     yield None
 
 
-def _tried(found: Chat) -> Chat:
-    found.ask(_PROBE)
+def _tried(found: PromptFormatter) -> PromptFormatter:
+    found.render(_PROBE)
     return found
 
 

@@ -39,7 +39,7 @@ _NO_PROMPT = "no text of kind `prompt`: there is nothing to answer"
 
 
 @dataclass
-class Asked:
+class EngineOutputs:
     """What the engines gave."""
 
     described: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def measure(job: Job) -> Results:
 
 
 def judge(
-    p: Params, texts: Sequence[Text], show: TokenText, asked: Asked, request: Request, events: Iterable[Event]
+    p: Params, texts: Sequence[Text], show: TokenText, asked: EngineOutputs, request: Request, events: Iterable[Event]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The section's data, and the record of every position, from what the engines gave and the passes' events.
 
@@ -141,16 +141,16 @@ def request_of(p: Params, texts: Sequence[Text], answers: decode.Answers, *, jud
     )
 
 
-def ask_engines(p: Params, texts: Sequence[Text], watch: Stopwatch | None = None) -> Asked:
+def ask_engines(p: Params, texts: Sequence[Text], watch: Stopwatch | None = None) -> EngineOutputs:
     """A sample of prefill positions of every mode (full vocabularies are Python objects in vLLM), and answers."""
-    asked = Asked()
+    asked = EngineOutputs()
     asked.answers.watch = watch or asked.answers.watch
     with asked.answers.watch.part(ENGINE_LOADS):
         _ask(p, texts, asked)
     return asked
 
 
-def _ask(p: Params, texts: Sequence[Text], asked: Asked) -> None:
+def _ask(p: Params, texts: Sequence[Text], asked: EngineOutputs) -> None:
     why = _NO_ANSWERS if p.alignment.reference_logits else None
     if not any(text.kind == "prompt" for text in texts):
         why = _NO_PROMPT

@@ -10,7 +10,7 @@ from evalpress import engine
 from evalpress.core.progress import step
 from evalpress.engine import Completion, Sampling
 from evalpress.model import chat
-from evalpress.model.chat import Asked
+from evalpress.model.chat import RenderedPrompt
 from evalpress.params import prompts
 from evalpress.params.prompts import Prompt
 from evalpress.params.schema import Mode
@@ -30,8 +30,8 @@ def measure(job: Job) -> Results:
     step(f"loading the {p.evidence.mode} engine")
     main = engine.get(p, p.evidence.mode)
     tokenizer = main.tokenizer
-    formatter = chat.of(p, tokenizer)
-    asked = {case.id: formatter.ask(case.text) for case in cases}
+    formatter = chat.formatter(p, tokenizer)
+    asked = {case.id: formatter.render(case.text) for case in cases}
     sampling = Sampling(max_tokens=p.evidence.max_tokens)
     # A first request may still compile kernels: it is not the one that is timed.
     main.generate([asked[cases[0].id].token_ids], sampling)
@@ -111,7 +111,7 @@ def _alarm(case: str, alarm: abnormal.Alarm, ranks: Sequence[int], why: str) -> 
     )
 
 
-def _case(case: Prompt, asked: Asked, answer: Completion, *, base: bool) -> Case:
+def _case(case: Prompt, asked: RenderedPrompt, answer: Completion, *, base: bool) -> Case:
     return Case(
         id=case.id,
         group=case.group,

@@ -51,9 +51,9 @@ def ask(job: Job, endpoint: Endpoint, served: str) -> None:
     kept: dict[str, Any] = {"asked_with": asked_with(p), "mode": p.serving.mode, "prompts": {}, "under_load": []}
     try:
         if p.model.weights != "random":
-            formatter = chat.of(p)
+            formatter = chat.formatter(p)
             asked = {
-                prompt.id: list(formatter.ask(prompt.text).token_ids) for prompt in prompts.load(p.evidence.prompts)
+                prompt.id: list(formatter.render(prompt.text).token_ids) for prompt in prompts.load(p.evidence.prompts)
             }
             kept["prompts"] = _alone(p, endpoint, served, asked)
             kept["under_load"] = _under_load(p, endpoint, served, asked)

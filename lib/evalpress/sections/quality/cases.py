@@ -11,7 +11,7 @@ from evalpress.core import paths
 from evalpress.core.errors import UserError
 from evalpress.core.validation import KeyPath, dotted, found, line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
-from evalpress.sections.quality.checkers import Asked, Checker, Kind, SpecError, build
+from evalpress.sections.quality.checkers import Checker, Kind, Question, SpecError, build
 
 Category = Literal["knowledge", "reasoning", "code", "summarisation", "translation", "creative", "chinese"]
 CATEGORIES: tuple[Category, ...] = (
@@ -73,7 +73,7 @@ class Case(_Entry):
 
     def rule(self, kind: Kind) -> Checker:
         """The rule that judges an answer of a model of this kind."""
-        return build(self.checker, asked=Asked(kind, self.prompt))
+        return build(self.checker, question=Question(kind, self.prompt))
 
     def sampling_for(self, kind: Kind) -> Sampling:
         """How the answer of a model of this kind is drawn."""

@@ -90,8 +90,8 @@ def _generated(job: Job, problems: Sequence[Problem], wanted: HumanEvalParams, k
     mode = job.params.quality.mode
     step(f"HumanEval: {len(problems)} problems on the {mode} engine")
     loaded = engine.get(job.params, mode)
-    asking = chat.of(job.params, loaded.llm.get_tokenizer())
-    prompts = [asking.ask(human_eval.request(problem, kind)).token_ids for problem in problems]
+    formatter = chat.formatter(job.params, loaded.llm.get_tokenizer())
+    prompts = [formatter.render(human_eval.request(problem, kind)).token_ids for problem in problems]
     stop = human_eval.STOPS if kind == "base" else ()
     greedy = Sampling(wanted.max_tokens, 0.0, stop=stop)
     # Drawn without a seed: vLLM's CPU sampler fails with seeded requests in one batch (0.32).

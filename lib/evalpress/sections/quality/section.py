@@ -91,8 +91,8 @@ def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]], 
     step(f"loading the {job.params.quality.mode} engine")
     loaded = engine.get(job.params, job.params.quality.mode)
     step(f"answering {len(cases)} cases")
-    talk = chat.of(job.params, loaded.llm.get_tokenizer())
-    prompts = [talk.ask(case.prompt) for case in cases]
+    formatter = chat.formatter(job.params, loaded.llm.get_tokenizer())
+    prompts = [formatter.render(case.prompt) for case in cases]
     found = loaded.generate([prompt.token_ids for prompt in prompts], [_sampling(job, case, kind) for case in cases])
     return {
         case.id: {

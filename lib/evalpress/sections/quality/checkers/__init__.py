@@ -22,10 +22,10 @@ from evalpress.sections.quality.checkers import (  # noqa: F401 - importing them
     text,
     translation,
 )
-from evalpress.sections.quality.checkers.base import CHECKERS, Asked, Checker, Judgement, Kind
+from evalpress.sections.quality.checkers.base import CHECKERS, Checker, Judgement, Kind, Question
 from evalpress.sections.quality.checkers.compose import Answer, Composite, FirstLine
 
-__all__ = ["CHECKERS", "Asked", "Checker", "Judgement", "Kind", "SpecError", "build", "check"]
+__all__ = ["CHECKERS", "Question", "Checker", "Judgement", "Kind", "SpecError", "build", "check"]
 
 
 class SpecError(ValueError):
@@ -36,13 +36,13 @@ class SpecError(ValueError):
         self.at = at
 
 
-def build(spec: Any, at: tuple[str | int, ...] = (), asked: Asked | None = None) -> Checker:
+def build(spec: Any, at: tuple[str | int, ...] = (), question: Question | None = None) -> Checker:
     """The checker that a specification describes, for one question.
 
     Args:
         spec: a mapping of one key, the checker's name, to its arguments.
         at: the key path of `spec`, for messages.
-        asked: the question; without it that of a chat model with an empty prompt.
+        question: without it, that of a chat model with an empty prompt.
 
     Raises:
         SpecError: unknown checker, unknown or missing argument, or a value of the wrong kind.
@@ -54,9 +54,9 @@ def build(spec: Any, at: tuple[str | int, ...] = (), asked: Asked | None = None)
     if kind is None:
         raise SpecError((*at, name), f"unknown checker {name!r}, allowed {_names()}")
     if issubclass(kind, Composite):
-        return kind(parts=_parts(kind, arguments, (*at, name), asked)).asked(asked or Asked())
+        return kind(parts=_parts(kind, arguments, (*at, name), question)).for_question(question or Question())
     try:
-        return kind.model_validate(arguments).asked(asked or Asked())
+        return kind.model_validate(arguments).for_question(question or Question())
     except ValidationError as problem:
         key, message = first(problem, kind)
         raise SpecError((*at, name, *key), message) from None
@@ -67,12 +67,14 @@ def check(name: str, output: str, **arguments: Any) -> Judgement:
     return build({name: arguments}).judge(output)
 
 
-def _parts(kind: type[Composite], arguments: Any, at: tuple[str | int, ...], asked: Asked | None) -> list[Checker]:
+def _parts(
+    kind: type[Composite], arguments: Any, at: tuple[str | int, ...], question: Question | None
+) -> list[Checker]:
     if kind in (FirstLine, Answer):
-        return [build(arguments, at, asked)]
+        return [build(arguments, at, question)]
     if not isinstance(arguments, list) or not arguments:
         raise SpecError(at, f"found {found(arguments)}, allowed a list of checkers")
-    return [build(part, (*at, index), asked) for index, part in enumerate(arguments)]
+    return [build(part, (*at, index), question) for index, part in enumerate(arguments)]
 
 
 def _names() -> str:

@@ -90,7 +90,7 @@ class Number(Checker):
     def _final(self, output: str) -> Judgement:
         said = announced(output)
         spans = [*reversed(said), *reversed(sentences(output))]
-        given = set(numbers(plain(self._asked.prompt))) - {self.value}
+        given = set(numbers(plain(self._question.prompt))) - {self.value}
         decided = next(((span, new) for span in spans if (new := self._news(plain(span), given))), None)
         if decided is None:
             seen = numbers(plain(output))

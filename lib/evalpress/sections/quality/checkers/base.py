@@ -34,7 +34,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """What a rule may need to know about the question: the model's kind and the prompt."""
 
     kind: Kind = "chat"
@@ -47,11 +47,11 @@ class Checker(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
     name: ClassVar[str] = ""
-    _asked: Asked = PrivateAttr(default=Asked())
+    _question: Question = PrivateAttr(default=Question())
 
-    def asked(self, asked: Asked) -> Self:
+    def for_question(self, question: Question) -> Self:
         """This rule for one question; `build` calls it."""
-        self._asked = asked
+        self._question = question
         return self
 
     @abstractmethod

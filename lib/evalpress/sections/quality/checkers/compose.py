@@ -68,7 +68,7 @@ class Answer(Composite):
     """
 
     def check(self, output: str) -> Judgement:
-        line, complete = (output, False) if self._asked.kind == "chat" else first_line(output)
+        line, complete = (output, False) if self._question.kind == "chat" else first_line(output)
         found = self.parts[0].judge(line)
         if found.verdict == "pass" and garbled(line):
             return Judgement("needs_review", f"characters that are no text beside the answer: {found.reason}")

@@ -92,4 +92,4 @@ class Summary(Checker):
 
     def _source(self) -> str:
         """The text to be summed up: the prompt without the request at its end."""
-        return re.sub(r"(?:Summary:|请用一句话总结[:：]?)\s*$", "", self._asked.prompt.strip())
+        return re.sub(r"(?:Summary:|请用一句话总结[:：]?)\s*$", "", self._question.prompt.strip())

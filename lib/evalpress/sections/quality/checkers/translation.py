@@ -46,7 +46,7 @@ class Translation(Checker):
         return patterns
 
     def check(self, output: str) -> Judgement:
-        pieces = [piece for piece in self._pieces(output) if plain(piece) not in plain(self._asked.prompt)]
+        pieces = [piece for piece in self._pieces(output) if plain(piece) not in plain(self._question.prompt)]
         if not pieces:
             return Judgement("fail", f"contains no translation: {quoted(output)}")
         accepted = [piece for piece in pieces if self._accepted(piece)]
