@@ -20,7 +20,7 @@ DRAWN = (
 )  # fmt: skip
 WRITTEN = (
     tables.comparison, tables.workloads, tables.speed, tables.latency, tables.end_to_end, tables.identical_tokens,
-    tables.identities, scaling_tables.batch_scaling, scaling_tables.prompt_scaling, scaling_tables.output_scaling,
+    tables.invariants, scaling_tables.batch_scaling, scaling_tables.prompt_scaling, scaling_tables.output_scaling,
     engine_tables.startup, engine_tables.compilation, engine_tables.memory, engine_tables.peak_rates,
 )  # fmt: skip
 

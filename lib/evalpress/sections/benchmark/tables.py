@@ -172,7 +172,7 @@ def identical_tokens(document: Document[Results]) -> Table:
     return Table("Do both modes generate the same tokens?", heads, rows, note=note if rows else "")
 
 
-def identities(document: Document[Results]) -> Table:
+def invariants(document: Document[Results]) -> Table:
     """The invariants that the figures were checked against."""
     marks = {"ok": "ok", "note": "warn", "broken": "fail"}
     rows: list[list[Cell]] = [

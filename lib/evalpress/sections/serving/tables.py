@@ -268,7 +268,7 @@ def _in_ms(record: Any, key: str) -> Cell:
     return found if isinstance(found, Missing) else Quantity(found, "ms")
 
 
-def identities(document: Document[Results]) -> Table:
+def invariants(document: Document[Results]) -> Table:
     """The invariants that the points were checked against."""
     kinds = {"ok": "ok", "broken": "fail"}
     rows = [
