@@ -44,8 +44,8 @@ _ORDER = ("fail", "warn", "pass")
 """The order of the gates: what does not hold comes first."""
 _PLACES = {
     "setup": {"version": "setup-table-versions"},
-    "benchmark": {"identities": "benchmark-table-identities", "": "benchmark-table-speed"},
-    "serving": {"identities": "serving-table-identities", "": "serving-table-levels"},
+    "benchmark": {"identities": "benchmark-table-invariants", "": "benchmark-table-speed"},
+    "serving": {"identities": "serving-table-invariants", "": "serving-table-levels"},
     "evidence": {"abnormal": "evidence-table-abnormal", "": "evidence-table-checks"},
     "alignment": {
         "decode": "alignment-table-decode",
