@@ -32,7 +32,7 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
         yield from agreement(params.gates, f"decode.{name}", answered, data.noise_floor)
         other, allowed = answered.not_arg_max, "0 tokens that are not the arg max of their own logits"
         yield gate("alignment", f"decode.{name}.chosen_is_argmax", "fail" if other else "pass", other, allowed)
-        if answered.beside_alone is not None and answered.beside_alone.low is not None:
+        if answered.dtype != "float32" and answered.beside_alone is not None and answered.beside_alone.low is not None:
             yield _beside_alone(f"decode.{name}.beside_alone", answered.beside_alone.low)
 
 
