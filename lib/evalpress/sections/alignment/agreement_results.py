@@ -136,7 +136,9 @@ class Outliers(Model):
 
     count: int
     allowed: int = described("0; of a mixture of experts as many as routers explain")
-    text_share: float | None = described("of a mixture of experts: share of the positions of the median text", None)
+    text_share: float | None = described(
+        "of a mixture of experts: share of the positions of the median text, two left out", None
+    )
     factor: float
     largest_ratio: float
     list: tuple[Outlier, ...] = described("the furthest, at most 20")
