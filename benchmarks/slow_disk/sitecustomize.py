@@ -33,7 +33,7 @@ def _merging() -> bool:
 
 def _hook(event: str, arguments: tuple) -> None:
     global _AT
-    if _AT == "results" and event == "os.rename":
+    if _AT == "results" and event == "os.rename" and "ipykernel" in sys.modules:  # not where old results come back
         target = str(arguments[1])
         if target.endswith(("results/benchmark.json", "results/serving.json")):
             _AT = ""
