@@ -34,6 +34,7 @@ class FakeEngine:
         return list(self.tokenizer.encode(text))
 
     block_size = 128
+    sampler_mode = None
 
     def decode(self, prompts: list[Any], steps: int, others: Any = ()) -> list[Generated]:
         return [self._answer(list(ids), steps) for ids in prompts]
