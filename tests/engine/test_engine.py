@@ -113,7 +113,6 @@ def test_timings_and_start_up_add_up(demo, loaded):
         assert 0 < t.ttft < t.e2el
         assert t.scheduled_ts <= t.first_token_ts < t.last_token_ts
         assert t.tokens == len(answer.token_ids) == 6
-        assert t.tpot == pytest.approx((t.e2el - t.ttft) / 5)
     assert len(loaded.inter_token_latencies) == 10
     phases = [v for k, v in loaded.startup if k.endswith("_s") and k != "total_s" and v is not None]
     assert sum(phases) == pytest.approx(loaded.startup.total_s)
