@@ -16,6 +16,7 @@ from evalpress.params import prompts
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
 from evalpress.sections.quality import cases
+from evalpress.sections.quality.results import Kind
 
 _DEVICE = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
 _COPY_BYTES = {"cpu": 2**27, "cuda": 2**30, "ascend": 2**30}
@@ -45,9 +46,9 @@ class Speed:
         work = max(self.weight_bytes / self.bytes_s, 2 * self.active_parameters * tokens / self.flop_s)
         return _STEP_S + _LAYER_S * self.layers + work
 
-    def requests_s(self, count: int, input_len: int, output_len: int, at_once: int) -> float:
-        """Seconds of `count` requests, `at_once` at a time."""
-        batch = max(1, min(count, at_once))
+    def requests_s(self, count: int, input_len: int, output_len: int, at_once: int | None) -> float:
+        """Seconds of `count` requests, `at_once` at a time; None: all of them."""
+        batch = max(1, min(count, at_once or count))
         one = self.step_s(batch * input_len) + output_len * self.step_s(batch)
         return math.ceil(count / batch) * one
 
@@ -124,7 +125,7 @@ def _alignment_s(params: Params, known: Speed) -> float:
 def _quality_s(params: Params, known: Speed) -> float:
     asked = params.quality
     found = cases.load_cases(asked.cases)
-    kind: cases.Kind = "base" if model.base_model(params)[0] else "chat"
+    kind: Kind = "base" if model.base_model(params)[0] else "chat"
     tokens = sum(case.sampling_for(kind).max_tokens for case in found) / max(len(found), 1)
     total = known.requests_s(len(found), 64, int(_ANSWERED * tokens), params.engine.max_num_seqs)
     if asked.human_eval.run:
