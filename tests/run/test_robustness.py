@@ -15,7 +15,6 @@ from evalpress import cli, params
 from evalpress.cli.verb import set_name
 from evalpress.core import lock, paths, progress, results
 from evalpress.core.errors import MeasurementError, UserError
-from evalpress.display import figure_style
 from evalpress.display.tables import Code, Details, Table, output
 from evalpress.platforms import provenance
 from evalpress.run import terminal
@@ -123,7 +122,6 @@ def test_figures_are_the_same_bytes_whatever_the_users_matplotlibrc_says(tmp_pat
         env = {**os.environ, "PYTHONPATH": str(ROOT / "lib"), "MATPLOTLIBRC": rc_path or "/nonexistent"}
         made.append(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout)
     assert made[0] == made[1] and b"<svg" in made[0]
-    assert figure_style.WIDTH == 5.6
 
 
 def test_the_commit_of_a_repository_around_the_project_is_not_ours(tmp_path, monkeypatch):
