@@ -40,8 +40,11 @@ def test_the_conclusion_of_a_good_report_word_for_word():
         evidence={"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
         quality={"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
         serving={
-            "levels": [{"mode": "compiled", "request_throughput": 132.4, "slo_attainment": 0.7}],
-            "rates": [{"mode": "compiled", "request_throughput": 100.0, "slo_attainment": 0.99}],
+            "levels": [{"mode": "compiled", "max_concurrency": 1, "slo_attainment": 1.0}],
+            "rates": [
+                {"mode": "compiled", "request_rate": 100.0, "slo_attainment": 0.99},
+                {"mode": "compiled", "request_rate": 132.4, "slo_attainment": 0.7},
+            ],
         },
     )
     assert said(found) == [
@@ -50,8 +53,26 @@ def test_the_conclusion_of_a_good_report_word_for_word():
         "(cosine similarity 0.999985).",
         "Asked again, the engine gives the same answer to 10 of 10 prompts.",
         "It passes 59 of 62 decided quality cases (1 cut at its token limit).",
-        "Up to 100.0 requests per second 95 % of requests to the compiled server keep the SLO; at 132.4 they no longer "
-        "do.",
+        "Up to 100 requests per second 95 % of requests to the compiled server keep the SLO; at 132 they no longer do.",
+    ]
+
+
+def test_a_closed_loop_says_nothing_of_a_request_rate():
+    """One request at a time keeps any SLO; requests that arrive at random at a lower rate may not."""
+    levels = [
+        {"mode": "compiled", "max_concurrency": 1, "request_throughput": 0.56, "slo_attainment": 1.0},
+        {"mode": "compiled", "max_concurrency": 8, "request_throughput": 0.99, "slo_attainment": 0.0},
+    ]
+    rates = [
+        {"mode": "compiled", "request_rate": 0.49, "slo_attainment": 0.25},
+        {"mode": "compiled", "request_rate": 0.89, "slo_attainment": 0.99},
+    ]
+    assert said(measured(serving={"levels": levels, "rates": rates})) == [
+        "At no measured load, from 0.49 requests per second on, do 95 % of requests to the compiled server keep the "
+        "SLO."
+    ]
+    assert said(measured(serving={"levels": levels, "rates": []})) == [
+        "Up to 1 requests at a time 95 % of requests to the compiled server keep the SLO; at 8 they no longer do."
     ]
 
 
@@ -108,7 +129,7 @@ def test_the_conclusion_of_a_real_demo_report_word_for_word():
         "(cosine similarity 0.999985). "
         "Asked again, the engine gives the same answer to 10 of 10 prompts. "
         "It passes 59 of 62 decided quality cases (3 waiting for a person). "
-        "At every measured load, up to 132.4 requests per second, 95 % of requests to the compiled server keep the SLO."
+        "Up to 66.2 requests per second 95 % of requests to the compiled server keep the SLO; at 119 they no longer do."
     )
 
 

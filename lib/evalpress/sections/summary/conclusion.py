@@ -117,27 +117,32 @@ def _quality(data: Quality) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Load:
-    """Requests per second of one mode's server: the highest that keeps the SLO, the lowest above it that does not."""
+    """The highest load of one mode's server that keeps the SLO, as every lower one does, and the next that does not.
+
+    In requests per second that arrive at random; without such points in requests at a time.
+    """
 
     mode: str
+    unit: str
     kept: float | None
     broken: float | None
 
 
 def load_within_slo(data: Serving) -> Load | None:
-    """From all load points of the first mode; None where no point has an SLO."""
-    points = [
-        (point.mode, point.request_throughput, point.slo_attainment)
-        for point in (*data.levels, *data.rates)
-        if point.slo_attainment is not None
-    ]
-    if not points:
-        return None
-    mode = points[0][0]
-    rates = [(rate, attained >= SLO_SHARE) for one, rate, attained in points if one == mode]
-    kept = max((rate for rate, keeps in rates if keeps), default=None)
-    broken = min((rate for rate, keeps in rates if not keeps and (kept is None or rate > kept)), default=None)
-    return Load(mode, kept, broken)
+    """From the open loop, else the closed loop, of the first mode; None where no point has an SLO.
+
+    A closed loop says nothing of a request rate: one request at a time never waits for another.
+    """
+    rates = [(p.mode, p.request_rate, p.slo_attainment) for p in data.rates]
+    levels = [(p.mode, float(p.max_concurrency), p.slo_attainment) for p in data.levels]
+    for unit, points in (("requests per second", rates), ("requests at a time", levels)):
+        judged = sorted((load, share) for mode, load, share in points if share is not None and mode == points[0][0])
+        if not judged:
+            continue
+        broken = next((load for load, share in judged if share < SLO_SHARE), None)
+        kept = max((load for load, _ in judged if broken is None or load < broken), default=None)
+        return Load(points[0][0], unit, kept, broken)
+    return None
 
 
 def _load(data: Serving) -> Iterator[str]:
@@ -146,8 +151,8 @@ def _load(data: Serving) -> Iterator[str]:
         return
     told = f"of requests to the {found.mode} server keep the SLO"
     if found.kept is None:
-        yield f"At no measured load do 95 % {told}."
+        yield f"At no measured load, from {found.broken:.3g} {found.unit} on, do 95 % {told}."
     elif found.broken is None:
-        yield f"At every measured load, up to {found.kept:,.1f} requests per second, 95 % {told}."
+        yield f"At every measured load, up to {found.kept:.3g} {found.unit}, 95 % {told}."
     else:
-        yield f"Up to {found.kept:,.1f} requests per second 95 % {told}; at {found.broken:,.1f} they no longer do."
+        yield f"Up to {found.kept:.3g} {found.unit} 95 % {told}; at {found.broken:.3g} they no longer do."

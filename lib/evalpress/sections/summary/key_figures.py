@@ -50,5 +50,6 @@ def _quality(data: Quality) -> Iterator[KeyFigure]:
 def _serving(data: Serving) -> Iterator[KeyFigure]:
     found = load_within_slo(data)
     if found is not None and found.kept is not None:
-        detail = f"{found.mode}, " + ("the highest measured" if found.broken is None else f"not at {found.broken:,.1f}")
-        yield KeyFigure(label="load within the SLO", value=found.kept, unit="req/s", detail=detail, section="serving")
+        detail = f"{found.mode}, " + ("the highest measured" if found.broken is None else f"not at {found.broken:.3g}")
+        unit = "req/s" if found.unit == "requests per second" else "at a time"
+        yield KeyFigure(label="load within the SLO", value=found.kept, unit=unit, detail=detail, section="serving")
