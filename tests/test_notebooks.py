@@ -51,6 +51,10 @@ def test_one_parameters_cell_with_the_same_four_parameters(section):
     assert names == ["set_name", "reports_dir", "measure", "overrides"]
 
 
+def test_exactly_one_cell_carries_the_tag_of_parameters(notebook):
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
+
+
 def test_it_opens_with_one_cell_to_change_and_says_how_long_it_takes(notebook):
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert sum(source.startswith("# Change this") for source in code) == 1 and code[0].startswith("# Change this")

@@ -72,7 +72,7 @@ def test_a_closed_loop_says_nothing_of_a_request_rate():
         "SLO."
     ]
     assert said(measured(serving={"levels": levels, "rates": []})) == [
-        "Up to 1 requests at a time 95 % of requests to the compiled server keep the SLO; at 8 they no longer do."
+        "Up to 1 request at a time 95 % of requests to the compiled server keep the SLO; at 8 they no longer do."
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from evalpress.core.results import Model
 
 
@@ -167,14 +169,14 @@ class Point(Latencies):
     """Whether the client, not the server, was the bottleneck."""
 
     @property
+    @abstractmethod
     def load_words(self) -> str:
         """The load as a reader knows it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def load_key(self) -> tuple[int, float]:
         """What points are ordered by: closed loops first, then by load."""
-        raise NotImplementedError
 
 
 class Level(Point):

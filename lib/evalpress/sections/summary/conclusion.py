@@ -155,4 +155,5 @@ def _load(data: Serving) -> Iterator[str]:
     elif found.broken is None:
         yield f"At every measured load, up to {found.kept:.3g} {found.unit}, 95 % {told}."
     else:
-        yield f"Up to {found.kept:.3g} {found.unit} 95 % {told}; at {found.broken:.3g} they no longer do."
+        unit = found.unit.replace("requests", "request") if found.kept == 1 else found.unit
+        yield f"Up to {found.kept:.3g} {unit} 95 % {told}; at {found.broken:.3g} they no longer do."
