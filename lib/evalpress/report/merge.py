@@ -179,7 +179,7 @@ def _contents(cells: list[NotebookNode]) -> str:
 
 def _reason(source: Source, not_shown: str) -> NotebookNode:
     """The banner of a section that has no results, or not all of their tables and figures."""
-    banner = Verdict("skipped", ("This section was not run: ", source.reason))
+    banner = Verdict("skipped", ("This section is left out: ", source.reason))
     if source.status == "failed":
         banner = Verdict("failed", "This section failed and has no results.", (Code(source.reason),))
     elif source.status == "done":

@@ -65,7 +65,7 @@ def verdict(summary: Summary) -> Verdict:
         (Badge(g.status), " ", Link(_title(g.section), _place(g)), f": {_gate(g.id)}: {_found(g)}") for g in counted
     ]
     reasons += [
-        (Badge("skipped"), f" {_title(name)} was not run: {state.why}")
+        (Badge("skipped"), f" {_title(name)} is left out: {state.why}")
         for name, state in summary.sections.items()
         if state.status == "skipped"
     ]
