@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import setuptools  # noqa: F401  # before a test imports pip, beside whose distutils setuptools (torch) cannot be imported
 from commands import START, Report, evalpress
 from hypothesis import HealthCheck, settings
 

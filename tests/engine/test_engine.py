@@ -105,6 +105,7 @@ def _rotary_embeddings(loaded):
     return set(ids)
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_timings_and_start_up_add_up(demo, loaded):
     answers = loaded.generate([TEXT, "中国的首都是"], Sampling(max_tokens=6, ignore_eos=True))

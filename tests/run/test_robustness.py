@@ -19,7 +19,7 @@ from evalpress.display.tables import Code, Details, Table, output
 from evalpress.platforms import provenance
 from evalpress.run import terminal
 from evalpress.run.logs import LogPump
-from evalpress.run.signals import Interrupted, interruptible
+from evalpress.run.signals import Interrupted, interruptible, raise_if_heard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_signal_that_the_caller_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interruptible():
+        with pytest.raises(Interrupted), interruptible():
             os.kill(os.getpid(), signal.SIGHUP)
-            with pytest.raises(Interrupted):
-                signal.raise_signal(signal.SIGTERM)
+            raise_if_heard()
+            signal.raise_signal(signal.SIGTERM)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -107,6 +107,17 @@ def test_a_traceback_that_cannot_be_kept_is_still_one_line(capsys, monkeypatch):
     monkeypatch.setattr("evalpress.cli.sets._sets", lambda args: 1 // 0)
     assert cli.main(["sets"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_interrupt_that_other_code_catches_is_not_lost():
+    """An exception of a signal handler appears wherever the program is, such as inside somebody's `except`."""
+    with pytest.raises(Interrupted), interruptible():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            raise_if_heard()
+    with interruptible():
+        raise_if_heard()
 
 
 def test_figures_are_the_same_bytes_whatever_the_users_matplotlibrc_says(tmp_path):

@@ -14,6 +14,7 @@ from evalpress.launch import environment
 from evalpress.model import chat
 from evalpress.run import plan, staleness
 from evalpress.run.plan import Report, Step
+from evalpress.run.signals import raise_if_heard
 from evalpress.run.terminal import row, say
 from evalpress.sections import backup, states
 from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY, Section, by_name
@@ -107,6 +108,7 @@ class ReportRun:
                 self._fail(section, self._unaskable)
             else:
                 self._run(step)
+            raise_if_heard()  # caught where it was raised, an interrupt looks like a notebook that failed
         except BaseException:
             self._stack.close()  # no kernel that may still be writing when the old results are put back
             backup.recover(folder, section.name)

@@ -11,8 +11,24 @@ from types import FrameType
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+_heard: list[int] = []
+"""Signals that were heard since `interruptible` began."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, SIGTERM or SIGHUP."""
+
+
+def raise_if_heard() -> None:
+    """Raise `Interrupted` where a signal was heard and other code caught the first exception.
+
+    A handler's exception is raised wherever the program is; code that runs there may catch it.
+
+    Raises:
+        Interrupted: a signal was heard since `interruptible` began.
+    """
+    if _heard:
+        raise Interrupted
 
 
 @contextlib.contextmanager
@@ -24,16 +40,19 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]
+    _heard.clear()
+    listened = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for one in heard:
+        _heard.append(number)
+        for one in listened:
             signal.signal(one, signal.SIG_IGN)
         raise Interrupted
 
-    before = {one: signal.signal(one, stop) for one in heard}
+    before = {one: signal.signal(one, stop) for one in listened}
     try:
         yield
+        raise_if_heard()
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
