@@ -25,7 +25,7 @@ BACKENDS = ("cpu", "cuda", "ascend")
 LEFT_OUT = {"vllm"}
 """On Ascend vLLM is built from its source, for no device: its requirements are locked, itself is not."""
 
-BROUGHT_BY_THE_BACKEND = {"torch", "torch_npu", "vllm", "vllm_ascend"}
+BROUGHT_BY_THE_BACKEND = {"setuptools", "torch", "torch_npu", "vllm", "vllm_ascend"}
 OPTIONAL = {"modelscope", "gguf"}
 
 
