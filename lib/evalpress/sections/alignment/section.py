@@ -27,7 +27,7 @@ from evalpress.sections.alignment.comparison import compare
 from evalpress.sections.alignment.passes import REFERENCE, Ended, Event, Request
 from evalpress.sections.alignment.results import Results
 from evalpress.sections.alignment.stopwatch import COMPARISONS, ENGINE_LOADS, ENGINE_STEPS, FORWARD_PASSES, Stopwatch
-from evalpress.sections.job import Job
+from evalpress.sections.job import Job, Stages, completed
 
 _DEVICES = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
 _TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece", "sentencepiece")
@@ -50,6 +50,11 @@ class EngineOutputs:
 
 def measure(job: Job) -> Results:
     """All comparison runs of the set's texts; the record of every position goes to `results/raw`."""
+    return completed(stages(job))
+
+
+def stages(job: Job) -> Stages[Results]:
+    """`measure` in stages, each with what it found: the engines' logits, then the agreement with the reference."""
     p = job.params
     tokenizer = chat.load_tokenizer(p)
     texts = tokenised(p, tokenizer)
@@ -57,11 +62,20 @@ def measure(job: Job) -> Results:
     watch = Stopwatch()
     with Isolated(_PASSES) as process:
         asked = ask_engines(p, texts, watch)
+        yield "the engines' logits", {run: _extent(parts) for run, parts in asked.prefill.items()}
         engine.make_room(engine.reader_bytes(p, "float32"))
         request = request_of(p, texts, asked.answers)
         found, raw = judge(p, texts, show, asked, request, process.stream(f"{_PASSES}:every_pass", request))
     found |= {"spent": watch.split(), "raw": job.raw("positions", raw)}
-    return Results.model_validate(found)
+    results = Results.model_validate(found)
+    yield "cosine similarity with the reference", {n: one.cosine_similarity for n, one in results.candidates.items()}
+    return results
+
+
+def _extent(parts: Sequence[tuple[str, TextLogits]]) -> str:
+    """How much an engine gave: texts, positions and size of the vocabulary."""
+    positions = sum(len(logits.positions) for _, logits in parts)
+    return f"{len(parts)} texts, {positions} positions, {parts[0][1].values.shape[1]} logits each"
 
 
 def judge(

@@ -20,11 +20,16 @@ from evalpress.sections.evidence.determinism import Outcome
 from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.evidence.remarks import base_note, remarks
 from evalpress.sections.evidence.results import AbnormalOutputs, Alarm, Case, Results, Settings
-from evalpress.sections.job import Job
+from evalpress.sections.job import Job, Stages, completed
 
 
 def measure(job: Job) -> Results:
     """Answer every prompt alone, then run the determinism checks; every check's tokens go to `results/raw`."""
+    return completed(stages(job))
+
+
+def stages(job: Job) -> Stages[Results]:
+    """`measure` in stages, each with what it found: the answers, then the determinism checks."""
     p = job.params
     cases = prompts.load(p.evidence.prompts)
     step(f"loading the {p.evidence.mode} engine")
@@ -38,9 +43,11 @@ def measure(job: Job) -> Results:
     step("answering alone, one by one")
     ids = {name: one.token_ids for name, one in asked.items()}
     first = checks.completions_alone(main, ids, sampling)
+    yield "answers", {name: done.text for name, done in first.items()}
     with Reader(p) as reader:  # after what is timed
         tried = checks.Checks(job, ids, reader)
         outcome = determinism.run(tried, lambda token: str(tokenizer.decode([token])))
+    yield "identical outputs", {row.rung: f"{row.identical} of {row.of}" for row in outcome.rows}
     job.raw("tokens", outcome.raw | {"cases": {name: list(done.token_ids) for name, done in first.items()}})
     described = chat.describe(p)
     base = described["base_model"]

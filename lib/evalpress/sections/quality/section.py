@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from evalpress.core.progress import step
 from evalpress.engine import Sampling
 from evalpress.model import chat
 from evalpress.sections import staleness
-from evalpress.sections.job import Job
+from evalpress.sections.job import Job, Stages, completed
 from evalpress.sections.quality import judging, paired, programming, standard
 from evalpress.sections.quality.cases import Case
 from evalpress.sections.quality.results import Kind, Results
@@ -28,6 +29,11 @@ def measure(job: Job) -> Results:
     Answers that the same model and settings gave to the same request are kept, so that a changed rule or a
     person's verdict does not run the model again.
     """
+    return completed(stages(job))
+
+
+def stages(job: Job) -> Stages[Results]:
+    """`measure` in stages, each with what it found: the answers, their verdicts, then standard tasks and HumanEval."""
     params = job.params
     cases = judging.load_cases(params.quality.cases)
     made_with = _made_with(job)
@@ -39,10 +45,12 @@ def measure(job: Job) -> Results:
     if missing:
         kept |= _answers(job, missing, asked, kind)
     job.raw("answers", {"made_with": made_with, "answers": {case.id: kept[case.id] for case in cases}})
+    yield "answers", {case.id: kept[case.id]["output"] for case in cases}
     step("judging")
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = judging.load_reviews(judging.path_of(params.set))
     data = judging.judged_data(cases, outputs, reviews, kind)
+    yield "verdicts", dict(Counter(case["verdict"] for case in data["cases"]))
     tasks = standard.measure(job, made_with)
     items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
     compared = paired.compare(data["cases"], items, params.quality.compare_with, params.quality.compare_margin)
