@@ -106,7 +106,7 @@ def test_tables_and_figures_after_the_measuring_cell_leave_results_current(tmp_p
     (section,) = [one for one in SECTIONS if one.name == "quality"]
     before = staleness.notebook_cells(section)
     notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
-    at = next(i for i, cell in enumerate(notebook.cells) if "job.run(" in cell.source)
+    at = next(i for i, cell in enumerate(notebook.cells) if "steps.result(" in cell.source)
     del notebook.cells[at + 1 :]
     nbformat.write(notebook, tmp_path / f"{section.notebook}.ipynb")
     monkeypatch.setattr(staleness, "NOTEBOOKS", tmp_path)

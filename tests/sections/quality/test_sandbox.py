@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,19 +37,12 @@ class Impatient(sandbox.Sandbox):
 
 def foreign_processes() -> dict[int, Path]:
     """Processes of other pid namespaces than ours, as far as we may look, each with its namespace."""
-    own, found = Path("/proc/self/ns/pid").readlink(), {}
+    found = {}
     for link in Path("/proc").glob("[0-9]*/ns/pid"):
-        try:
-            if (namespace := link.readlink()) != own:
-                found[int(link.parts[2])] = namespace
-        except OSError:
-            continue
-    return found
-
-
-def largest(processes: dict[int, Path]) -> int:
-    """How many processes the fullest namespace has: tests beside this one have sandboxes, too."""
-    return max(Counter(processes.values()).values(), default=0)
+        with suppress(OSError):
+            found[int(link.parts[2])] = link.readlink()
+    own = Path("/proc/self/ns/pid").readlink()
+    return {pid: namespace for pid, namespace in found.items() if namespace != own}
 
 
 def left_over(before: dict[int, Path]) -> set[int]:
@@ -175,8 +169,8 @@ except OSError:
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(sandbox.Sandbox(kind).run_python, program, b"", LIMITS)
         while not run.done():
-            now = foreign_processes()
-            seen = max(seen, largest({pid: now[pid] for pid in now.keys() - before.keys()}))
+            new = Counter(namespace for pid, namespace in foreign_processes().items() if pid not in before)
+            seen = max(seen, *new.values(), 0)  # of one namespace: tests beside this one have sandboxes, too
             time.sleep(0.02)
     assert LIMITS.processes - 2 <= int(run.result().stdout) <= LIMITS.processes
     assert seen <= LIMITS.processes + 1
