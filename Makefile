@@ -7,8 +7,8 @@ ARGS    ?=
 SETS    ?= demo demo
 WHEELS  ?=
 
-# VENV= (empty): the interpreter in PYTHON as it is, for containers that bring their own torch and vLLM; only what running
-# needs is added then, and WHEELS=folder takes it from a folder that `make wheels` filled instead of a network.
+# VENV= (empty): use the interpreter in PYTHON unchanged, for containers with their own torch and vLLM. Only packages that running
+# needs are added then; WHEELS=folder takes them from a folder that `make wheels` filled.
 PY := $(if $(strip $(VENV)),$(strip $(VENV))/bin/python,$(PYTHON))
 NAMED = '$(subst ','\'',$(SET))'
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -45,7 +45,7 @@ card: env ## write the model repository of a finished report to reports/SET/card
 compare: env ## compare two finished reports, figure by figure (SETS="a b")
 	@$(PY) -m evalpress compare $(SETS) $(ARGS)
 
-doctor: env ## what this host has and lacks, with the remedy (ARGS=--json)
+doctor: env ## check what this host has and lacks for a report, with remedies (ARGS=--json)
 	@$(PY) -m evalpress doctor $(ARGS)
 
 pdf: env ## print a finished report as PDF (needs Chromium)
@@ -61,10 +61,10 @@ else
 	@$(PY) -m pytest $(ARGS)
 endif
 
-test-fast: env ## the tests that load no engine and take no seconds
+test-fast: env ## the tests that load no engine and are not marked slow
 	@$(PY) -m pytest -m 'not slow' $(SIDE_BY_SIDE) $(ARGS)
 
-fuzz: env ## the property tests with examples that are new (ARGS=--hypothesis-seed=7: those of a seed)
+fuzz: env ## the property tests with new examples (ARGS=--hypothesis-seed=7: those of a seed)
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 lab: env ## JupyterLab in notebooks/, with this environment's kernel
