@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import sse
@@ -22,8 +24,12 @@ def test_no_proxy_comes_between_loopback_and_us(monkeypatch):
     with serving() as url:
         assert Endpoint(url).answers() is None
         assert Endpoint(url).get("/v1/models")["data"]
-    assert Endpoint("http://[::1]:80").on_loopback and Endpoint("http://localhost:80").on_loopback
-    assert not Endpoint("http://10.0.0.1:80").on_loopback
+    own = ("[::1]", "localhost", "LOCALHOST.", "127.1", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]", socket.gethostname())
+    for host in own:
+        assert Endpoint(f"http://{host}:80").is_direct, host
+    for host in ("10.0.0.1", "localhost.example.org", "1.1", "node7", "[2001:db8::1]"):
+        assert not Endpoint(f"http://{host}:80").is_direct, host
+    assert Endpoint("http://10.0.0.1:80", own=True).is_direct
 
 
 def test_a_key_is_sent_and_never_shown():
@@ -91,6 +97,7 @@ def test_a_chunk_is_read_as_servers_send_it():
     assert sse.chunk('{"choices": [{"text": null}]}').text == ""
     assert sse.chunk('{"choices": [{"delta": {"content": "x"}}]}').text == "x"
     assert not sse.chunk('{"usage": null}').has_choice
+    assert sse.chunk('{"choices": [{"text": "x", "finish_reason": ""}]}').finish_reason is None
     for error in ('{"error": {"message": "dead"}}', '{"error": "dead"}', '{"object": "error", "message": "dead"}'):
         with pytest.raises(MeasurementError, match="error in the stream: dead$"):
             sse.chunk(error)

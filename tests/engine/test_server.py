@@ -43,6 +43,13 @@ def test_the_system_chooses_the_port_and_the_address_is_found(tmp_path, monkeypa
     assert found.endpoint.answers() is not None
 
 
+def test_a_server_whose_set_gives_it_a_key_is_asked_with_that_key(tmp_path):
+    with server.running(
+        argv("127.0.0.1", 0), {"VLLM_API_KEY": "of the set"}, "127.0.0.1", tmp_path / "log", 30
+    ) as found:
+        assert found.endpoint.headers == {"Authorization": "Bearer of the set"} and found.endpoint.is_direct
+
+
 def test_another_program_at_the_address_is_not_taken_for_the_server(tmp_path):
     with serving() as url:
         port = int(url.rsplit(":", 1)[1])

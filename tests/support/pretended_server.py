@@ -77,7 +77,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _stream(self, body: dict[str, Any]) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header(
+            "Content-Type", "Text/Event-Stream" if self.mode == "capital" else "text/event-stream; charset=utf-8"
+        )
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         end = {"crlf": "\r\n\r\n", "cr": "\r\r", "oneline": "\n"}.get(self.mode, "\n\n")
@@ -90,7 +92,10 @@ class Handler(BaseHTTPRequestHandler):
             if index == 3 and self.mode == "miderror":
                 self._write('data: {"error": {"message": "EngineDeadError", "code": 500}}\n\n')
                 break
-            if index == 3 and self.mode == "cut":
+            if index == 3 and self.mode == "errorevent":
+                self._write('event: error\ndata: {"message": "EngineDeadError", "code": 500}\n\n')
+                break
+            if index == 3 and self.mode in ("cut", "emptyreason-cut"):
                 self.close_connection = True
                 self.wfile.write(b"0\r\n\r\n")
                 return
@@ -100,13 +105,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.mode != "nousage" and (self.mode == "usage" or (body.get("stream_options") or {}).get("include_usage")):
             self._write(data + json.dumps({"choices": [], "usage": self._usage(body)}) + end)
         self._write(data + "[DONE]" + ("" if self.mode == "noend" else end))
+        if self.mode == "open":  # the connection stays open after the last event
+            time.sleep(5)
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, body: dict[str, Any], index: int, tokens: int) -> dict[str, Any]:
         text: str | None = "你" if self.mode == "utf8" else "x"
         if index == 0:
             text = {"nulltext": None, "emptyfirst": ""}.get(self.mode, text)
-        done = "length" if index == tokens - 1 else None
+        done = "length" if index == tokens - 1 else "" if self.mode.startswith("emptyreason") else None
+        if self.mode == "abort" and index == 2:
+            done = "abort"
         found: dict[str, Any] = {"choices": [{"index": 0, "text": text, "finish_reason": done}]}
         return found | ({"usage": self._usage(body)} if self.mode == "everyusage" else {})
 
@@ -135,6 +144,9 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that closes the connection is no error of the server."""
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import ipaddress
 import json
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ _EXCERPT = 200
 class Endpoint:
     """Where a server answers.
 
-    A server on loopback is reached directly, regardless of proxy variables in the environment.
+    A server on this machine is reached directly, regardless of proxy variables in the environment.
     """
 
     base_url: str
@@ -35,6 +36,9 @@ class Endpoint:
     """A PEM file with the certificate authority of an https server; None: the system's."""
     login: str | None = field(default=None, repr=False)
     """`user:password` of a base URL that had one, sent as basic authentication where there is no key; never stored."""
+
+    own: bool = False
+    """Whether this suite started it, so that it is on this machine, whatever its address is."""
 
     @classmethod
     def of(cls, url: str, api_key: str | None = None, ca_file: str | None = None) -> Endpoint:
@@ -52,8 +56,9 @@ class Endpoint:
         return {}
 
     @property
-    def on_loopback(self) -> bool:
-        return is_loopback(urlsplit(self.base_url).hostname or "")
+    def is_direct(self) -> bool:
+        """Whether no proxy may come between: a server of ours, or one on loopback."""
+        return self.own or is_loopback(urlsplit(self.base_url).hostname or "")
 
     def tls(self) -> ssl.SSLContext | bool:
         """The `ssl` argument of aiohttp."""
@@ -100,7 +105,7 @@ class Endpoint:
                 kind = reply.headers.get("Content-Type", "no content type")
                 if reply.status_code != 200:
                     raise MeasurementError(f"{url}: HTTP {reply.status_code}: {message_of(reply.text)}")
-                if "event-stream" not in kind:
+                if "event-stream" not in kind.lower():
                     raise MeasurementError(f"{url}: HTTP 200, but no event stream ({kind}): {message_of(reply.text)}")
                 yield reply.iter_content(chunk_size=1)  # larger pieces would wait to be full
         except requests.RequestException as error:
@@ -130,7 +135,7 @@ class Endpoint:
 
     def _session(self) -> requests.Session:
         session = requests.Session()
-        session.trust_env = not self.on_loopback
+        session.trust_env = not self.is_direct
         session.auth = _Headers(self.headers)  # else requests would take a login from the user's .netrc
         return session
 
@@ -157,13 +162,26 @@ class _Headers(requests.auth.AuthBase):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Whether a host name or address is this machine's own: loopback, every address, or the host's own name."""
+    name = host.lower().rstrip(".")
+    if name in ("localhost", socket.gethostname().lower()) or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(_dotted(name))
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
+def _dotted(host: str) -> str:
+    """An IPv4 address with its four numbers, also where it is written shorter (127.1); any other text as it is."""
+    if ":" in host or not host.replace(".", "").isdigit():
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return host
 
 
 def error_of(body: Any) -> str | None:
@@ -176,7 +194,7 @@ def error_of(body: Any) -> str | None:
     if not error:
         return None
     told = error.get("message") or error.get("detail") if isinstance(error, dict) else error
-    return _one_line(told if isinstance(told, str) else json.dumps(error, ensure_ascii=False))
+    return _one_line(told if isinstance(told, str) and told.strip() else json.dumps(error, ensure_ascii=False))
 
 
 def message_of(text: str) -> str:

@@ -52,6 +52,7 @@ class Launch:
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], host: str, log: Path) -> None:
         self.log, self._host = log, host
+        self._api_key = env.get("VLLM_API_KEY")  # a key of the set's own, which the server asks its clients for
         log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         self._server: Server | None = None
@@ -106,7 +107,7 @@ class Launch:
     def _watch(self) -> None:
         while self._process.poll() is None:
             for port in listening_ports(self._process.pid):
-                endpoint = Endpoint(url_of(self._host, port))
+                endpoint = Endpoint(url_of(self._host, port), self._api_key, own=True)
                 silent = endpoint.answers()
                 if silent is None:
                     self._server = Server(endpoint, time.monotonic() - self._started)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from evalpress.core.errors import MeasurementError
 from evalpress.engine.endpoint import error_of
 
 DONE = "[DONE]"
+_BROKEN = ("abort", "error")
+"""Finish reasons of an answer that the server gave up."""
 
 
 class Events:
@@ -23,6 +25,7 @@ class Events:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[str] = []
+        self._name = ""
         self._first = True
 
     def feed(self, received: bytes) -> Iterator[str]:
@@ -49,6 +52,8 @@ class Events:
             yield from self._flush()
             return
         name, _, value = line.partition(":")
+        if name == "event":
+            self._name = value.strip()
         if name != "data":
             return
         self._data.append(value.removeprefix(" "))
@@ -56,9 +61,29 @@ class Events:
             yield from self._flush()
 
     def _flush(self) -> Iterator[str]:
-        data, self._data = "\n".join(self._data), []
-        if data.strip():
-            yield data.strip()
+        data, self._data = "\n".join(self._data).strip(), []
+        name, self._name = self._name, ""
+        if name == "error":
+            yield _as_error(data)
+        elif data:
+            yield data
+
+
+def events(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The data of every event of a stream whose bytes come in pieces."""
+    reading = Events()
+    for piece in pieces:
+        yield from reading.feed(piece)
+    yield from reading.end()
+
+
+def _as_error(data: str) -> str:
+    """The data of an event named `error` as the error object that OpenAI's servers send without such a name."""
+    try:
+        told = json.loads(data)
+    except ValueError:
+        told = data or "without a message"
+    return data if isinstance(told, dict) and "error" in told else json.dumps({"error": told}, ensure_ascii=False)
 
 
 def _is_whole(data: str) -> bool:
@@ -101,12 +126,15 @@ def chunk(data: str) -> Chunk:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     delta = choice.get("delta")
     text = choice.get("text") or (delta.get("content") if isinstance(delta, dict) else None) or ""
+    reason = choice.get("finish_reason")
+    if reason in _BROKEN:
+        raise MeasurementError(f"the server gave up the answer (finish_reason {reason!r})")
     told = body.get("usage")
     usage = told if isinstance(told, dict) else {}
     return Chunk(
         bool(choice),
         text if isinstance(text, str) else "",
-        choice.get("finish_reason"),
+        reason if isinstance(reason, str) and reason else None,
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
     )

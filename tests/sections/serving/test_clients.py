@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 from evalpress import params
@@ -32,6 +33,7 @@ def measure(tmp_path, set_: Params) -> Results:
 
 
 READ = "good usage everyusage nousage preamble comment nospace nulltext emptyfirst utf8 crlf cr oneline event bom noend"
+READ += " capital emptyreason"
 
 
 @pytest.mark.parametrize("mode", READ.split())
@@ -55,7 +57,10 @@ def test_every_stream_that_the_formats_allow_is_read(mode):
     ("mode", "told"),
     [
         ("miderror", "the server reported an error in the stream: EngineDeadError"),
+        ("errorevent", "the server reported an error in the stream: EngineDeadError"),
+        ("abort", r"the server gave up the answer \(finish_reason 'abort'\)"),
         ("cut", "the stream ended before the answer was finished"),
+        ("emptyreason-cut", "the stream ended before the answer was finished"),
         ("err400", "HTTP 400: bad"),
         ("auth", "HTTP 401: Unauthorized"),
         ("posthtml", r"HTTP 200, but no event stream \(text/html\): <html><title>login"),
@@ -69,6 +74,15 @@ def test_what_is_no_answer_fails_the_request_with_the_servers_own_words(mode, to
         assert [(one.ttft_s, one.output_tokens) for one in load.observations] == [(None, 0)] * 2
         with pytest.raises(MeasurementError, match=told):
             asking.stream(Endpoint(url), "m", asked(url), "running")
+
+
+def test_a_server_that_keeps_the_connection_open_after_the_last_event_has_answered():
+    with serving("open") as url:
+        start = time.monotonic()
+        load = client.closed_loop(client.Target(Endpoint(url), "m", 5), [[1]], 1)
+        assert asking.stream(Endpoint(url), "m", asked(url), "running").finish_reason == "length"
+        assert time.monotonic() - start < 5
+    assert load.observations[0].error is None and len(load.observations[0].gaps_s) == 4
 
 
 def test_an_empty_chunk_of_vllm_is_a_token_whose_text_is_not_complete():

@@ -37,7 +37,8 @@ def offered(endpoint: Endpoint, wanted: str | None = None) -> Offered:
     rows = body.get("data") if isinstance(body, dict) else None
     names = [row for row in rows or [] if isinstance(row, dict) and isinstance(row.get("id"), str)]
     if not names:
-        raise MeasurementError(f"{endpoint.base_url}/v1/models: the server offers no model")
+        told = message_of(json.dumps(body, ensure_ascii=False))
+        raise MeasurementError(f"{endpoint.base_url}/v1/models: the server offers no model: {told}")
     chosen = next((row for row in names if wanted in (None, row["id"])), None)
     if chosen is None:
         there = ", ".join(row["id"] for row in names)
@@ -58,7 +59,7 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
     )
     found: dict[str, Any] = {"argv": tuple(printed), "command": launch.shell(printed), "mode": mode}
     headers = "".join(f"header = {json.dumps(f'{name}: {value}')}\n" for name, value in endpoint.headers.items())
-    env = os.environ | ({"no_proxy": "*", "NO_PROXY": "*"} if endpoint.on_loopback else {})
+    env = os.environ | ({"no_proxy": "*", "NO_PROXY": "*"} if endpoint.is_direct else {})
     try:
         done = subprocess.run(
             [argv[0], "-q", *argv[1:], "-K", "-"],
@@ -83,7 +84,7 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
 def _answered(body: str, found: dict[str, Any]) -> Curl:
     try:
         choice = json.loads(body)["choices"][0]
-        text = choice["text"]
+        text, reason = choice["text"], choice.get("finish_reason")
     except (ValueError, LookupError, TypeError):
         raise MeasurementError(f"curl: the answer is no completion: {message_of(body)}") from None
     usage = json.loads(body).get("usage")
@@ -92,7 +93,7 @@ def _answered(body: str, found: dict[str, Any]) -> Curl:
         **found,
         output=text if isinstance(text, str) else None,
         output_why=None if isinstance(text, str) else "the server gave no text",
-        finish_reason=choice.get("finish_reason"),
+        finish_reason=reason if isinstance(reason, str) else None,
         usage=counts or None,
         ok=True,
     )
@@ -116,18 +117,16 @@ def stream(endpoint: Endpoint, served: str, params: Params, mode: Mode | str) ->
     text, finish, done = "", None, False
     stamps: list[float] = []
     others: list[float] = []
-    events = sse.Events()
     with endpoint.stream("/v1/completions", body) as pieces:
-        for piece in pieces:
-            for data in events.feed(piece):
-                if data == sse.DONE:
-                    done = True
-                    continue
-                chunk = sse.chunk(data)
-                text += chunk.text
-                finish = chunk.finish_reason or finish
-                if chunk.has_choice:
-                    (stamps if chunk.text else others).append(time.perf_counter() - start)
+        for data in sse.events(pieces):
+            if data == sse.DONE:
+                done = True
+                break
+            chunk = sse.chunk(data)
+            text += chunk.text
+            finish = chunk.finish_reason or finish
+            if chunk.has_choice:
+                (stamps if chunk.text else others).append(time.perf_counter() - start)
     stamps = stamps or others
     if not done and finish is None:
         raise MeasurementError("streaming request: the stream ended before the answer was finished")

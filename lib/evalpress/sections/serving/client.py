@@ -16,10 +16,12 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import sse
-from evalpress.engine.endpoint import Endpoint
+from evalpress.engine.endpoint import Endpoint, message_of
 
 _SILENCE_S = 300
 """A request whose server sends nothing for so long has failed."""
+_CLOSING_S = 1.0
+"""How long a server may take to end a stream after its last event; then the client closes the connection."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _run(target: Target, work: _Work, connections: int) -> Load:
         connector = aiohttp.TCPConnector(limit=connections, ssl=target.endpoint.tls())
         limits = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=_SILENCE_S)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=limits, trust_env=not target.endpoint.on_loopback
+            connector=connector, timeout=limits, trust_env=not target.endpoint.is_direct
         ) as http:
 
             async def send(prompt: Sequence[int], start: float, late_s: float) -> Observation:
@@ -187,7 +189,7 @@ class _Answer:
         self._empty_chunks = empty_chunks
         self._stamps: list[float] = []
         self._without_text: list[float] = []
-        self._finished = False
+        self._finished = self._done = False
         self.began = False
         self._input: int | None = None
         self._output: int | None = None
@@ -200,13 +202,16 @@ class _Answer:
         """
         self.began = True
         kind = response.headers.get("Content-Type", "")
-        if response.status != 200 or "event-stream" not in kind:
+        if response.status != 200 or "event-stream" not in kind.lower():
             raise MeasurementError(await _refusal(response, kind))
         events = sse.Events()
         async for received in response.content.iter_any():
             now = time.perf_counter()
             for data in events.feed(received):
                 self._take(data, now)
+            if self._done:
+                await _closed(response)
+                return
         for data in events.end():
             self._take(data, time.perf_counter())
         if not self._finished:
@@ -214,7 +219,7 @@ class _Answer:
 
     def _take(self, data: str, now: float) -> None:
         if data == sse.DONE:
-            self._finished = True
+            self._finished = self._done = True
             return
         chunk = sse.chunk(data)
         self._finished = self._finished or chunk.finish_reason is not None
@@ -242,10 +247,17 @@ class _Answer:
         )
 
 
+async def _closed(response: Any) -> None:
+    """Read what follows the last event, so that the connection can be used again; close it where no end comes."""
+    import aiohttp
+
+    try:
+        await asyncio.wait_for(response.content.read(), _CLOSING_S)
+    except (TimeoutError, aiohttp.ClientError):  # the answer is complete, whatever comes of the connection
+        response.close()
+
+
 async def _refusal(response: Any, kind: str) -> str:
-
-    from evalpress.engine.endpoint import message_of
-
     body = await response.text(errors="replace")
     told = message_of(body)
     if response.status != 200:
