@@ -17,14 +17,24 @@ def nothing_known(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["HF_TOKEN", "hf_token", "VLLM_API_KEY", "api_key", "api-key", "token", "DB_PASSWORD", "PGPASSWORD", "apikey"],
+    [
+        *("HF_TOKEN", "hf_token", "VLLM_API_KEY", "api_key", "api-key", "token", "DB_PASSWORD", "PGPASSWORD", "apikey"),
+        *("AWS_ACCESS_KEY_ID", "DB_PASS", "GITHUB_PAT", "apiToken", "accessKey", "clientSecret", "MYTOKEN", "LDAP_PWD"),
+        *("COOKIE", "X-Api-Key", "api_keys", "access_tokens", "secrets", "passwords", "NPM_AUTH", "SSH_PASSPHRASE"),
+    ],
 )
 def test_names_of_secrets(name):
     assert secrets.is_secret_name(name)
     assert secrets.redacted({name: "short"}) == {name: "***"}
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "TOKENIZERS_PARALLELISM", "tokenizer", "keyboard", "monkey", "path"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("max_tokens", "TOKENIZERS_PARALLELISM", "tokenizer", "keyboard", "monkey", "path", "PWD", "OLDPWD", "bypass"),
+        *("bos_token", "eos_token", "image_token", "special_token", "sort_key", "keys", "tokens", "author", "compass"),
+    ],
+)
 def test_names_of_no_secrets(name):
     assert not secrets.is_secret_name(name)
     assert secrets.redacted({name: "short"}) == {name: "short"}
@@ -42,6 +52,29 @@ def test_names_of_no_secrets(name):
 )
 def test_the_login_of_an_address_is_hidden(address, shown):
     assert secrets.redacted({"base_url": address}) == {"base_url": shown}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"api_key": "abcdef", "x": 1}', '{"api_key": "***", "x": 1}'),
+        ("--api-key abcdef --max-tokens 5", "--api-key *** --max-tokens 5"),
+        ("--api-key=abcdef", "--api-key=***"),
+        ("https://host/x?token=abcdef&a=b", "https://host/x?token=***&a=b"),
+        ("Authorization: Bearer abcdef", "Authorization: ***"),
+        ("max_tokens: 5, eos_token=<|end|>", "max_tokens: 5, eos_token=<|end|>"),
+    ],
+)
+def test_what_a_text_gives_a_secrets_name_is_hidden(text, shown):
+    assert secrets.redacted({"ARGUMENTS": text}) == {"ARGUMENTS": shown}
+    secrets.remember({"ARGUMENTS": text}, inside=True)
+    assert ("abcdef" in secrets.scrub("the server said abcdef")) == ("abcdef" not in text)
+
+
+def test_a_word_of_every_report_is_no_secret():
+    secrets.remember({"CACHE_TOKEN": "default", "eos_token": "<|endoftext|>", "title": "The key: nothing"})
+    text = "default <|endoftext|> nothing"
+    assert secrets.scrub(text) == text
 
 
 def test_a_known_secret_is_found_in_any_text_and_every_form():

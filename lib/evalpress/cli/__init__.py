@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
 def _say(*lines: str) -> None:
     """Lines of text without secrets."""
     for line in lines:
-        print(secrets.scrub(f"evalpress: {line}"), file=sys.stderr)
+        print(secrets.without_login(secrets.scrub(f"evalpress: {line}")), file=sys.stderr)
 
 
 def _unexpected(error: Exception) -> str:

@@ -1,8 +1,9 @@
 """Secrets never reach a file of a report: passwords in addresses, values of variables named like a token or key.
 
-Two mechanisms. By name: `redacted` walks a mapping and hides the value of every key that names a secret, and the login
-of every address. By value: `remember` notes a secret's value, and `scrub` replaces it wherever it is in text that
-is about to be written (results, notebooks, logs, messages).
+Two mechanisms. By name: `redacted` walks a mapping and hides the value of every key that names a secret, the login
+of every address, and what a text gives such a name in JSON, a query, options or a header. By value: `remember` notes
+a secret's value, and `scrub` replaces it wherever it is in text that is about to be written (results, notebooks, logs,
+messages).
 """
 
 from __future__ import annotations
@@ -18,16 +19,31 @@ HIDDEN = "***"
 _MIN_LENGTH = 6
 """Shorter values are hidden by name only: replaced in running text they would destroy ordinary words."""
 _NAME = re.compile(
-    r"(?:^|[^a-z])(?:token|key|secret|passphrase|credentials?|authorization)$|(?:password|passwd|apikey)$",
+    r"(?:^|[^a-z])(?:key|secrets?|passphrase|credentials?|authorization|cookie|bearer)$|(?:password|passwd|apikey)s?$"
+    r"|token$|(?:^|[-_])(?:pass|auth)$|[-_](?:pwd|pat)$|(?:api|access|auth|private|secret)[-_]?(?:keys|tokens|key[-_]?id)$",
     re.IGNORECASE,
 )
+_CAPITAL = re.compile(r"[a-z0-9](?:Key|Secret|Pass|Auth|Credentials?)$")
+"""The same in names such as `accessKey`; `monkey` ends in no word of its own."""
+_NO_SECRET = re.compile(
+    r"(?:^|[^a-z])(?:bos|eos|pad|unk|sep|cls|mask|stop|start|end|think|image|audio|video|special|next|last|per|each|of)"
+    r"[-_]?token$|(?:^|[^a-z])(?:sort|cache|primary|foreign|public)[-_]?key$",
+    re.IGNORECASE,
+)
+"""Tokens of a tokenizer and keys that open nothing."""
+_PAIR = re.compile(r"""([A-Za-z][\w-]*)["']?\s*[:=]\s*["']?(?=((?:Bearer |Basic )?[^\s"',;&{}\[\]]+))""")
+_OPTION = re.compile(r"(?:^|\s)--?([A-Za-z][\w-]*)\s+(?=([^\s-]\S*))")
+"""A name and its value in a text: JSON, `a=b`, a query, `Header: value`; `--option value`."""
+_COMMON = frozenset(("default", "disabled", "enabled", "required", "optional", "password", "bearer", "secret", "token"))
+"""Words that are no secret wherever they stand."""
 _LOGIN = re.compile(r"(?<=://)[^\s/?#'\"<>@]*(?:@[^\s/?#'\"<>@]*)*@(?=[^\s/?#'\"<>@])")
 _known: set[str] = set()
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable or key of this name holds a secret: `HF_TOKEN`, `api_key`, `DB_PASSWORD`, not `max_tokens`."""
-    return _NAME.search(name) is not None
+    known = _NAME.search(name) or _CAPITAL.search(name)
+    return known is not None and _NO_SECRET.search(name) is None
 
 
 def without_login(address: str) -> str:
@@ -43,26 +59,49 @@ def redacted(value: Any, name: str = "") -> Any:
         return [redacted(item, name) for item in value]
     if value is not None and not isinstance(value, bool) and is_secret_name(name):
         return HIDDEN
-    return without_login(value) if isinstance(value, str) else value
+    return _without_named(without_login(value)) if isinstance(value, str) else value
 
 
-def remember(value: Any, name: str = "") -> None:
-    """Note the secrets that a JSON value holds, so that `scrub` finds them in any text of this process."""
+def _named(text: str) -> list[tuple[int, int]]:
+    """Where a text gives a value to a name that names a secret: start and end of each such value, in order."""
+    matches = [match for pattern in (_PAIR, _OPTION) for match in pattern.finditer(text)]
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(match.span(2) for match in matches if is_secret_name(match[1])):
+        if not found or start >= found[-1][1]:
+            found.append((start, end))
+    return found
+
+
+def _without_named(text: str) -> str:
+    for start, end in reversed(_named(text)):
+        text = text[:start] + HIDDEN + text[end:]
+    return text
+
+
+def remember(value: Any, name: str = "", *, inside: bool = False) -> None:
+    """Note the secrets that a JSON value holds, so that `scrub` finds them in any text of this process.
+
+    Args:
+        inside: also what a text gives a name that names a secret, as an option or in JSON. Not for running text.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            remember(item, str(key))
+            remember(item, str(key), inside=inside)
     elif isinstance(value, list | tuple):
         for item in value:
-            remember(item, name)
+            remember(item, name, inside=inside)
     elif isinstance(value, str):
         if is_secret_name(name):
             _note(value)
+        for start, end in _named(value) if inside else ():
+            _note(value[start:end])
+            _note(value[start:end].partition(" ")[2])
         for login in _LOGIN.findall(value):
             _note_login(login)
 
 
 def _note(secret: str) -> None:
-    if len(secret.strip()) >= _MIN_LENGTH:
+    if len(secret.strip()) >= _MIN_LENGTH and secret.strip().lower() not in _COMMON:
         _known.add(secret.strip())
 
 

@@ -79,6 +79,7 @@ def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
         if not _is_file(resolve(name)):
             raise UserError(f"{params.where(dotted(key))}: file {name[:200]!r} not found")
     secrets.remember(params.model_dump(mode="json"))
+    secrets.remember([params.engine.env, params.engine.extra, params.serving.base_url], inside=True)
     secrets.remember_environment()
     return params
 

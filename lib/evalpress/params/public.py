@@ -12,5 +12,5 @@ def without_secrets(params: Params) -> Params:
         update={"env": secrets.redacted(params.engine.env), "extra": secrets.redacted(params.engine.extra)}
     )
     address = params.serving.base_url
-    serving = params.serving.model_copy(update={"base_url": address and secrets.without_login(address)})
+    serving = params.serving.model_copy(update={"base_url": secrets.redacted(address)})
     return params.model_copy(update={"engine": engine, "serving": serving})
