@@ -30,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     mode = "good"
+    held = ""
     seen: list[dict[str, str]]
 
     def log_message(self, *args: Any) -> None:
@@ -101,7 +102,12 @@ class Handler(BaseHTTPRequestHandler):
                 return
             if self.mode == "comment":
                 self._write(": keep-alive" + end)
-            self._write(data + json.dumps(self._chunk(body, index, tokens), ensure_ascii=False) + end)
+            chunk = data + json.dumps(self._chunk(body, index, tokens), ensure_ascii=False) + end
+            if self.mode == "held" and index < tokens - 1:  # a proxy that passes the answer on when it is complete
+                self.held += chunk
+                continue
+            self._write(self.held + chunk)
+            self.held = ""
         if self.mode != "nousage" and (self.mode == "usage" or (body.get("stream_options") or {}).get("include_usage")):
             self._write(data + json.dumps({"choices": [], "usage": self._usage(body)}) + end)
         self._write(data + "[DONE]" + ("" if self.mode == "noend" else end))

@@ -121,6 +121,21 @@ def test_one_output_token_has_no_tpot_and_keeps_no_slo(tmp_path):
         assert point.mean_ttft_ms and point.mean_e2el_ms
 
 
+def test_tokens_that_arrive_all_at_once_have_no_time_between_them(tmp_path):
+    with serving("held") as url:
+        found = measure(tmp_path, asked(url, concurrency=(1,)))
+    why = "all tokens of an answer arrived at once: the server, or a proxy before it, holds the stream back"
+    for point in (*found.levels, *found.rates):
+        assert point.mean_tpot_ms is point.mean_itl_ms is point.slo_attainment is None
+        assert point.mean_tpot_ms_why == point.mean_itl_ms_why == why and why in point.slo_attainment_why
+        assert point.mean_ttft_ms == point.mean_e2el_ms > 0
+
+
+def test_a_refusal_to_curl_is_told_with_its_status():
+    with serving("err400") as url, pytest.raises(MeasurementError, match="curl: HTTP 400: bad"):
+        asking.curl(Endpoint(url), "m", asked(url), "running")
+
+
 def test_the_key_comes_from_the_environment_and_stands_in_no_file(tmp_path, monkeypatch):
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
     with serving("auth") as url:

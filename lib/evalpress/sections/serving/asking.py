@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -77,7 +78,9 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
         raise MeasurementError(f"curl: no answer within {_PATIENCE_S} s") from None
     if done.returncode != 0:
         told = message_of(done.stdout) if done.stdout.strip() else done.stderr.strip()[:200]
-        raise MeasurementError(f"curl: exit status {done.returncode}: {told}")
+        status = re.search(r"returned error: (\d{3})", done.stderr)
+        head = f"HTTP {status[1]}" if status else f"exit status {done.returncode}"
+        raise MeasurementError(f"curl: {head}: {told}")
     return _answered(done.stdout, found)
 
 

@@ -42,13 +42,25 @@ class Observation:
     error: str | None = None
 
     @property
+    def is_timed(self) -> bool:
+        """Whether its tokens came one after the other, so that there is a time between them."""
+        return self.output_tokens > 1 and sum(self.gaps_s) > 0
+
+    @property
     def tpot_s(self) -> float | None:
-        """None for a single token: it has no time per further token."""
-        return sum(self.gaps_s) / (self.output_tokens - 1) if self.output_tokens > 1 else None
+        """None where there is no time between tokens: a single token, or all at once."""
+        return sum(self.gaps_s) / (self.output_tokens - 1) if self.is_timed else None
 
     @property
     def e2el_s(self) -> float | None:
         return None if self.ttft_s is None else self.ttft_s + sum(self.gaps_s)
+
+
+def why_untimed(observations: Sequence[Observation]) -> str:
+    """Why answered requests have no time between tokens, where none of them has."""
+    if any(one.output_tokens > 1 for one in observations if one.error is None):
+        return "all tokens of an answer arrived at once: the server, or a proxy before it, holds the stream back"
+    return "no request gave more than one token"
 
 
 @dataclass(frozen=True)

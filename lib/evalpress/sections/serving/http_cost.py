@@ -13,7 +13,7 @@ from evalpress.core import stats
 from evalpress.core.progress import step
 from evalpress.params.schema import Mode
 from evalpress.sections.job import Job
-from evalpress.sections.serving.client import Observation
+from evalpress.sections.serving.client import Observation, why_untimed
 from evalpress.sections.serving.point import Repeat, nullable
 from evalpress.sections.serving.points import Level
 from evalpress.sections.serving.prompts import Prompts
@@ -23,7 +23,6 @@ NAME = "concurrency-1"
 """The point whose prompts are asked again."""
 _METRICS = ("ttft", "tpot", "e2el")
 _NO_INTERVAL = "fewer than two requests"
-_NO_VALUE = "no request gave more than one token"
 
 
 def in_process(job: Job, modes: Sequence[Mode], prompts: Prompts) -> dict[str, tuple[Observation, ...]]:
@@ -72,8 +71,8 @@ def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observati
     means: dict[str, Any] = {}
     for name in _METRICS:
         ours, theirs = _values(inside, name), _values(served, name)
-        means |= nullable(f"mean_{name}_ms", float(np.mean(ours)) if ours else None, _NO_VALUE)
-        differences |= _added(name, theirs, ours)
+        means |= nullable(f"mean_{name}_ms", float(np.mean(ours)) if ours else None, why_untimed(inside))
+        differences |= _added(name, theirs, ours, why_untimed(inside if theirs else served))
     total = sum(one.output_tokens for one in inside)
     throughput = total / (inside[-1].ended_s - inside[0].sent_s)
     keys = [f"mean_{name}_ms" for name in _METRICS]
@@ -88,11 +87,11 @@ def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observati
     )
 
 
-def _added(name: str, served: list[float], inside: list[float]) -> dict[str, Any]:
+def _added(name: str, served: list[float], inside: list[float], why: str) -> dict[str, Any]:
     key = f"added_{name}_ms"
     if not served or not inside:
         ends = ("", "_median", "_low", "_high")
-        return {k: v for end in ends for k, v in nullable(f"{key}{end}", None, _NO_VALUE).items()}
+        return {k: v for end in ends for k, v in nullable(f"{key}{end}", None, why).items()}
     bounds = stats.difference_interval(served, inside)
     low, high = bounds if bounds else (None, None)
     return (

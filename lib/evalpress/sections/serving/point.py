@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from evalpress.sections.serving import percentiles, window
-from evalpress.sections.serving.client import Load, Observation
+from evalpress.sections.serving.client import Load, Observation, why_untimed
 from evalpress.sections.serving.counters import Counted
 from evalpress.sections.serving.points import Bounds, Run, WholeRun
 from evalpress.sections.serving.window import Window
@@ -24,7 +24,6 @@ CLIENT_BOUND = 0.9
 ENOUGH_REPEATS = 3
 """Fewer repeats give no interval that says anything: Student's factor is 12.7 for two."""
 REPEATED = ("request_throughput", "output_throughput", "slo_attainment", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
-_ONE_TOKEN = "no request gave more than one token"
 _NO_SLO = "the set gives no serving.slo"
 
 
@@ -94,7 +93,7 @@ def latencies(counted: Sequence[Observation]) -> dict[str, Any]:
             key = f"{statistic}_{name}_ms"
             needed = percentiles.NEEDED.get(statistic, 1)
             if not values:
-                why = _ONE_TOKEN if answered else "no request of the window was answered"
+                why = why_untimed(counted) if answered else "no request of the window was answered"
                 found |= nullable(key, None, why)
             elif answered < needed:
                 found |= nullable(key, None, f"{answered} requests in the window, {needed} are needed")
@@ -116,7 +115,7 @@ def _values(observations: Sequence[Observation], name: str) -> list[float]:
     """A latency of each answered request in ms; of ITL every gap."""
     answered = [one for one in observations if one.error is None]
     if name == "itl":
-        return [1e3 * gap for one in answered if one.output_tokens > 1 for gap in one.gaps_s]
+        return [1e3 * gap for one in answered if one.is_timed for gap in one.gaps_s]
     return [1e3 * value for one in answered if (value := getattr(one, f"{name}_s")) is not None]
 
 
@@ -134,8 +133,8 @@ def attainment(counted: Sequence[Observation], slo: Slo) -> tuple[float | None, 
     if not slo:
         return None, _NO_SLO
     answered = [one for one in counted if one.error is None]
-    if "tpot" in slo and answered and all(one.output_tokens <= 1 for one in answered):
-        return None, f"the SLO limits TPOT, and {_ONE_TOKEN}"
+    if "tpot" in slo and answered and not any(one.is_timed for one in answered):
+        return None, f"the SLO limits TPOT, and {why_untimed(answered)}"
     return sum(kept(one, slo) for one in counted) / len(counted), ""
 
 
@@ -187,7 +186,7 @@ def _means(observations: Sequence[Observation]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("ttft", "tpot", "e2el"):
         values = _values(observations, name)
-        found |= nullable(f"mean_{name}_ms", float(np.mean(values)) if values else None, _ONE_TOKEN)
+        found |= nullable(f"mean_{name}_ms", float(np.mean(values)) if values else None, why_untimed(observations))
     return found
 
 
