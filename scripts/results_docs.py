@@ -38,7 +38,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     """A JSON Schema for each results file whose section has a model, and for summary.json."""
     typed = {section.name: results_model(section.name) for section in SECTIONS}
     found = {
-        name: Document[model].model_json_schema(mode="serialization") | {"title": f"results/{name}.json"}
+        name: Document[model].model_json_schema() | {"title": f"results/{name}.json"}
         for name, model in typed.items()
         if model is not dict
     }

@@ -84,6 +84,7 @@ def test_the_documentation_of_results_files_is_current():
     spec.loader.exec_module(made)
     for file, text in made.files().items():
         assert file.is_file() and file.read_text(encoding="utf-8") == text, f"{file.name}: run {path.name}"
+    assert all("data" in schema["properties"] for name, schema in made.schemas().items() if name != "summary")
 
 
 def test_raw_observations_of_a_published_report_are_read_from_its_archive(tmp_path):

@@ -116,4 +116,4 @@ def _bound(mode: str, concurrency: int) -> Mapping[str, Any]:
 
 def document(**changed: Any) -> Any:
     """What tables and figures read of a results file."""
-    return SimpleNamespace(data=results(**changed))
+    return SimpleNamespace(data=results(**changed), params={})

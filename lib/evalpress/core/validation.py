@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -26,6 +27,7 @@ _TYPES = {
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _KINDS = {str: "text", int: "whole number", float: "number", dict: "mapping", tuple: "list", list: "list"}
 _SHOWN = 60
+_KEY = re.compile(r"(\w+(?:\.\w+)*): ")
 
 
 Where = Callable[[KeyPath], object]
@@ -42,7 +44,13 @@ def mistakes(error: ValidationError, model: type[BaseModel], where: Where, at: K
         at: the key path of the data inside the file.
     """
     items = sorted(error.errors(), key=lambda item: not _is_unknown_key(item))
-    return list(dict.fromkeys(f"{where((*at, *key_of(item)))}: {mistake(item, model)}" for item in items))
+    return list(dict.fromkeys(f"{where((*at, *_told_key(item)))}: {mistake(item, model)}" for item in items))
+
+
+def _told_key(item: Mapping[str, Any]) -> KeyPath:
+    """The key of a mistake; where a whole block is refused, its message may begin with the key inside the block."""
+    inside = _KEY.match(str(item.get("ctx", {}).get("error", ""))) if item["type"] == "value_error" else None
+    return (*key_of(item), *(inside[1].split(".") if inside else ()))
 
 
 def mistake(item: Mapping[str, Any], model: type[BaseModel]) -> str:

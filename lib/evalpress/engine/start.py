@@ -16,6 +16,7 @@ from evalpress.engine.log_lines import Figures, Line
 from evalpress.engine.results import Compilation, Startup
 from evalpress.launch import environment
 from evalpress.launch.arguments import arguments
+from evalpress.params.engine import EAGER
 from evalpress.params.schema import Mode, Params
 
 _one_off: dict[str, float] = {}
@@ -87,7 +88,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
     lines = sorted([*capture.lines, *hidden])
     again = repr(keywords) in _compiled
     cache = compile_cache.CacheUse(compile_cache.NONE, False)
-    if mode != "eager":
+    if mode != EAGER:
         cache = watch.use(lines, again=again)
         _compiled.add(repr(keywords))
     engine = _described(params, mode, llm, keywords, lines, recorded, wall=wall, began=began, cache=cache)
@@ -112,7 +113,7 @@ def _described(
     began: float,
     cache: compile_cache.CacheUse,
 ) -> Engine:
-    compiled = mode == "compiled"
+    compiled = mode != EAGER
     times = startup.phases(lines, **_one_off, wall_s=wall, compiled=compiled, began=began)
     return Engine(
         llm=llm,

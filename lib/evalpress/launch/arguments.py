@@ -8,12 +8,14 @@ from evalpress import model
 from evalpress.core.units import GIB
 from evalpress.launch import environment
 from evalpress.model import measurable
+from evalpress.params.engine import EAGER, Variant
 from evalpress.params.schema import Mode, Params
 
 
 def arguments(params: Params, mode: Mode) -> dict[str, Any]:
     """Keywords of vLLM's `LLM(...)` for this set and mode: the very ones that the run book prints."""
     e = params.engine
+    variant = e.variants.get(mode) or Variant(compilation_config={} if mode == EAGER else e.compilation_config)
     folder = model.resolve(params)
     found: dict[str, Any] = {
         "model": str(folder),
@@ -23,7 +25,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "tensor_parallel_size": e.tensor_parallel_size,
         "pipeline_parallel_size": e.pipeline_parallel_size,
         "trust_remote_code": params.model.trust_remote_code,
-        "enforce_eager": mode == "eager",
+        "enforce_eager": mode == EAGER,
         "enable_prefix_caching": False,
         "disable_log_stats": False,
         "max_logprobs": -1,
@@ -34,7 +36,7 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         "max_num_seqs": e.max_num_seqs,
         "distributed_executor_backend": e.distributed_executor_backend,
         "data_parallel_size": e.data_parallel_size if e.data_parallel_size > 1 else None,
-        "compilation_config": e.compilation_config if e.compilation_config and mode == "compiled" else None,
+        "compilation_config": variant.compilation_config or None,
         "kv_cache_memory_bytes": int(e.kv_cache_gib * GIB)
         if e.kv_cache_gib and environment.CPU_KV_SPACE not in environment.engine_env(params)
         else None,
@@ -44,4 +46,4 @@ def arguments(params: Params, mode: Mode) -> dict[str, Any]:
         found |= {"load_format": "dummy"}
     if not measurable.has_tokenizer(folder):
         found |= {"skip_tokenizer_init": True}
-    return found | e.extra
+    return found | e.extra | variant.extra

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Mode = Literal["eager", "compiled"]
+EAGER, COMPILED = "eager", "compiled"
+Mode = str
+"""`eager`, `compiled`, or a name of `engine.variants`."""
+_VARIANT = re.compile(r"[a-z][a-z0-9_]{0,23}")
+_RESERVED = ("eager", "compiled", "running")
 SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", "quality"]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -51,6 +56,15 @@ class PlatformParams(Block):
     """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
 
 
+class Variant(Block):
+    """One way of compiling, a mode of its own beside eager."""
+
+    compilation_config: dict[str, Any] = {}
+    """Passed to vLLM as it is, in place of `engine.compilation_config`."""
+    extra: dict[str, Any] = {}
+    """Further keywords of vLLM's LLM(...) for this variant, over those of `engine.extra`."""
+
+
 class EngineParams(Block):
     """Arguments of the vLLM engine, under vLLM's own names."""
 
@@ -65,13 +79,16 @@ class EngineParams(Block):
     data_parallel_size: PositiveInt = 1
     distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
     seed: int = 0
-    modes: tuple[Mode, ...] = ("eager", "compiled")
+    modes: tuple[Mode, ...] = (EAGER, COMPILED)
+    """Each is loaded and measured; with `variants` and without `modes`: eager and every variant."""
     resident: Literal["both", "one"] = "both"
     """`both`: both engines are loaded at the same time and blocks alternate; `one`: one after the other."""
     in_process: bool | None = None
     """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
     compilation_config: dict[str, Any] = {}
     """Passed to vLLM as it is, in compiled mode only."""
+    variants: dict[str, Variant] = {}
+    """More than one way of compiling: name -> its compilation; each name is a mode as `eager` and `compiled` are."""
     extra: dict[str, Any] = {}
     """Any further keyword of vLLM's LLM(...), passed as it is."""
     env: dict[str, str] = {}
@@ -80,5 +97,19 @@ class EngineParams(Block):
     @model_validator(mode="after")
     def _modes(self) -> EngineParams:
         if not self.modes or len(set(self.modes)) != len(self.modes):
-            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+            raise ValueError("modes: name each mode at most once, and at least one")
         return self
+
+    @field_validator("variants")
+    @classmethod
+    def _names_of_modes(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if name in _RESERVED or not _VARIANT.fullmatch(name):
+                allowed = "up to 24 small letters, digits and underscores, the first a letter"
+                raise ValueError(f"found {name[:40]!r}, allowed {allowed}; none of {', '.join(_RESERVED)}")
+        return variants
+
+    @property
+    def known_modes(self) -> tuple[Mode, ...]:
+        """Every mode that this set can name."""
+        return (EAGER, COMPILED, *self.variants)

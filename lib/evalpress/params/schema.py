@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from evalpress.core.validation import KeyPath, found
-from evalpress.params import names
+from evalpress.params import modes, names
 from evalpress.params.answers import AlignmentParams as AlignmentParams
 from evalpress.params.answers import EvidenceParams as EvidenceParams
 from evalpress.params.answers import HumanEvalParams as HumanEvalParams
@@ -98,7 +98,7 @@ class ServingParams(Block):
     """The OpenAI server and the load put on it."""
 
     modes: tuple[Mode, ...] = ("compiled", "eager")
-    """Each is served and loaded in turn; the first is the one of the run book."""
+    """Each is served and loaded in turn; the first is the one of the run book. With `engine.variants`: all of them."""
     base_url: str | None = None
     """Measure a server that already runs (for instance http://localhost:8000) instead of starting one."""
     host: str = "127.0.0.1"
@@ -136,7 +136,7 @@ class ServingParams(Block):
     @model_validator(mode="after")
     def _each_mode_once(self) -> ServingParams:
         if not self.modes or len(set(self.modes)) != len(self.modes):
-            raise ValueError("modes: name each of eager, compiled at most once, and at least one")
+            raise ValueError("modes: name each mode at most once, and at least one")
         return self
 
     @model_validator(mode="after")
@@ -232,6 +232,22 @@ class Params(Block):
         if why := names.refused(name):
             raise ValueError(f"found {found(name)}, {why}")
         return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variants_are_modes(cls, data: Any) -> Any:
+        return modes.filled_in(data)
+
+    @model_validator(mode="after")
+    def _modes_are_known(self) -> Params:
+        known = self.engine.known_modes
+        named = {"engine.modes": self.engine.modes, "serving.modes": self.serving.modes}
+        named |= {"evidence.mode": (self.evidence.mode,), "quality.mode": (self.quality.mode,)}
+        for key, wanted in named.items():
+            for mode in wanted:
+                if mode not in known:
+                    raise ValueError(f"{key}: found {found(mode)}, allowed {', '.join(known)} (see engine.variants)")
+        return self
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Params:

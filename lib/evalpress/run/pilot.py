@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from evalpress import model
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.params import prompts
+from evalpress.params.engine import EAGER
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
 from evalpress.sections.quality import cases
@@ -89,7 +90,7 @@ def section_s(name: str, params: Params, known: Speed) -> float | None:
 
 def _starts_s(params: Params, known: Speed) -> float:
     """Engines of all modes from an empty compile cache, and once more from the filled one."""
-    compiled = "compiled" in params.engine.modes
+    compiled = sum(mode != EAGER for mode in params.engine.modes)
     return _START_S * len(params.engine.modes) + compiled * 1.5 * (_COMPILE_S + _COMPILE_LAYER_S * known.layers)
 
 

@@ -47,6 +47,20 @@ def test_a_planted_slow_down_is_found_with_the_right_sign(tmp_path, monkeypatch,
         assert found.break_even.tokens is None and found.break_even.tokens_why.startswith("never")
 
 
+def test_two_ways_of_compiling_are_modes_of_their_own_beside_eager(tmp_path):
+    few = params.load("demo-variants")
+    changes = {"blocks": 3, "workloads": {"short": Workload(num_prompts=4, input_len=16, output_len=8)}}
+    changes |= {"scaling": None, "ceilings": False}
+    few = few.model_copy(update={"benchmark": few.benchmark.model_copy(update=changes)})
+    found = section.measure(Job(by_name("benchmark"), few, tmp_path, "always"))
+    assert list(found.modes) == ["eager", "inductor", "dynamo"]
+    assert [mode.compilation.backend for mode in found.modes.values()] == ["none", "inductor", "eager"]
+    assert list(found.pairs) == ["inductor", "dynamo"] and found.comparison == {}
+    for pair in found.pairs.values():
+        assert pair.comparison["short"]["output_throughput"].n_pairs == 3
+        assert pair.identical_tokens["short"].of == 12
+
+
 def test_two_ranks_are_measured_and_named(tmp_path):
     only = "skip.evidence=of interest is the benchmark"
     done = evalpress("report", "--set", "demo-tp2", "--reports-dir", str(tmp_path), "--param", only)

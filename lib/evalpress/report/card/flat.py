@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalpress.params.engine import EAGER
 from evalpress.report.card.source import Source
 
 _START = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "captured_graphs", "kv_cache_s", "total_s")
@@ -27,10 +28,9 @@ def files(source: Source) -> dict[str, Any]:
         "measured_with": f"Evalpress {source.provenance['suite_version']}",
     }
     out: dict[str, Any] = {}
-    benchmark = source.data("benchmark")
-    for name, mode in (("benchmark.json", "eager"), ("benchmark_compiled.json", "compiled")):
-        if benchmark and mode in benchmark["modes"]:
-            out[name] = head | _benchmark(benchmark, mode)
+    if benchmark := source.data("benchmark"):
+        for mode in benchmark["modes"]:
+            out["benchmark.json" if mode == EAGER else f"benchmark_{mode}.json"] = head | _benchmark(benchmark, mode)
     if quality := source.data("quality"):
         out["quality_eval.json"] = head | _quality(quality)
     if evidence := source.data("evidence"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from evalpress.params.engine import EAGER
 from evalpress.report.card.source import Source
 from evalpress.report.card.words import Words, count, number, share
 
@@ -101,9 +102,10 @@ def last_positions(alignment: dict[str, Any], evidence: dict[str, Any] | None) -
 
 
 def cold_start(benchmark: dict[str, Any] | None) -> dict[str, str] | None:
-    """Compilation and whole start of the compiled mode when its cache was empty."""
-    mode = (benchmark or {}).get("modes", {}).get("compiled", {})
-    for start in (mode.get("startup_cold"), mode.get("startup")):
+    """Compilation and whole start of the first compiling mode when its cache was empty."""
+    modes = (benchmark or {}).get("modes", {})
+    found: dict[str, Any] = next((one for mode, one in modes.items() if mode != EAGER), {})
+    for start in (found.get("startup_cold"), found.get("startup")):
         if start and start.get("cold") and start.get("compile_s") is not None:
             return {"compile": f"{number(start['compile_s'])} s", "total": f"{number(start['total_s'])} s"}
     return None
@@ -115,8 +117,9 @@ def support(source: Source) -> Iterator[Row]:
     modes = (benchmark or {}).get("modes", {})
     engine = source.documents["setup"]["params"]["engine"]
     checks = {check["rung"]: check for check in (evidence or {}).get("determinism", [])}
-    yield _tried("eager", "eager" in modes, "benchmark.modes.eager", "engine.modes")
-    yield _tried("graph", len(set(modes) - {"eager"}) > 0, "benchmark.modes.compiled", "engine.modes")
+    compiling = [f"benchmark.modes.{mode}" for mode in modes if mode != EAGER]
+    yield _tried("eager", EAGER in modes, f"benchmark.modes.{EAGER}", "engine.modes")
+    yield _tried("graph", bool(compiling), ", ".join(compiling), "engine.modes")
     batch = next((check for name, check in checks.items() if "batch" in name), None)
     yield _tried("batching", bool(batch and batch["identical"] is not None), "evidence: in one batch", "evidence")
     prefix = next((check for name, check in checks.items() if "prefix" in name), None)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from evalpress.params.engine import COMPILED
 from evalpress.report.compare.between_runs import Ratio, drift, ratio
 from evalpress.report.compare.row import Row, exact, judged, not_comparable
 from evalpress.report.compare.run import Run
 from evalpress.sections.benchmark.observations import Block, Blocks, Request
+from evalpress.sections.benchmark.results import PairedMetric
+from evalpress.sections.benchmark.results import Results as Benchmark
 
 _METRICS = (("output_throughput", "tok/s", True), ("mean_ttft_ms", "ms", False), ("mean_tpot_ms", "ms", False))
 _SHAPE = ("kind", "num_prompts", "input_len", "output_len", "concurrent")
@@ -29,7 +32,7 @@ def rows(a: Run, b: Run, why_not: str) -> Iterator[Row]:
         for mode in first.modes:
             if mode in second.modes:
                 yield from _speeds(f"benchmark.{mode}.{workload}", blocks, (workload, mode), drifts, reason)
-        yield from _change(workload, first, second, reason)
+        yield from _changes(workload, first, second, reason)
     yield from _engines(first, second, why_not)
 
 
@@ -79,19 +82,28 @@ def _speeds(
             yield judged(f"{name}.{metric}", unit, a, b, ratio(first, second, drifts), more_is_better=more)
 
 
-def _change(workload: str, a: Any, b: Any, why_not: str) -> Iterator[Row]:
-    """Compiled against eager: both modes of a run meet the same machine, so its drift cancels."""
-    pair = [data.comparison.get(workload, {}).get("output_throughput") for data in (a, b)]
-    if None in pair:
-        return
-    name, ratios = f"benchmark.speed_up.{workload}", [one.ratio for one in pair]
-    if why_not or any(one.ci_low is None for one in pair):
-        yield not_comparable(name, "×", why_not or "no interval in one of the runs", *ratios)
-        return
-    half = math.hypot(*(math.log(one.ci_high / one.ci_low) / 2 for one in pair))
-    found = ratios[1] / ratios[0]
+def _changes(workload: str, a: Benchmark, b: Benchmark, why_not: str) -> Iterator[Row]:
+    """Each compiling mode against eager: both modes of a run meet the same machine, so its drift cancels."""
+    for mode, found in a.pairs.items():
+        if mode in b.pairs:
+            pair = [one.comparison[workload]["output_throughput"] for one in (found, b.pairs[mode])]
+            name = workload if mode == COMPILED else f"{mode}.{workload}"
+            yield _change(f"benchmark.speed_up.{name}", pair, why_not)
+
+
+def _change(name: str, pair: Sequence[PairedMetric], why_not: str) -> Row:
+    known = [
+        (one.ratio, math.log(one.ci_high / one.ci_low) / 2)
+        for one in pair
+        if one.ratio is not None and one.ci_low is not None and one.ci_high is not None
+    ]
+    if why_not or len(known) < len(pair):
+        why = why_not or "no interval in one of the runs"
+        return not_comparable(name, "×", why, *(one.ratio for one in pair))
+    (first, half_a), (second, half_b) = known
+    half, found = math.hypot(half_a, half_b), second / first
     interval = Ratio(found, found * math.exp(-half), found * math.exp(half))
-    yield judged(name, "×", ratios[0], ratios[1], interval, more_is_better=True)
+    return judged(name, "×", first, second, interval, more_is_better=True)
 
 
 def _engines(a: Any, b: Any, why_not: str) -> Iterator[Row]:

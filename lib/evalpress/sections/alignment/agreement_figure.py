@@ -37,7 +37,7 @@ def prompt_agreement(document: Document[Results], cosine_gate: float = 0.99, kl_
     missing: list[Missing] = []
     with canvas(1.15 + 0.3 * max(len(ids), 2), 1, 2, sharey=True) as (figure, (left, right)):
         for index, (name, texts) in enumerate(named.items()):
-            offset, mark = beside(index, len(named)), mark_of(name, index)
+            offset, mark = beside(index, len(named)), mark_of(name, index, document.params)
             left.plot([], [], mark[1], color=mark[0], label=words(name))
             for row, text in enumerate(ids):
                 found = texts.get(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evalpress.core.results import Document
 from evalpress.display.tables import Cell, Column, Prose, Table, number
 from evalpress.sections.alignment.results import DecodeRun, Results, Run
-from evalpress.sections.alignment.tables import NAMES
+from evalpress.sections.alignment.tables import name_of
 
 _SHOWN = 3
 _PARTS = {
@@ -19,7 +19,7 @@ _PARTS = {
 
 def outliers(document: Document[Results]) -> Table:
     """Positions whose error is far beyond the error of correct arithmetic there, run by run."""
-    runs: dict[str, Run | DecodeRun] = {NAMES.get(name, name): run for name, run in document.data.candidates.items()}
+    runs: dict[str, Run | DecodeRun] = {name_of(name): run for name, run in document.data.candidates.items()}
     runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in document.data.decode.items()}
     rows: list[list[Cell]] = []
     for name, run in runs.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -42,7 +43,7 @@ def layer_errors(document: Document[Results]) -> Figure:
             _allowed(panels[0], found.limits)
         for axes, (key, label) in zip(panels, _PANELS.items(), strict=True):
             for index, (name, run) in enumerate(runs.items()):
-                _curve(axes, getattr(run, key), name, index)
+                _curve(axes, getattr(run, key), name, index, document.params)
             if axes.lines:
                 error_axis(axes, "y")
             axes.set_ylabel(f"relative error\n{label}")
@@ -74,8 +75,8 @@ def _missing(why: str | None, found: Layers | None) -> list[Missing]:
     return [] if found.limits else [("what passes for noise", found.limits_why)]
 
 
-def _curve(axes: Axes, errors: Sequence[float | None], name: str, index: int) -> None:
-    tone, marker = mark_of(name, index)
+def _curve(axes: Axes, errors: Sequence[float | None], name: str, index: int, params: Mapping[str, Any]) -> None:
+    tone, marker = mark_of(name, index, params)
     heights = [error or float("nan") for error in errors]
     axes.plot(
         range(len(heights)), heights, _DASHES[index % len(_DASHES)], color=tone, marker=marker, markersize=3.5,

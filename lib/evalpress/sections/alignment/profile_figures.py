@@ -37,7 +37,7 @@ def profile_by_position(document: Document[Results]) -> Figure:
     with canvas(5.2, 2, 1, sharex=True) as (figure, panels):
         for axes, (key, label) in zip(panels, _ERRORS.items(), strict=True):
             for index, (name, run) in enumerate(runs.items()):
-                tone, marker = mark_of(name, index)
+                tone, marker = mark_of(name, index, document.params)
                 for row in run.by_position:
                     place = bins.index(row.from_) + beside(index, len(runs))
                     middle, high = getattr(row, f"{key}_median"), getattr(row, f"{key}_p90")
@@ -55,7 +55,7 @@ def profile_by_position(document: Document[Results]) -> Figure:
         panels[1].set_title(_highest(runs))
         _name_bins(panels[1], [str(low) for low in bins])
         panels[1].set_xlabel("position in the text: the first of each group, and on to the next")
-        _legend(figure, panels[0], runs)
+        _legend(figure, panels[0], document)
         caption = (
             "Every compared position of every text, grouped in widths that double. Marks are medians, lines reach up "
             "to the 90th percentile, on logarithmic axes. An engine with errors only late in a text, or only at "
@@ -74,7 +74,7 @@ def profile_by_margin(document: Document[Results]) -> Figure:
     bins = sorted({row.from_ for run in runs.values() for row in run.by_margin})
     with canvas(3.1) as (figure, (axes,)):
         for index, (name, run) in enumerate(runs.items()):
-            tone, marker = mark_of(name, index)
+            tone, marker = mark_of(name, index, document.params)
             for row in run.by_margin:
                 place = bins.index(row.from_) + beside(index, len(runs))
                 axes.plot([place, place], [row.ci_low, row.ci_high], color=tone, linewidth=1.2)
@@ -87,7 +87,7 @@ def profile_by_margin(document: Document[Results]) -> Figure:
         axes.grid(False, axis="x")
         _name_bins(axes, [short(low) for low in bins])
         axes.set_xlabel("the reference's margin, in logits: the least of each group, and on to the next")
-        _legend(figure, axes, runs)
+        _legend(figure, axes, document)
         caption = (
             "Share of positions whose most probable token is the reference's, by the margin of the reference's best "
             "token over its second best, with 95 % intervals (Wilson). Rounding can change only near ties: "
@@ -102,9 +102,10 @@ def _name_bins(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def _legend(figure: Canvas, axes: Axes, runs: Runs) -> None:
+def _legend(figure: Canvas, axes: Axes, document: Document[Results]) -> None:
+    runs = runs_of(document)
     for index, name in enumerate(runs):
-        tone, marker = mark_of(name, index)
+        tone, marker = mark_of(name, index, document.params)
         axes.plot([], [], marker, color=tone, label=words(name))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=figure_style.columns(len(runs)))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from evalpress.core.results import Document
 from evalpress.display import figure_style
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import power_of_ten, short
 from evalpress.sections.alignment.results import Results, Run
 
@@ -27,8 +31,15 @@ def runs_of(document: Document[Results]) -> dict[str, Run]:
     return {NOISE_FLOOR: document.data.noise_floor, **document.data.candidates}
 
 
-def mark_of(name: str, index: int) -> Mark:
-    """A comparison run's own colour and marker, or those of its place among the runs."""
+def mark_of(name: str, index: int, params: Mapping[str, Any]) -> Mark:
+    """A comparison run's own colour and marker, or those of its place among the runs.
+
+    Args:
+        params: the parameters of the report, whose variants keep their colours in every section.
+    """
+    mode = name.removeprefix("vllm_")
+    if name != mode and mode in ((params.get("engine") or {}).get("variants") or {}):
+        return style_of(mode, params).tone, style_of(mode, params).marker
     return _MARKS.get(name) or _OTHERS[index % len(_OTHERS)]
 
 

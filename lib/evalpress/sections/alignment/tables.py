@@ -22,23 +22,23 @@ _METRICS: dict[str, Column | str] = {
     "kl_divergence": Column("KL", "nats"),
     "noise_ratio": Column("noise ratio", "ratio"),
 }
-NAMES = {
+_NAMES = {
     "noise_floor": "noise floor: transformers, CPU, engine's dtype",
-    "vllm_eager": "vLLM, eager",
-    "vllm_compiled": "vLLM, compiled",
     "transformers_cpu": "transformers on the CPU, other attention kernels",
     "transformers_cuda": "transformers on the GPU",
     "transformers_npu": "transformers on the NPU",
 }
 
 
-def _name(run: str) -> str:
-    return NAMES.get(run, run)
+def name_of(run: str) -> str:
+    """A comparison run's name for a reader; `vllm_<mode>` for any mode of the set."""
+    mode = run.removeprefix("vllm_")
+    return _NAMES.get(run, run if run == mode else f"vLLM, {mode}")
 
 
 def _named(document: Document[Results]) -> list[tuple[dict[str, str], Run]]:
     """A record per comparison run: its name under `run`, and its results."""
-    return [({"run": _name(name)}, run) for name, run in runs_of(document).items()]
+    return [({"run": name_of(name)}, run) for name, run in runs_of(document).items()]
 
 
 def compared(document: Document[Results]) -> Table:
@@ -50,7 +50,7 @@ def compared(document: Document[Results]) -> Table:
     platform = document.provenance["platform"]
     for name, run in runs_of(document).items():
         sampled = "a sample, evenly spaced" if run.positions.sampled else "every position"
-        rows.append([_name(name), run.engine, run.device or platform, run.dtype, run.n_positions, sampled])
+        rows.append([name_of(name), run.engine, run.device or platform, run.dtype, run.n_positions, sampled])
     return Table("What was compared", ["run", "engine", "device", "dtype", "positions", "which"], rows)
 
 
@@ -99,7 +99,7 @@ def last_positions(document: Document[Results]) -> Table:
     """Each comparison run at the last position of the prompts, where the next token is decided."""
     columns: dict[str, Column | str] = {"run": "run", **_METRICS}
     del columns["noise_ratio"]
-    records = [({"run": _name(name)}, run.last_positions) for name, run in runs_of(document).items()]
+    records = [({"run": name_of(name)}, run.last_positions) for name, run in runs_of(document).items()]
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
 
@@ -113,7 +113,7 @@ def prompts(document: Document[Results]) -> Table:
             last, best, other = found.last_position, found.top5_reference[0], found.top5_candidate[0]
             rows.append(
                 [
-                    _name(name),
+                    name_of(name),
                     found.id,
                     Badge("pass", "same") if best.id == other.id else Badge("warn", "flip"),
                     (Code(best.text), f" {best.id}"),
@@ -138,7 +138,7 @@ def prompts(document: Document[Results]) -> Table:
 
 def texts(document: Document[Results]) -> Table:
     """Per text and candidate over every compared position."""
-    records = [({"run": _name(name)}, text) for name, run in document.data.candidates.items() for text in run.prompts]
+    records = [({"run": name_of(name)}, text) for name, run in document.data.candidates.items() for text in run.prompts]
     columns: dict[str, Column | str] = {"run": "candidate", "id": "text", **_METRICS}
     return Table.from_records("Per text, all compared positions", columns, records)
 
@@ -149,7 +149,7 @@ def flips(document: Document[Results]) -> Table:
     for name, run in runs_of(document).items():
         found = run.flips
         badge = Badge("pass", "none unexplained") if found.unexplained == 0 else Badge("fail", "unexplained")
-        rows.append([_name(name), badge, found.unexplained, found.within_noise, found.total, run.n_positions])
+        rows.append([name_of(name), badge, found.unexplained, found.within_noise, found.total, run.n_positions])
     return Table("Flips by run", ["run", "verdict", "unexplained", "within noise", "flips", "positions"], rows)
 
 
@@ -161,7 +161,7 @@ def flip_sentences(document: Document[Results]) -> Prose:
     """One sentence for every unexplained flip of a candidate, and for the first explained ones of each."""
     said: list[str] = []
     for name, run in document.data.candidates.items():
-        who = escape_markdown(_name(name))
+        who = escape_markdown(name_of(name))
         explained = [flip for flip in run.flips.list if flip.verdict == "within_noise"]
         shown = [flip for flip in run.flips.list if flip not in explained[_SHOWN_FLIPS:]]
         said += [f"- {who}: {escape_markdown(flip.sentence)}" for flip in shown]
@@ -174,14 +174,14 @@ def flip_sentences(document: Document[Results]) -> Prose:
 def every_flip(document: Document[Results]) -> Details:
     """The sentences of all flips, folded."""
     lines = [
-        f"{_name(name)}: {flip.sentence}" for name, run in document.data.candidates.items() for flip in run.flips.list
+        f"{name_of(name)}: {flip.sentence}" for name, run in document.data.candidates.items() for flip in run.flips.list
     ]
     return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
 
 
 def batching(document: Document[Results]) -> Table:
     """What batching, padding and order change at the prompts' last positions, run by run."""
-    records = [({"run": _name(name)}, row) for name, rows in document.data.batching.items() for row in rows]
+    records = [({"run": name_of(name)}, row) for name, rows in document.data.batching.items() for row in rows]
     columns: dict[str, Column | str] = {
         "run": "run",
         "arrangement": "the same prompts",
@@ -216,7 +216,7 @@ def decode(document: Document[Results]) -> Table:
 
 def tails(document: Document[Results]) -> Table:
     """What a mean hides: percentiles over positions, every run, prefill and decode."""
-    found = [(_name(name), run.tails) for name, run in runs_of(document).items()]
+    found = [(name_of(name), run.tails) for name, run in runs_of(document).items()]
     found += [(f"decode: {_words(name)}", run.tails) for name, run in document.data.decode.items()]
     names = {
         "kl_divergence": "KL, nats",
@@ -256,7 +256,7 @@ def layers(document: Document[Results]) -> Table:
         [stage, *(errors[index] for run in runs.values() for errors in (run.arrived, run.made))]
         for index, stage in enumerate(found.stages)
     ]
-    verdicts = [f"{_name(name)}: {_beyond(run)}" for name, run in found.candidates.items()]
+    verdicts = [f"{name_of(name)}: {_beyond(run)}" for name, run in found.candidates.items()]
     heads: list[Column | str] = ["after"]
     heads += [f"{_words(name)}, {what}" for name in runs for what in ("arrived", "made there")]
     return Table("Where the error grows", heads, rows, note=_limit_note(found) + "; ".join(verdicts) + ".")

@@ -10,6 +10,7 @@ from typing import Any
 from evalpress.core import stats
 from evalpress.core.results import nulls
 from evalpress.engine.results import Startup
+from evalpress.params.engine import EAGER
 from evalpress.sections.benchmark.results import (
     BreakEven,
     BreakEvenFigures,
@@ -40,23 +41,27 @@ def break_even(
     shapes: Mapping[str, WorkloadShape],
     compared: Mapping[str, Mapping[str, PairedMetric]],
 ) -> BreakEven:
-    """For the warm start, by the phases that depend on the mode, and for the start with an empty compile cache."""
+    """For the warm start, by the phases that depend on the mode, and for the start with an empty compile cache.
+
+    Args:
+        modes: eager and one compiling mode.
+    """
     main = next((name for name, shape in shapes.items() if shape.kind == "throughput"), next(iter(shapes)))
     ratio = compared[main]["output_throughput"]
-    starts = {mode: _own_starts(found) for mode, found in modes.items()}
-    warm = from_starts(starts["eager"], starts["compiled"], ratio)
+    eager, compiled = modes[EAGER], next(found for mode, found in modes.items() if mode != EAGER)
+    starts = _own_starts(eager), _own_starts(compiled)
+    warm = from_starts(*starts, ratio)
     found: dict[str, Any] = {"workload": main} | warm.model_dump()
-    phases = [_mode_phases(mode, modes[mode].startup) for mode in ("eager", "compiled")]
-    if None in phases:
+    phases = _mode_phases(eager.startup, compiles=False), _mode_phases(compiled.startup, compiles=True)
+    if phases[0] is None or phases[1] is None:
         found |= {"by_phases": None, "by_phases_why": "this vLLM did not print every phase that depends on the mode"}
     else:
-        eager, compiled = ([seconds] for seconds in phases if seconds is not None)
-        found["by_phases"] = from_starts(eager, compiled, ratio)
-    cold = modes["compiled"].startup_cold
+        found["by_phases"] = from_starts([phases[0]], [phases[1]], ratio)
+    cold = compiled.startup_cold
     if cold is None:
-        found |= {"cold": None, "cold_why": modes["compiled"].startup_cold_why}
+        found |= {"cold": None, "cold_why": compiled.startup_cold_why}
     else:
-        found["cold"] = from_starts(starts["eager"], [_own_start(cold)], ratio)
+        found["cold"] = from_starts(starts[0], [_own_start(cold)], ratio)
     return BreakEven(**found)
 
 
@@ -76,12 +81,12 @@ def _own_start(startup: Startup) -> float:
     return startup.total_s - startup.import_s - startup.config_s
 
 
-def _mode_phases(mode: str, start: Startup) -> float | None:
+def _mode_phases(start: Startup, *, compiles: bool) -> float | None:
     """Seconds of the phases that depend on the mode: the rest also depends on which engine a process loads first.
 
     None where a phase that took place was not printed; eager compiles nothing, and not every platform captures graphs.
     """
-    needed = [start.kv_cache_s, *([start.compile_s] if mode == "compiled" else [])]
+    needed = [start.kv_cache_s, *([start.compile_s] if compiles else [])]
     needed += [start.graph_capture_s] if start.captured_graphs else []
     if None in needed:
         return None
@@ -97,7 +102,7 @@ def from_starts(eager: Sequence[float], compiled: Sequence[float], ratio: Paired
     saved = 1 / ratio.eager - 1 / ratio.compiled
     found: dict[str, Any] = {"extra_startup_s": extra, "saved_s_per_token": saved}
     if saved <= 0:
-        why = "never: compiled mode saved no time per output token in this run"
+        why = "never: compilation saved no time per output token in this run"
         return BreakEvenFigures(**found, **nulls(_KEYS[2:], why))
     tokens = max(extra, 0.0) / saved
     found |= {"tokens": tokens, "seconds": tokens / ratio.compiled}
@@ -134,7 +139,7 @@ def _at_shared_confidence(low: float, high: float, pairs: int) -> tuple[float, f
     return centre - half, centre + half
 
 
-_NEVER = "never: at this end of the speed-up's interval compiled mode saves nothing"
+_NEVER = "never: at this end of the speed-up's interval compilation saves nothing"
 
 
 def _no_interval(eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric) -> str | None:

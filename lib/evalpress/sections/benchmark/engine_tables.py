@@ -8,7 +8,7 @@ from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
 from evalpress.engine.results import Memory, Startup
 from evalpress.sections.benchmark.phase_labels import LONG, named_starts
-from evalpress.sections.benchmark.results import BreakEvenFigures, PeakRates, PeakRound, Results
+from evalpress.sections.benchmark.results import BreakEven, BreakEvenFigures, PeakRates, PeakRound, Results
 
 __dir__ = own_functions(__name__)
 
@@ -139,25 +139,30 @@ def _note(found: PeakRates) -> str:
 
 
 def break_even(document: Document[Results]) -> Prose:
-    """After how many tokens compilation has made up for its longer start, in a sentence."""
-    found = document.data.break_even
-    words = [f"**Break-even**, on the workload `{found.workload}`, import and configuration apart: {_paid(found)}"]
-    if found.workload is None:
-        return Prose(f"**Break-even**: n/a ({found.workload_why}).")
+    """After how many tokens each way of compiling has made up for its longer start, in a paragraph per mode."""
+    pairs = document.data.pairs
+    if not pairs:
+        return Prose(f"**Break-even**: n/a ({document.data.break_even.workload_why}).")
+    return Prose("\n\n".join(_made_up(pair.break_even, mode, named=len(pairs) > 1) for mode, pair in pairs.items()))
+
+
+def _made_up(found: BreakEven, mode: str, *, named: bool) -> str:
+    head = f"**Break-even of {mode}**" if named else "**Break-even**"
+    words = [f"{head}, on the workload `{found.workload}`, import and configuration apart: {_paid(found, mode)}"]
     if found.by_phases:
-        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found.by_phases)}")
+        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found.by_phases, mode)}")
     if found.cold:
-        words.append(f"With an empty compile cache: {_paid(found.cold)}")
-    return Prose(" ".join(words))
+        words.append(f"With an empty compile cache: {_paid(found.cold, mode)}")
+    return " ".join(words)
 
 
-def _paid(found: BreakEvenFigures) -> str:
+def _paid(found: BreakEvenFigures, mode: str) -> str:
     if found.tokens is None or found.extra_startup_s is None or found.saved_s_per_token is None:
         return f"{found.tokens_why}."
     if found.extra_startup_s <= 0:
-        return "immediately: compiled mode did not start later than eager in this run."
+        return f"immediately: {mode} mode did not start later than eager in this run."
     return (
-        f"compiled mode starts {fmt(found.extra_startup_s, 's')} later, saves "
+        f"{mode} mode starts {fmt(found.extra_startup_s, 's')} later, saves "
         f"{fmt(1e6 * found.saved_s_per_token, 'µs')} per output token and has made up for its longer start after "
         f"{found.tokens:,.0f} output tokens, {fmt(found.seconds, 's')} of running ({_span(found)})."
     )

@@ -1,4 +1,4 @@
-"""Figures of speed: eager against compiled, throughput and latency of every workload."""
+"""Figures of speed: eager against each way of compiling, throughput and latency of every workload."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import Missing, listed, metric_words, missing_words, short
+from evalpress.params.engine import COMPILED
 from evalpress.sections.benchmark.results import ModeResults, PairedMetric, Results
 
 __dir__ = own_functions(__name__)
 
 COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
-MODES = {"eager": (figure_style.EAGER, "--", "s"), "compiled": (figure_style.COMPILED, "-", "o")}
-OTHER_MODE = (figure_style.GREEN, ":", "D")
 Ratio = tuple[float, float | None, float | None]
 """A speed-up with the ends of its interval."""
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -35,7 +35,7 @@ _PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("ma
 
 
 def speed_up(found: PairedMetric) -> Ratio | None:
-    """How many times compiled is faster than eager, with its interval; None where it was not measured.
+    """How many times the compiling mode is faster than eager, with its interval; None where it was not measured.
 
     The ratio of the results is compiled / eager. Where less is better, the speed-up is its reciprocal and the ends of
     the interval change places.
@@ -49,39 +49,45 @@ def speed_up(found: PairedMetric) -> Ratio | None:
 
 
 def eager_vs_compiled(document: Document[Results], metrics: Sequence[str] = COMPARED) -> Figure:
-    """Paired speed-up of compiled over eager, per metric and workload, with 95 % intervals.
+    """Paired speed-up of each compiling mode over eager, per metric and workload, with 95 % intervals.
 
     Args:
         document: the benchmark's results.
         metrics: keys of `comparison.<workload>`.
     """
-    comparison = document.data.comparison
+    pairs = document.data.pairs
+    named = set(pairs) - {COMPILED}
+    faster = listed(pairs) if named else "compiled"
+    workloads = list(document.data.workloads) if pairs else []
     rows: list[tuple[str, Ratio | None]] = []
     missing: list[Missing] = []
     ranges: list[str] = []
-    for metric in metrics if comparison else ():
+    for metric in metrics if pairs else ():
         rows.append((metric_words(metric), None))
         found = []
-        for workload, by_metric in comparison.items():
-            ratio = speed_up(by_metric[metric])
+        for workload, mode in ((workload, mode) for workload in workloads for mode in pairs):
+            compared = pairs[mode].comparison[workload][metric]
+            label = f"{workload}, {mode}" if named else workload
+            ratio = speed_up(compared)
             if ratio is None:
-                missing.append((f"{metric_words(metric)} of {workload}", by_metric[metric].ratio_why))
+                missing.append((f"{metric_words(metric)} of {label}", compared.ratio_why))
                 continue
             if ratio[1] is None:
-                missing.append((f"interval of {metric_words(metric)} of {workload}", by_metric[metric].ci_low_why))
+                missing.append((f"interval of {metric_words(metric)} of {label}", compared.ci_low_why))
             found.append(ratio[0])
-            rows.append((workload, ratio))
+            rows.append((label, ratio))
         if found:
             ranges.append(f"{metric_words(metric)} {_times(min(found))} to {_times(max(found))}")
-    if not comparison:
+    if not pairs:
         missing.append(("the comparison", document.data.comparison_why))
     with canvas(0.75 + 0.2 * max(len(rows), 3)) as (figure, (axes,)):
         _forest(axes, rows)
         axes.set_xlabel("times faster when compiled (right of 1 is faster)")
         found_words = "; ".join(ranges) or "none measured"
-        alt = f"Speed-up of compiled over eager, {len(comparison)} workloads: {found_words}."
+        whose = f"each of {faster}" if len(pairs) > 1 else f"{faster} mode"
+        alt = f"Speed-up of {faster} over eager, {len(workloads)} workloads: {found_words}."
         caption = (
-            "Speed of compiled mode divided by that of eager mode, in paired blocks, with 95 % intervals. "
+            f"Speed of {whose} divided by that of eager mode, in paired blocks, with 95 % intervals. "
             "Filled marks: the interval lies entirely on one side of 1; hollow: it does not, or there is none. "
             "An arrow at the edge: the interval continues beyond the axis."
         )
@@ -145,32 +151,33 @@ def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
 
 
 def throughput_bars(document: Document[Results], metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
-    """One metric of every workload, both modes beside each other, each workload on its own scale.
+    """One metric of every workload, all modes beside each other, each workload on its own scale.
 
     Workloads differ by orders of magnitude because their shapes do; what can be compared is the modes.
     """
     modes, workloads = document.data.modes, list(document.data.workloads)
     missing: list[Missing] = []
     said = []
-    with canvas(0.45 + 0.42 * max(len(workloads), 2)) as (figure, (axes,)):
+    with canvas(0.45 + 0.21 * max(len(modes), 2) * max(len(workloads), 2)) as (figure, (axes,)):
         every = [found.workloads for found in modes.values()]
         longest = {w: max((getattr(f[w], metric) or 0 for f in every), default=0) or 1 for w in workloads}
         for index, (mode, found) in enumerate(modes.items()):
-            tone, _, _ = MODES.get(mode, OTHER_MODE)
+            tone = style_of(mode, document.params).tone
             for row, workload in enumerate(workloads):
                 value = getattr(found.workloads[workload], metric)
                 if value is None:
                     missing.append((f"{workload} ({mode})", getattr(found.workloads[workload], f"{metric}_why")))
                     continue
-                at = row + (index - (len(modes) - 1) / 2) * 0.38
-                axes.barh(at, value / longest[workload], height=0.34, color=tone)
+                height = 0.76 / max(len(modes), 2)
+                at = row + (index - (len(modes) - 1) / 2) * height
+                axes.barh(at, value / longest[workload], height=0.9 * height, color=tone)
                 figure_style.value_label(axes, value / longest[workload], at, f"{short(value)} {unit}")
                 said.append(f"{workload} {mode} {short(value)}")
         figure_style.name_rows(axes, workloads)
         axes.set_xlim(0, 1.2)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
-        figure_style.legend_above(axes, {m: figure_style.solid(MODES.get(m, OTHER_MODE)[0]) for m in modes})
+        figure_style.legend_above(axes, {m: figure_style.solid(style_of(m, document.params).tone) for m in modes})
         alt = f"{metric_words(metric).capitalize()} in {unit}: {'; '.join(said) or 'nothing measured'}."
         caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has its own scale."
         return finish(figure, alt, caption + missing_words(missing))
@@ -201,7 +208,7 @@ def latency_distribution(
                 if line is None:
                     missing.append((f"{workload} ({mode})", getattr(found.workloads[workload], f"mean_{metric}_why")))
                     continue
-                tone, dashes, _ = MODES.get(mode, OTHER_MODE)
+                tone, dashes, _ = style_of(mode, document.params)
                 axes.plot(*line, dashes, color=tone, label=mode, linewidth=1.6)
                 middle = np.median(values) if values else np.interp(0.5, line[1], line[0])
                 said.append(f"{workload} {mode} {short(float(middle))} ms")

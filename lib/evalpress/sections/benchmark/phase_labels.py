@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evalpress.engine.results import Startup
+from evalpress.params.engine import EAGER
 from evalpress.sections.benchmark.results import Results
 
 LONG = {
@@ -29,7 +30,7 @@ SHORT = {
 
 
 def named_starts(data: Results) -> dict[str, Startup]:
-    """Each measured start by name: eager; compiled from the cache (warm), or again from nothing; compiled, cold."""
+    """Each measured start by name: eager; a compiling mode from the cache (warm) or compiled again; and cold."""
     found = {}
     for mode, facts in data.modes.items():
         found[_name(mode, facts.startup)] = facts.startup
@@ -39,7 +40,7 @@ def named_starts(data: Results) -> dict[str, Startup]:
 
 
 def _name(mode: str, startup: Startup) -> str:
-    if mode == "eager":
+    if mode == EAGER:
         return mode
     if not startup.cold:
         return f"{mode}, warm"

@@ -9,6 +9,7 @@ from pydantic import Field
 from evalpress.core import results
 from evalpress.core.results import Model
 from evalpress.engine.results import Compilation, Memory, Startup
+from evalpress.params.engine import COMPILED
 from evalpress.sections.benchmark import migration
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
@@ -62,7 +63,10 @@ class WorkloadShape(Model):
 
 
 class PairedMetric(Model):
-    """One metric, block by block: `ratio` is compiled / eager with its 95 % interval."""
+    """One metric, block by block: `ratio` is compiled / eager with its 95 % interval.
+
+    In a pair of `variants`, `compiled` stands for the variant that the pair is named by.
+    """
 
     eager: float | None
     eager_why: str | None = None
@@ -230,6 +234,14 @@ class Invariant(Model):
     found: str
 
 
+class Pair(Model):
+    """A compiling mode against eager."""
+
+    comparison: dict[str, dict[str, PairedMetric]] = Field(description="workload -> metric, the mode against eager")
+    identical_tokens: dict[str, IdenticalTokens]
+    break_even: BreakEven
+
+
 class Results(results.Results):
     """Everything that the benchmark section measured."""
 
@@ -247,8 +259,15 @@ class Results(results.Results):
     comparison_why: str | None = None
     identical_tokens: dict[str, IdenticalTokens]
     break_even: BreakEven
+    variants: dict[str, Pair] = Field(default={}, description="each mode of engine.variants against eager")
     identities: tuple[Invariant, ...] = Field(description="invariants that were checked")
     left_out: tuple[str, ...] = Field(default=(), description="what run.budget_minutes left out")
+
+    @property
+    def pairs(self) -> dict[str, Pair]:
+        """Every compiling mode that was measured beside eager, against it: `compiled` and each variant, by name."""
+        own = Pair(comparison=self.comparison, identical_tokens=self.identical_tokens, break_even=self.break_even)
+        return ({COMPILED: own} if self.comparison else {}) | self.variants
 
     @classmethod
     def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:

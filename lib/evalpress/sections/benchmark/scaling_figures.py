@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
@@ -11,8 +12,8 @@ from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import Missing, listed, missing_words, short
-from evalpress.sections.benchmark.figures import MODES, OTHER_MODE
 from evalpress.sections.benchmark.results import BatchPoint, PromptPoint, Results
 
 __dir__ = own_functions(__name__)
@@ -37,7 +38,7 @@ def scaling(document: Document[Results]) -> Figure:
             (panels[1], batch, "batch_size", "mean_tpot_ms", None, "mean TPOT, ms"),
             (panels[2], prompt, "prompt_len", "mean_ttft_ms", "arithmetic_bound_ms", "mean TTFT, ms"),
         ):
-            missing += _curves(axes, rows, x, y, bound)
+            missing += _curves(axes, rows, x, y, bound, document.params)
             axes.set_title(title)
         panels[1].set_yscale("linear")
         panels[1].set_ylim(bottom=0)
@@ -53,13 +54,13 @@ def scaling(document: Document[Results]) -> Figure:
         return finish(figure, alt.strip(), caption + missing_words(missing))
 
 
-def _curves(axes: Axes, rows: Points, x: str, y: str, bound: str | None) -> list[Missing]:
+def _curves(axes: Axes, rows: Points, x: str, y: str, bound: str | None, params: Mapping[str, Any]) -> list[Missing]:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.grid(True, axis="y")
     missing: list[Missing] = []
     for mode in dict.fromkeys(row.mode for row in rows):
-        tone, _, marker = MODES.get(mode, OTHER_MODE)
+        tone, _, marker = style_of(mode, params)
         found = [(getattr(row, x), getattr(row, y), getattr(row, f"{y}_why")) for row in rows if row.mode == mode]
         known = [(at, value) for at, value, _ in found if value is not None]
         missing += [(f"{y} at {at} ({mode})", why) for at, value, why in found if value is None]
@@ -96,7 +97,7 @@ def peak_rates(document: Document[Results]) -> Figure:
     said: list[str] = []
     with canvas(1.3 + 0.42 * max(len(names), 2), 2, 1) as (figure, panels):
         for axes, kind in zip(panels, _KINDS, strict=True):
-            _rates(axes, document.data, kind, missing, said)
+            _rates(axes, document, kind, missing, said)
             axes.set_title(f"{kind[2]}, tok/s")
             figure_style.name_rows(axes, names)
         if said:
@@ -110,14 +111,17 @@ def peak_rates(document: Document[Results]) -> Figure:
         return finish(figure, alt, caption + missing_words(missing))
 
 
-def _rates(axes: Axes, data: Results, kind: tuple[str, ...], missing: list[Missing], said: list[str]) -> None:
+def _rates(
+    axes: Axes, document: Document[Results], kind: tuple[str, ...], missing: list[Missing], said: list[str]
+) -> None:
     """The rates of one phase and their bounds; adds to `missing` and `said`."""
     rate, bound, phase, share, key = kind
+    data = document.data
     axes.set_xscale("log")
     for row, name in enumerate(data.workloads):
         for mode, found in data.modes.items():
             record = found.workloads[name]
-            tone, _, marker = MODES.get(mode, OTHER_MODE)
+            tone, _, marker = style_of(mode, document.params)
             lacking = next((one for one in (rate, bound) if getattr(record, one) is None), None)
             if lacking:
                 missing.append((f"{phase} of {name} ({mode})", getattr(record, f"{lacking}_why")))

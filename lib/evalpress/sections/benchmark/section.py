@@ -11,6 +11,7 @@ from evalpress import engine, model
 from evalpress.core.progress import step
 from evalpress.engine.results import Compilation, Memory
 from evalpress.launch import environment
+from evalpress.params.engine import COMPILED, EAGER
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.benchmark import (
     budget,
@@ -29,6 +30,7 @@ from evalpress.sections.benchmark.peak_rates import PeakMeter
 from evalpress.sections.benchmark.results import (
     ModelSize,
     ModeResults,
+    Pair,
     PeakRates,
     Results,
     WorkloadFigures,
@@ -53,7 +55,7 @@ def measure(job: Job) -> Results:
 
 
 def stages(job: Job) -> Stages[Results]:
-    """Load both modes, run every workload in alternating blocks, and keep every observation in `results/raw`.
+    """Load every mode, run every workload in alternating blocks, and keep every observation in `results/raw`.
 
     Yields the peak rates, then for each group of modes that are resident together its starts and its speeds.
 
@@ -145,7 +147,7 @@ def report(
         topology=topology(params),
         left_out=left_out,
         identities=invariants.check(modes, shapes, blocks, facts, peaks),
-        **_both_modes(modes, shapes, blocks),
+        **_pairs(modes, shapes, blocks),
     )
 
 
@@ -184,18 +186,28 @@ def _mode(
     )
 
 
-def _both_modes(modes: dict[str, ModeResults], shapes: dict[str, WorkloadShape], blocks: Blocks) -> dict[str, Any]:
-    """What needs eager and compiled: comparison, identical tokens, break-even."""
-    if set(modes) != {"eager", "compiled"}:
-        why = f"only {', '.join(modes)} was measured (engine.modes)"
-        return {"comparison": {}, "comparison_why": why, "identical_tokens": {}, "break_even": not_measured(why)}
-    pairs = {name: (by_mode["eager"], by_mode["compiled"]) for name, by_mode in blocks.items()}
-    compared = {name: comparison.compare(*pair) for name, pair in pairs.items()}
-    return {
-        "comparison": compared,
-        "identical_tokens": {name: comparison.identical_tokens(*pair) for name, pair in pairs.items()},
-        "break_even": break_even(modes, shapes, compared),
-    }
+def _pairs(modes: dict[str, ModeResults], shapes: dict[str, WorkloadShape], blocks: Blocks) -> dict[str, Any]:
+    """What needs eager and a compiling mode: comparison, identical tokens, break-even, for each compiling mode."""
+    found: dict[str, Any] = {"variants": {}}
+    for mode in modes:
+        if mode == EAGER or EAGER not in modes:
+            continue
+        pairs = {name: (by_mode[EAGER], by_mode[mode]) for name, by_mode in blocks.items()}
+        compared = {name: comparison.compare(*pair) for name, pair in pairs.items()}
+        pair = Pair(
+            comparison=compared,
+            identical_tokens={name: comparison.identical_tokens(*pair) for name, pair in pairs.items()},
+            break_even=break_even({EAGER: modes[EAGER], mode: modes[mode]}, shapes, compared),
+        )
+        if mode == COMPILED:
+            found |= dict(pair)
+        else:
+            found["variants"][mode] = pair
+    if "comparison" not in found:
+        missing = "see variants" if found["variants"] else "only " + ", ".join(modes) + " was measured"
+        why = f"{missing} (engine.modes)"
+        found |= {"comparison": {}, "comparison_why": why, "identical_tokens": {}, "break_even": not_measured(why)}
+    return found
 
 
 def _resident_groups(params: Params) -> list[tuple[Mode, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from evalpress import engine
 from evalpress.core.progress import step
 from evalpress.engine.results import Startup
+from evalpress.params.engine import EAGER
 from evalpress.params.schema import Mode, Params
 
 _EVERY = "the start beside compiled, too: nothing that an earlier start saved was loaded"
@@ -45,7 +46,7 @@ def load(params: Params, mode: Mode) -> Starts:
     for number in range(2, params.benchmark.startup_repeats + 1):
         step(f"start {number} of the {mode} engine")
         repeats.append(engine.reload(params, mode).startup.total_s)
-    if mode == "eager":
+    if mode == EAGER:
         return Starts(warm, None, "eager mode does not compile", tuple(repeats))
     if cold is None:
         cold = engine.load_cold_start(params, mode)

@@ -10,6 +10,7 @@ from evalpress.core.results import Document
 from evalpress.display import figure_style
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import missing_words, short, words
 from evalpress.engine.results import Startup
 from evalpress.sections.benchmark.phase_labels import SHORT, named_starts
@@ -40,7 +41,7 @@ def startup_phases(document: Document[Results]) -> Figure:
         for axes, (name, startup) in zip(panels, starts.items(), strict=False):
             steps = phases(startup)
             missing += [(f"{phase} ({name})", why) for phase, seconds, why in steps if seconds is None]
-            _waterfall(axes, steps, figure_style.EAGER if name == "eager" else figure_style.COMPILED)
+            _waterfall(axes, steps, style_of(name.split(",")[0], document.params).tone)
             total = f"{short(startup.total_s)} s"
             axes.set_title(f"{words(name)}: {total}")
             parts = ", ".join(f"{phase} {short(seconds)} s" for phase, seconds, _ in steps if seconds)

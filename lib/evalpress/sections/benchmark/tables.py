@@ -17,6 +17,7 @@ from evalpress.display.tables import (
     fmt,
     pick,
 )
+from evalpress.params.engine import COMPILED
 from evalpress.sections.benchmark import metrics, observations
 from evalpress.sections.benchmark.results import PairedMetric, Results, WorkloadFigures
 from evalpress.sections.job import Job
@@ -55,21 +56,26 @@ def _changed(found: PairedMetric) -> list[Cell]:
 
 
 def comparison(document: Document[Results]) -> Table:
-    """Eager against compiled, every workload and compared metric, with the paired ratio's interval."""
+    """Each compiling mode against eager, every workload and compared metric, with the paired ratio's interval."""
     data = document.data
+    alone = set(data.pairs) <= {COMPILED}
     rows: list[list[Cell]] = []
-    for workload, compared in data.comparison.items():
+    for workload in data.workloads:
         for metric, (label, unit) in LABELS.items():
-            found = compared[metric]
-            better = "higher is better" if found.better == "higher" else "lower is better"
-            absolute = [Quantity(found.eager, unit), Quantity(found.compiled, unit)]
-            rows.append([workload, label, *_changed(found), *absolute, better])
+            for mode, pair in data.pairs.items():
+                found = pair.comparison[workload][metric]
+                better = "higher is better" if found.better == "higher" else "lower is better"
+                absolute = [Quantity(found.eager, unit), Quantity(found.compiled, unit)]
+                rows.append([workload, label, *([] if alone else [mode]), *_changed(found), *absolute, better])
     note = (
         f"{data.pairing.capitalize()}. Change: geometric mean of paired ratios. Every request of a workload generates "
         "the same number of tokens, so requests per second change as output throughput does."
     )
     heads: list[Column | str] = ["workload", "metric", "change", "95 % interval", "eager", "compiled", ""]
-    return Table("Eager against compiled", heads, rows, note=note)
+    if alone:
+        return Table("Eager against compiled", heads, rows, note=note)
+    heads = ["workload", "metric", "mode", "change", "95 % interval", "eager", "this mode", ""]
+    return Table("Eager against each way of compiling", heads, rows, note=note)
 
 
 def workloads(document: Document[Results]) -> Table:
@@ -79,7 +85,7 @@ def workloads(document: Document[Results]) -> Table:
         for name, w in document.data.workloads.items()
     ]
     heads: list[Column | str] = ["workload", "kind", "requests per block", "input tokens", "output tokens", "sent"]
-    note = "Random token ids, new in every block, the same for both modes of a pair."
+    note = "Random token ids, new in every block, the same for every mode."
     left_out = document.data.left_out
     if left_out:
         note += f" Left out to keep to run.budget_minutes: {'; '.join(left_out)}."
@@ -157,19 +163,24 @@ def end_to_end(document: Document[Results]) -> Table:
 
 
 def identical_tokens(document: Document[Results]) -> Table:
-    """In how many requests both modes generated the same tokens."""
-    counted = document.data.identical_tokens
+    """In how many requests a compiling mode generated the same tokens as eager."""
+    pairs = document.data.pairs
+    alone = set(pairs) <= {COMPILED}
+    counted = [(name, mode, found) for mode, pair in pairs.items() for name, found in pair.identical_tokens.items()]
     rows: list[list[Cell]] = [
-        [name, found.identical, found.of, found.identical / found.of] for name, found in counted.items()
+        [name, *([] if alone else [mode]), found.identical, found.of, found.identical / found.of]
+        for name, mode, found in counted
     ]
-    same, asked = (sum(getattr(found, key) for found in counted.values()) for key in ("identical", "of"))
-    heads: list[Column | str] = ["workload", "identical requests", "of", Column("share", "share")]
+    same, asked = (sum(getattr(found, key) for _, _, found in counted) for key in ("identical", "of"))
+    heads: list[Column | str] = ["workload", *([] if alone else ["eager and"]), "identical requests", "of"]
+    heads.append(Column("share", "share"))
     note = (
         f"In all {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the two most likely next tokens "
         "often have nearly equal scores; after a different choice, all following tokens differ as well. Whether a "
         "difference is larger than rounding in this dtype is measured in the alignment section, on real texts."
     )
-    return Table("Do both modes generate the same tokens?", heads, rows, note=note if rows else "")
+    title = "Do both modes generate the same tokens?" if alone else "Do all modes generate the same tokens?"
+    return Table(title, heads, rows, note=note if rows else "")
 
 
 def invariants(document: Document[Results]) -> Table:

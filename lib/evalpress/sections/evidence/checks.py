@@ -6,11 +6,13 @@ import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from evalpress import engine
 from evalpress.core.errors import MeasurementError
 from evalpress.engine import Completion, Engine, Sampling
 from evalpress.launch.environment import THREADS
+from evalpress.params.engine import COMPILED, EAGER
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.evidence.comparing import Answer, Answers, Found, Run, divergence
@@ -71,7 +73,7 @@ class Checks:
     def all(self) -> list[tuple[str, str, Callable[[], Found]]]:
         """Key, what is changed, and the measurement; engines change as seldom as possible on the way."""
         p = self.job.params
-        n, other, plain = p.evidence.repeats, "compiled" if self.main == "eager" else "eager", self._plain()
+        n, plain = p.evidence.repeats, self._plain()
         ranks = p.engine.tensor_parallel_size
         one_rank = [("tensor_parallel", f"one rank in place of {ranks}, {plain} engine", self.one_rank)]
         return [
@@ -82,15 +84,35 @@ class Checks:
             ("offline_against_server", f"the server ({p.serving.mode} mode), over HTTP, one by one", self.server),
             ("server_under_load", f"the server among {server_answers.OTHERS} other requests, {n} times", self.loaded),
             ("vllm_against_transformers", f"transformers on CPU in {p.engine.dtype}, greedy", self.transformers),
-            ("compiled_against_eager", f"the {other} engine", self.other_mode),
+            *self._modes(),
             ("prefix_cache", f"long prompts, {plain} engine: prefix cache on against off", self.prefix_cache),
             ("new_engine", f"a freshly loaded {plain} engine", self.new_engine),
             *(one_rank if ranks > 1 else []),
         ]
 
+    def _modes(self) -> list[tuple[str, str, Callable[[], Found]]]:
+        """A check for each mode beside the one that everything else is compared with; one without a second mode."""
+        base = self._base()
+        others = [mode for mode in self._every() if mode != base] or [COMPILED if base == EAGER else EAGER]
+        rows: list[tuple[str, str, Callable[[], Found]]] = []
+        for mode in others:
+            name = "compiled_against_eager" if {mode, base} == {EAGER, COMPILED} else f"{mode}_against_{base}"
+            asked = base if mode == self.main else mode
+            told = f"the {asked} engine" if self.main in (mode, base) else f"the {mode} engine against the {base} one"
+            rows.append((name, told, partial(self.other_mode, mode, base)))
+        return rows
+
+    def _every(self) -> tuple[Mode, ...]:
+        """The engine's modes and the evidence's own."""
+        return tuple(dict.fromkeys((*self.job.params.engine.modes, self.main)))
+
+    def _base(self) -> Mode:
+        """The mode that every other mode is compared with: eager, else the evidence's own."""
+        return EAGER if EAGER in self.job.params.engine.modes else self.main
+
     def _plain(self) -> Mode:
         """The mode of freshly loaded engines: eager ones start in seconds, and what is new is not the mode."""
-        return "eager" if "eager" in self.job.params.engine.modes else self.main
+        return self._base()
 
     def _engine(self) -> Engine:
         return engine.get(self.job.params, self.main)
@@ -160,14 +182,19 @@ class Checks:
         baseline = {name: one.first(len(answers[name].token_ids)) for name, one in self.first.items()}
         return Found([answers], baseline, "first", self.asked, {"reference": described}, scores_why="not generated")
 
-    def other_mode(self) -> Found:
-        """Eager against compiled."""
-        p = self.job.params
-        other = next((mode for mode in p.engine.modes if mode != self.main), None)
-        if other is None:
+    def other_mode(self, mode: Mode, base: Mode) -> Found:
+        """One mode against another; the answers of the evidence's own mode are those that are compared with."""
+        if len(self._every()) < 2:
             raise MeasurementError("the set names one mode only (engine.modes)")
-        self.by_mode[other] = alone(engine.get(p, other), self.asked, self.sampling)
-        return Found([self.by_mode[other]], self.first, "first", self.asked)
+        if self.main in (mode, base):
+            return Found([self._answers(base if mode == self.main else mode)], self.first, "first", self.asked)
+        return Found([self._answers(mode)], self._answers(base), base, self.asked)
+
+    def _answers(self, mode: Mode) -> Run:
+        """Every prompt alone in a mode, asked once."""
+        if mode not in self.by_mode:
+            self.by_mode[mode] = alone(engine.get(self.job.params, mode), self.asked, self.sampling)
+        return self.by_mode[mode]
 
     def prefix_cache(self) -> Found:
         """Prompts that share whole blocks, asked of an engine that keeps them and of one that does not."""
@@ -208,7 +235,7 @@ class Checks:
     def _against_plain(self, params: Params) -> Found:
         """A new engine of these parameters against the outputs of the mode of freshly loaded engines."""
         plain = self._plain()
-        against = "first" if plain == self.main else "compiled_against_eager"
+        against = "first" if plain == self.main else f"{self.main}_against_{plain}"
         baseline = self.by_mode.get(plain)
         if baseline is None:
             raise MeasurementError(f"the {plain} engine gave no outputs to compare with")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from evalpress.sections.evidence.results import Check
 
@@ -19,6 +19,7 @@ _SAME = {
     "new_engine": "from a new engine",
     "tensor_parallel": "on one rank",
 }
+_AS_IN, _IN_PLACE = "in {0} mode as in {1}", "{0} mode in place of {1}"
 _CHANGES = {
     "same_engine_again": "asking again",
     "batch_of_all": "batching",
@@ -37,19 +38,25 @@ _CHANGES = {
 def sentence(rows: Sequence[Check]) -> str:
     """For instance: identical when asked again and over HTTP; batching changes 5 of 10 answers, each at a near tie."""
     measured = [row for row in rows if row.identical is not None and row.of]
-    same = [_SAME.get(row.rung, row.rung) for row in measured if row.identical == row.of]
+    same = [_words(row.rung, _SAME, _AS_IN) for row in measured if row.identical == row.of]
     parts = [f"identical {listed(same)}"] if same else []
     parts += [_changed(row) for row in measured if row.identical != row.of]
-    missing = [_CHANGES.get(row.rung, row.rung) for row in rows if row.identical is None]
+    missing = [_words(row.rung, _CHANGES, _IN_PLACE) for row in rows if row.identical is None]
     if missing:
         parts.append(f"not measured: {', '.join(missing)}")
     text = "; ".join(parts) or "nothing was measured"
     return f"{text[0].upper()}{text[1:]}."
 
 
+def _words(rung: str, known: Mapping[str, str], modes: str) -> str:
+    """A check in words; of two modes, `modes` with their names."""
+    pair = rung.split("_against_")
+    return known.get(rung) or (modes.format(*pair) if len(pair) == 2 else rung)
+
+
 def _changed(row: Check) -> str:
     differing = (row.of or 0) - (row.identical or 0)
-    said = f"{_CHANGES.get(row.rung, row.rung)} changes {differing} of {row.of} answers"
+    said = f"{_words(row.rung, _CHANGES, '{0} mode in place of {1}')} changes {differing} of {row.of} answers"
     if row.unexplained is None:
         return f"{said}, without a verdict on why"
     if row.unexplained == 0:

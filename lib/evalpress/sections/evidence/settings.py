@@ -28,6 +28,7 @@ _VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
     "server_under_load": {"ascend": (*_FIXED_SUMS, _INVARIANT), "cuda": (_INVARIANT,), "cpu": ()},
     "seeded_sampling": {"ascend": _FIXED_SUMS, "cuda": (_CUBLAS,), "cpu": (_STEPPED,)},
 }
+_ONE_MODE = dict.fromkeys(("ascend", "cuda", "cpu"), "enforce_eager=True on both sides")
 _ARGUMENTS: dict[str, dict[str, str]] = {
     "batch_of_all": {"cpu": _ALONE},
     "shuffled_batch": {"cpu": _ALONE},
@@ -38,7 +39,7 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
     "offline_against_server": dict.fromkeys(
         ("ascend", "cuda", "cpu"), "the run book's server arguments, penalties sent as neutral, one request at a time"
     ),
-    "compiled_against_eager": dict.fromkeys(("ascend", "cuda", "cpu"), "enforce_eager=True on both sides"),
+    "compiled_against_eager": _ONE_MODE,
     "vllm_against_transformers": dict.fromkeys(("ascend", "cuda", "cpu"), _OTHER_KERNELS),
 }
 
@@ -49,7 +50,7 @@ def holds_with(check: str) -> dict[str, list[str]]:
     for backend, known in SETTINGS.items():
         values = {setting.name: setting.value for setting in known}
         names = _VARIABLES.get(check, {}).get(backend, ())
-        argument = _ARGUMENTS.get(check, {}).get(backend)
+        argument = (_ARGUMENTS.get(check) or (_ONE_MODE if "_against_" in check else {})).get(backend)
         found[backend] = [f"{name}={values[name]}" for name in names] + ([argument] if argument else [])
     return found
 

@@ -27,6 +27,10 @@ _NAMES = {
 }
 
 
+def _name(check: Check) -> str:
+    return _NAMES.get(check.rung, check.rung.replace("_", " "))
+
+
 def cases(document: Document[Results]) -> Table:
     """Every prompt with its output, finish reason, latency and hash; tokens below."""
     data = document.data
@@ -153,7 +157,7 @@ def _where(found: Divergence) -> Cell:
 def differences(document: Document[Results]) -> Table:
     """Every first difference of every check, with what the reference says of its two tokens."""
     rows: list[list[Cell]] = [
-        [_NAMES.get(check.rung, check.rung), _verdict(one), _where(one), *_judged(one)]
+        [_name(check), _verdict(one), _where(one), *_judged(one)]
         for check in document.data.determinism
         for one in check.divergences or ()
     ]
@@ -236,7 +240,10 @@ def reliance(document: Document[Results]) -> Prose:
 def settings(document: Document[Results]) -> Table:
     """What makes each check hold, by platform."""
     rows: list[list[Cell]] = [
-        [_NAMES.get(check.rung, check.rung), *[_listed(check.holds_with.get(name, ())) for name in _PLATFORMS]]
+        [
+            _name(check),
+            *[_listed(check.holds_with.get(name, ())) for name in _PLATFORMS],
+        ]
         for check in document.data.determinism
     ]
     found = document.data.determinism_settings

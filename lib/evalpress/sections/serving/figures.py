@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -13,9 +14,10 @@ from evalpress.display import figure_style, labels
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.labels import Label
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import Missing, listed, metric_words, missing_words, short, words
 from evalpress.sections.serving.points import Level, Rate
-from evalpress.sections.serving.results import Results
+from evalpress.sections.serving.results import RUNNING, Results
 
 __dir__ = own_functions(__name__)
 
@@ -32,7 +34,7 @@ def throughput_latency(document: Document[Results]) -> Figure:
         for axes, metric in zip(panels, _PANELS, strict=True):
             for index, mode in enumerate(modes):
                 chosen = [level for level in levels if level.mode == mode]
-                missing += _curves(axes, chosen, metric, mode, _tone(mode, index))
+                missing += _curves(axes, chosen, metric, mode, _tone(mode, index, document.params))
             axes.set_title(f"{metric_words(metric)}, ms")
             axes.grid(True, axis="y")
             axes.margins(y=0.2, x=0.06)
@@ -62,11 +64,11 @@ def offered_load(document: Document[Results]) -> Figure:
     with canvas(4.2, 2, 1, sharex=True) as (figure, panels):
         for index, mode in enumerate(dict.fromkeys(rate.mode for rate in rates)):
             chosen = sorted((r for r in rates if r.mode == mode), key=lambda rate: rate.request_rate)
-            tone = _tone(mode, index)
+            tone = _tone(mode, index, document.params)
             for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
                 known = [(r.request_rate, getattr(r, key)) for r in chosen if getattr(r, key) is not None]
                 missing += [(f"{key} of {mode}", getattr(r, f"{key}_why")) for r in chosen if getattr(r, key) is None]
-                axes.plot(*_xy(known), "-", marker="os"[index % 2], color=tone, label=words(mode))
+                axes.plot(*_xy(known), "-", marker="osD^v"[index % 5], color=tone, label=words(mode))
         panels[0].axhline(1, color=figure_style.MUTED, linestyle=":", label="every request")
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if limit is not None:
@@ -103,11 +105,9 @@ def _rate_words(rate: Rate) -> str:
     return f"{rate.mode} at {short(rate.request_rate)} requests per second: {kept}"
 
 
-def _tone(mode: str, index: int) -> str:
-    """A mode keeps its colour over the whole report."""
-    return {"eager": figure_style.EAGER, "compiled": figure_style.COMPILED}.get(
-        mode, figure_style.SERIES[index % len(figure_style.SERIES)]
-    )
+def _tone(mode: str, index: int, params: Mapping[str, Any]) -> str:
+    """A mode keeps its colour over the whole report; a server that already ran has none of its own."""
+    return figure_style.SERIES[index % len(figure_style.SERIES)] if mode == RUNNING else style_of(mode, params).tone
 
 
 def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: str) -> list[Missing]:

@@ -11,6 +11,9 @@ from evalpress.core.results import Results as SectionResults
 from evalpress.sections.serving import migration
 from evalpress.sections.serving.points import Level, Rate
 
+RUNNING = "running"
+"""Stands for the mode of a server that this suite did not start."""
+
 
 class Server(Model):
     """One server that was asked."""

@@ -28,10 +28,8 @@ from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.job import Job, open_job
 from evalpress.sections.serving.asking import Offered, offered
-from evalpress.sections.serving.results import Server
+from evalpress.sections.serving.results import RUNNING, Server
 
-RUNNING = "running"
-"""Stands for the mode of a server that this suite did not start."""
 KEY_VARIABLES = ("VLLM_API_KEY", "OPENAI_API_KEY")
 """Where the key of a server that already runs is looked for, unless the set names a variable (serving.api_key_env)."""
 _ENDING_S = 5.0

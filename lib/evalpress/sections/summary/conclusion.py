@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evalpress.sections.alignment.results import Results as Alignment
+from evalpress.sections.benchmark.results import PairedMetric
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.gate import Gate
 from evalpress.sections.quality.results import Results as Quality
 from evalpress.sections.serving.results import Results as Serving
-from evalpress.sections.summary.measured import Measured, judged_run, throughput_workload
+from evalpress.sections.summary.measured import Measured, judged_runs, throughput_workload
 from evalpress.sections.summary.results import Clause, SummarySection
 
 _MOST_GATES = 3
@@ -60,20 +61,26 @@ def _speed(data: Benchmark) -> Iterator[str]:
     name = throughput_workload(data)
     if name is None:
         return
-    found = data.comparison.get(name, {}).get("output_throughput")
-    ratio, low, high = (found.ratio, found.ci_low, found.ci_high) if found else (None, None, None)
-    if ratio is None or low is None or high is None:
+    told = [_speed_up(mode, pair.comparison[name]["output_throughput"]) for mode, pair in data.pairs.items()]
+    yield from (sentence for sentence in told if sentence)
+    if not told or None in told:
         for mode, measured in data.modes.items():
             rate = measured.workloads[name].output_throughput
             yield f"In {mode} mode the model generates {rate:,.0f} tokens per second."
-        return
+
+
+def _speed_up(mode: str, found: PairedMetric) -> str | None:
+    """A compiling mode's speed beside eager's, in a sentence; None where it has no interval."""
+    ratio, low, high = found.ratio, found.ci_low, found.ci_high
+    if ratio is None or low is None or high is None:
+        return None
+    name = mode[0].upper() + mode[1:]
     interval = f"95 % interval {_percent(low)} to {_percent(high)}"
     if low <= 1 <= high:
-        yield f"Compiled and eager mode show no certain difference in tokens per second ({interval})."
-        return
+        return f"{name} and eager mode show no certain difference in tokens per second ({interval})."
     word = "more" if ratio > 1 else "fewer"
     share = f"{100 * abs(ratio - 1):.0f} %"
-    yield f"Compiled mode generates {share} {word} tokens per second than eager ({interval})."
+    return f"{name} mode generates {share} {word} tokens per second than eager ({interval})."
 
 
 def _percent(ratio: float) -> str:
@@ -81,18 +88,18 @@ def _percent(ratio: float) -> str:
 
 
 def _agreement(data: Alignment) -> Iterator[str]:
-    judged = judged_run(data)
-    if judged is None:
-        return
-    name, mode = judged
+    for name, mode in judged_runs(data):
+        yield _logits(data, name, mode)
+
+
+def _logits(data: Alignment, name: str, mode: str) -> str:
     noise, cosine = data.candidates[name].noise_ratio, data.candidates[name].cosine_similarity
     shown = "" if cosine is None else f" (cosine similarity {cosine:.6f})"
     if noise is None:
-        yield f"How far the logits of {mode} mode are from the float32 reference was not measured{shown}."
-    elif noise <= 2:
-        yield f"The logits of {mode} mode agree with the float32 reference within the noise of the data type{shown}."
-    else:
-        yield f"The logits of {mode} mode differ from the float32 reference by {noise:.1f} times the noise{shown}."
+        return f"How far the logits of {mode} mode are from the float32 reference was not measured{shown}."
+    if noise <= 2:
+        return f"The logits of {mode} mode agree with the float32 reference within the noise of the data type{shown}."
+    return f"The logits of {mode} mode differ from the float32 reference by {noise:.1f} times the noise{shown}."
 
 
 def _repeats(data: Evidence) -> Iterator[str]:

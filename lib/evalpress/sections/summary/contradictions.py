@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from evalpress.params.engine import EAGER
 from evalpress.sections.benchmark.results import PairedMetric
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.gate import Gate, gate
@@ -24,13 +25,21 @@ def gates(data: Measured) -> Iterator[Gate]:
 
 
 def _faster(benchmark: Benchmark, serving: Serving) -> Iterator[str]:
-    offline = _throughput(benchmark)
-    if offline is None or offline.ratio is None or offline.ci_low is None or offline.ci_high is None:
+    name = throughput_workload(benchmark)
+    for mode, pair in benchmark.pairs.items():
+        offline = pair.comparison.get(name, {}).get("output_throughput") if name else None
+        if offline is not None:
+            yield from _of_pair(mode, offline, serving)
+
+
+def _of_pair(mode: str, offline: PairedMetric, serving: Serving) -> Iterator[str]:
+    """A compiling mode and eager, offline and served."""
+    if offline.ratio is None or offline.ci_low is None or offline.ci_high is None:
         return
     if offline.ci_low > 1:
-        first, second, ratio = "compiled", "eager", offline.ratio
+        first, second, ratio = mode, EAGER, offline.ratio
     elif offline.ci_high < 1:
-        first, second, ratio = "eager", "compiled", 1 / offline.ratio
+        first, second, ratio = EAGER, mode, 1 / offline.ratio
     else:
         return
     if first not in serving.saturation or second not in serving.saturation:
@@ -45,11 +54,6 @@ def _faster(benchmark: Benchmark, serving: Serving) -> Iterator[str]:
         if one is not None and other is not None and one < other - _MARGIN:
             kept_by = f"for {one:.1%} of the requests, the {second} server for {other:.1%}"
             yield f"{told} at {share:.0%} of saturation its server keeps the SLO {kept_by}"
-
-
-def _throughput(benchmark: Benchmark) -> PairedMetric | None:
-    name = throughput_workload(benchmark)
-    return benchmark.comparison.get(name, {}).get("output_throughput") if name else None
 
 
 def _cheaper(serving: Serving) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""The headline: speed of both modes in few rows, valid only with correctness."""
+"""The headline: speed of all modes in few rows, valid only with correctness."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalpress.params.engine import COMPILED, EAGER
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.gate import Gate
 from evalpress.sections.summary.measured import single_workload, throughput_workload
@@ -27,34 +28,38 @@ def headline(benchmark: Benchmark | None, gates: Sequence[Gate]) -> Headline:
     why = f"speed counts only with correctness; failed: {', '.join(wrong)}" if wrong else None
     if benchmark is None:
         return Headline(valid=not wrong, valid_why=why, rows=(), rows_why="the benchmark section has no results")
+    compiling = [mode for mode in benchmark.modes if mode != EAGER] or [COMPILED]
     rows = [
-        _row(benchmark, label, name, metric, unit)
+        _row(benchmark, mode, label=label, workload=name, metric=metric, unit=unit)
         for label, name, metric, unit in (
             ("output throughput", throughput_workload(benchmark), "output_throughput", "tok/s"),
             ("TTFT, mean, one request at a time", single_workload(benchmark), "mean_ttft_ms", "ms"),
         )
         if name is not None
+        for mode in compiling
     ]
     totals = {mode: found.startup.total_s for mode, found in benchmark.modes.items()}
-    label = "start-up, import to ready"
-    rows.append(_alone(totals, _ONCE, label=label, unit="s", workload="start-up"))
+    for mode in compiling:
+        rows.append(_alone(totals, mode, _ONCE, label="start-up, import to ready", unit="s", workload="start-up"))
     return Headline(valid=not wrong, valid_why=why, rows=tuple(rows))
 
 
-def _row(benchmark: Benchmark, label: str, workload: str, metric: str, unit: str) -> HeadlineRow:
-    compared = benchmark.comparison.get(workload, {}).get(metric)
+def _row(benchmark: Benchmark, mode: str, *, workload: str, metric: str, **more: str) -> HeadlineRow:
+    pair = benchmark.pairs.get(mode)
+    compared = pair.comparison.get(workload, {}).get(metric) if pair else None
     if compared:
-        found = {key: value for key, value in compared if key in HeadlineRow.model_fields}
-        return HeadlineRow(label=label, unit=unit, workload=workload, metric=metric, **found)
-    values = {mode: getattr(found.workloads[workload], metric) for mode, found in benchmark.modes.items()}
+        known = {key: value for key, value in compared if key in HeadlineRow.model_fields}
+        return HeadlineRow.model_validate(more | known | {"mode": mode, "workload": workload, "metric": metric})
+    values = {name: getattr(found.workloads[workload], metric) for name, found in benchmark.modes.items()}
     why = benchmark.comparison_why or "not compared"
-    return _alone(values, why, label=label, unit=unit, workload=workload, metric=metric)
+    return _alone(values, mode, why, workload=workload, metric=metric, **more)
 
 
-def _alone(values: Mapping[str, float | None], why: str, **more: Any) -> HeadlineRow:
+def _alone(values: Mapping[str, float | None], mode: str, why: str, **more: Any) -> HeadlineRow:
     """A row of a figure that was not compared, with the reason; a mode without a value has its own."""
-    eager, compiled = values.get("eager"), values.get("compiled")
+    eager, compiled = values.get(EAGER), values.get(mode)
     return HeadlineRow(
+        mode=mode,
         eager=eager,
         eager_why=_NO_MODE if eager is None else None,
         compiled=compiled,

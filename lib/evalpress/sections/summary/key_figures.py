@@ -8,7 +8,7 @@ from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.quality.results import Results as Quality
 from evalpress.sections.serving.results import Results as Serving
 from evalpress.sections.summary.conclusion import load_within_slo
-from evalpress.sections.summary.measured import Measured, judged_run
+from evalpress.sections.summary.measured import Measured, judged_runs
 from evalpress.sections.summary.results import KeyFigure
 
 
@@ -25,16 +25,14 @@ def figures(data: Measured) -> list[KeyFigure]:
 
 
 def _agreement(data: Alignment) -> Iterator[KeyFigure]:
-    judged = judged_run(data)
-    if judged is None:
-        return
-    run, mode = data.candidates[judged[0]], judged[1]
-    if run.cosine_similarity is not None:
-        noise = "" if run.noise_ratio is None else f", {run.noise_ratio:.2f} × the noise of the data type"
-        label = "agreement with float32, cosine"
-        yield KeyFigure(
-            label=label, value=run.cosine_similarity, unit="cosine", detail=mode + noise, section="alignment"
-        )
+    for name, mode in judged_runs(data):
+        run = data.candidates[name]
+        if run.cosine_similarity is not None:
+            noise = "" if run.noise_ratio is None else f", {run.noise_ratio:.2f} × the noise of the data type"
+            label = "agreement with float32, cosine"
+            yield KeyFigure(
+                label=label, value=run.cosine_similarity, unit="cosine", detail=mode + noise, section="alignment"
+            )
 
 
 def _quality(data: Quality) -> Iterator[KeyFigure]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from evalpress.params.engine import EAGER
 from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.evidence.results import Results as Evidence
 from evalpress.sections.quality.results import Results as Quality
 from evalpress.sections.serving.results import Results as Serving
 from evalpress.sections.setup.results import Results as Setup
+
+_VLLM = "vllm_"
 
 
 class Measured(TypedDict, total=False):
@@ -23,10 +26,10 @@ class Measured(TypedDict, total=False):
     quality: Quality
 
 
-def judged_run(alignment: Alignment) -> tuple[str, str] | None:
-    """Name and mode of the run of vLLM that the summary tells of: compiled, else eager; None without either."""
-    modes = [mode for mode in ("compiled", "eager") if f"vllm_{mode}" in alignment.candidates]
-    return (f"vllm_{modes[0]}", modes[0]) if modes else None
+def judged_runs(alignment: Alignment) -> list[tuple[str, str]]:
+    """Name and mode of the runs of vLLM that the summary tells of: every compiling one, else eager; may be empty."""
+    modes = [name.removeprefix(_VLLM) for name in alignment.candidates if name.startswith(_VLLM)]
+    return [(_VLLM + mode, mode) for mode in [mode for mode in modes if mode != EAGER] or modes]
 
 
 def throughput_workload(benchmark: Benchmark) -> str | None:

@@ -11,12 +11,13 @@ from evalpress.sections.gate import Gate
 
 
 class HeadlineRow(Model):
-    """One figure of the headline in both modes, with the paired comparison."""
+    """One figure of the headline in eager and a compiling mode, with the paired comparison."""
 
     label: str
     unit: str = Field(description="Unit of `eager` and `compiled`.")
     workload: str = Field(description="The benchmark workload that the figure comes from.")
     metric: str | None = Field(default=None, description="Key of the figure in results/benchmark.json.")
+    mode: str = Field(default="compiled", description="The compiling mode that `compiled` is of: it, or a variant.")
     eager: float | None = None
     eager_why: str | None = None
     compiled: float | None = None

@@ -26,6 +26,7 @@ from evalpress.display.tables import (
     moment,
     snippet,
 )
+from evalpress.params.engine import COMPILED, EAGER
 from evalpress.sections.benchmark.tables import change
 from evalpress.sections.gate import Gate
 from evalpress.sections.job import Job
@@ -90,7 +91,7 @@ def tiles(summary: Summary) -> Tiles:
     found = summary.headline
     shown = []
     for row in found.rows:
-        value, mode = (row.compiled, "compiled") if row.compiled is not None else (row.eager, "eager")
+        value, mode = (row.compiled, row.mode) if row.compiled is not None else (row.eager, EAGER)
         figure: Cell = Missing(row.eager_why or "not measured") if value is None else Quantity(value, row.unit)
         detail = mode if row.ratio is None else f"{mode}, {change(row.ratio, None, None)} against eager"
         shown.append(Tile(row.label, figure, detail if found.valid else "not valid: see the gates"))
@@ -99,12 +100,15 @@ def tiles(summary: Summary) -> Tiles:
 
 
 def headline(summary: Summary) -> Table:
-    """Eager against compiled in few rows, in the form in which model cards print it."""
+    """Eager against each compiling mode in few rows, in the form in which model cards print it."""
     found = summary.headline
+    alone = all(row.mode == COMPILED for row in found.rows)
     rows: list[list[Cell]] = [
-        [row.label, _change(row), _value(row, "eager"), _value(row, "compiled"), row.workload] for row in found.rows
+        [row.label, *([] if alone else [row.mode]), _change(row), *_values(row), row.workload] for row in found.rows
     ]
     heads: list[Column | str] = ["metric", "change", "eager", "compiled", "workload"]
+    if not alone:
+        heads = ["metric", "mode", "change", "eager", "this mode", "workload"]
     note = "Change: geometric mean of paired ratios with its 95 % interval. Workloads are described in the benchmark."
     return Table("Headline", heads, rows, note=note, warning=found.valid_why or "")
 
@@ -265,9 +269,12 @@ def _device(device: Any) -> str:
     return f"{count} × {device.get('name')}" if count > 1 else str(device.get("name"))
 
 
-def _value(row: HeadlineRow, mode: str) -> Cell:
-    value, why = (row.eager, row.eager_why) if mode == "eager" else (row.compiled, row.compiled_why)
-    return Missing(why or "not measured") if value is None else Quantity(value, row.unit)
+def _values(row: HeadlineRow) -> list[Cell]:
+    """The figure in eager and in the row's mode."""
+    return [
+        Missing(why or "not measured") if value is None else Quantity(value, row.unit)
+        for value, why in ((row.eager, row.eager_why), (row.compiled, row.compiled_why))
+    ]
 
 
 def _change(row: HeadlineRow) -> Cell:
