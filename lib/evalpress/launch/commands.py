@@ -95,6 +95,11 @@ def serve_argv(params: Params, mode: Mode, port: int | None = None) -> list[str]
     return [*_launcher(params), *_flags(engine_arguments(params, mode)), *where]
 
 
+def engine_argv(params: Params, mode: Mode) -> list[str]:
+    """The engine's flags for other commands of vLLM, which take the model as `--model`."""
+    return ["--model", model_name(params), *_flags(engine_arguments(params, mode))]
+
+
 def two_devices(params: Params) -> Params:
     """The same set with tensor parallelism over two devices; on CPU two halves of the cores."""
     env = dict(params.engine.env)

@@ -94,6 +94,17 @@ class SloSearchParams(Block):
     """Rates tried per server."""
 
 
+class StartsParams(Block):
+    """Starts by the run book's command, each in a process of its own, beside those of the servers that are loaded."""
+
+    cold: Annotated[int, Field(ge=0)] = 0
+    """Starts per mode with empty compile caches; three or more give an interval."""
+    warm: Annotated[int, Field(ge=0)] = 0
+    """Starts per mode with the caches that the cold start before it filled."""
+    bench: bool = False
+    """Run `vllm bench startup` beside them, as many starts of an engine without a server."""
+
+
 class ServingParams(Block):
     """The OpenAI server and the load put on it."""
 
@@ -127,6 +138,8 @@ class ServingParams(Block):
     """What a request must keep to count as good, in ms: goodput is the good requests per second."""
     slo_search: SloSearchParams | None = None
     """Search for the highest request rate that keeps the SLO; None: no search."""
+    starts: StartsParams = StartsParams()
+    """Further starts of each server, cold and warm, after the load."""
 
     @property
     def mode(self) -> Mode:

@@ -10,6 +10,7 @@ from evalpress.core.results import Model
 from evalpress.core.results import Results as SectionResults
 from evalpress.sections.serving import migration
 from evalpress.sections.serving.points import Level, Rate
+from evalpress.sections.serving.start_results import Starts
 
 RUNNING = "running"
 """Stands for the mode of a server that this suite did not start."""
@@ -167,6 +168,9 @@ class Results(SectionResults):
     slo_search: dict[str, Search] | None
     """By mode."""
     slo_search_why: str | None = None
+    starts: Starts | None = None
+    """Starts by the run book's command, cold and warm."""
+    starts_why: str | None = "measured before this figure was kept"
     identities: tuple[Invariant, ...]
     slo_ms: dict[str, float]
     """What a request must keep to count as good."""

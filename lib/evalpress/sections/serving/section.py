@@ -10,7 +10,7 @@ from evalpress.params.schema import Mode, Params
 from evalpress.platforms.host import usable_cores
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.job import Job
-from evalpress.sections.serving import asking, http_cost, invariants, load, search, servers, window
+from evalpress.sections.serving import asking, http_cost, invariants, load, search, servers, starts, window
 from evalpress.sections.serving.load import Loads
 from evalpress.sections.serving.prompts import Prompts
 from evalpress.sections.serving.results import Results
@@ -50,8 +50,11 @@ def measure(job: Job) -> Results:
         found["rates"] += tuple(loads.rates)
         found["saturation"] |= peak
         found["http_cost"] += http_cost.compare(loads.levels, loads.repeats, inside)
+    again, no_starts = starts.or_why(job)
     return Results(
         **found,
+        starts=again,
+        starts_why=no_starts,
         **_absent(params, found, searched),
         identities=invariants.check(repeats, params.serving.input_len, params.serving.output_len),
         slo_ms={str(name): limit for name, limit in params.serving.slo.items()},

@@ -65,7 +65,7 @@ def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | 
     section; elsewhere nothing happens, since a device serves one engine at a time.
     """
     job = open_job("serving", set_name, reports_dir, overrides=overrides)
-    if _beside(job.params, reader_bytes(job.params, "float32")):
+    if fits_beside(job.params, reader_bytes(job.params, "float32")):
         _ahead[_key(job)] = _launch(job, job.params.serving.modes)
 
 
@@ -87,7 +87,7 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         return
     launched = _ahead.pop(_key(job), {})
     ahead = bool(launched)
-    fits = ahead or _beside(job.params)
+    fits = ahead or fits_beside(job.params)
     if not fits:
         release()
     if not launched:
@@ -145,7 +145,7 @@ def _may_be_beside(params: Params) -> bool:
     )
 
 
-def _beside(params: Params, more: int = 0) -> bool:
+def fits_beside(params: Params, more: int = 0) -> bool:
     """Whether the servers fit beside the engines of this process, and `more` bytes of other work."""
     if not _may_be_beside(params):
         return False
