@@ -42,7 +42,7 @@ sets: env ## the sets of params/, with those that cannot be used
 card: env ## write the model repository of a finished report to reports/SET/card
 	@$(PY) -m evalpress card --set $(NAMED) $(ARGS)
 
-compare: env ## compare two finished reports, figure by figure (SETS="a b")
+compare: env ## compare finished reports, figure by figure: reports/compare/NAME.html (SETS="a b", ARGS=--fail-on-regression)
 	@$(PY) -m evalpress compare $(SETS) $(ARGS)
 
 doctor: env ## check what this host has and lacks for a report, with remedies (ARGS=--json)

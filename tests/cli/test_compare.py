@@ -53,6 +53,47 @@ def test_a_slower_copy_is_worse(capsys, copy):
     assert found["benchmark.compiled.decode.output_throughput"]["ratio"] == pytest.approx(1 / 3)
 
 
+def test_a_slower_copy_on_a_slower_machine_is_no_slower_software(capsys, copy):
+    def slower(blocks):
+        for modes in blocks.values():
+            for found in modes.values():
+                for block in found:
+                    block["duration"] *= 1.5
+
+    def slower_machine(document):
+        document["data"]["ceilings"]["memory_bandwidth_gb_s"] /= 1.5
+
+    changed(copy / "results" / "raw" / "benchmark-blocks.json", slower)
+    changed(copy / "results" / "benchmark.json", slower_machine)
+    found = rows(capsys, PUBLISHED, copy)
+    assert found["benchmark.eager.decode.output_throughput"]["verdict"] == "no_difference"
+
+    def other_processor(document):
+        document["provenance"]["host"]["cpu_model"] = "another"
+
+    changed(copy / "results" / "setup.json", other_processor)
+    found = rows(capsys, PUBLISHED, copy)
+    assert found["benchmark.eager.decode.output_throughput"]["verdict"] == "worse"
+
+
+def test_numerics_are_paired_text_by_text(capsys, copy):
+    def larger(factor):
+        def change(document):
+            for run in document["data"]["candidates"].values():
+                for part in (run, *run["prompts"]):
+                    part["rmse"] *= factor
+
+        return change
+
+    key = "alignment.vllm_eager.rmse"
+    changed(copy / "results" / "alignment.json", larger(1.04))
+    row = rows(capsys, PUBLISHED, copy)[key]
+    assert (row["verdict"], row["ci_low"]) == ("no_difference", pytest.approx(1.04))
+    changed(copy / "results" / "alignment.json", larger(1.1))
+    row = rows(capsys, PUBLISHED, copy)[key]
+    assert (row["verdict"], row["ratio"]) == ("worse", pytest.approx(1.144))
+
+
 def test_another_model_and_other_requests_are_not_compared(capsys, copy):
     for path in (copy / "results").glob("*.json"):
         if path.name != "status.json":

@@ -1,4 +1,4 @@
-"""The verb compare: two sets or two result folders, figure by figure."""
+"""The verb compare: finished reports beside each other, figure by figure, as text, JSON and a page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 from evalpress.cli.verb import Verbs, plain
+from evalpress.core.errors import UserError
+from evalpress.core.paths import resolve, shown
 
 if TYPE_CHECKING:
     from evalpress.report.compare import Comparison, Row
@@ -22,34 +24,64 @@ _SHOWN = {
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
     verb = plain(
-        verbs, "compare", _compare, "compare two finished reports: sets, or folders of any machine and version"
+        verbs,
+        "compare",
+        _compare,
+        "compare finished reports: sets, or folders of any machine and version; writes reports/compare/NAME.html",
     )
     verb.add_argument("a", metavar="A", help="a set, or the folder of a report: the run to compare with")
     verb.add_argument("b", metavar="B", help="a set, or the folder of a report: the run to judge")
+    verb.add_argument(
+        "more",
+        metavar="C",
+        nargs="*",
+        help="further runs, in order of time: the first is compared with the last, headline figures are followed "
+        "over all",
+    )
     verb.add_argument("--reports-dir", default="reports", metavar="DIR", help="folder of all reports")
+    verb.add_argument("--name", default="", help="name of the page (default: made of the runs' names)")
     verb.add_argument("--fail-on-regression", action="store_true", help="exit status 1 when a figure is worse")
-    verb.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    verb.add_argument(
+        "--json", action="store_true", help="print one JSON document and nothing else; a page only with --name"
+    )
 
 
 def _compare(args: argparse.Namespace) -> int:
     """0; 1 when a figure is worse and --fail-on-regression was given."""
-    from evalpress.report.compare import compare
+    from evalpress.params.names import refused
+    from evalpress.report.compare import compared
 
-    found = compare(args.a, args.b, args.reports_dir)
+    if args.name and (why := refused(args.name)):
+        raise UserError(f"--name: found {args.name!r}, {why}")
+    found = compared((args.a, args.b, *args.more), args.reports_dir)
+    pages = None
+    if args.name or not args.json:
+        from evalpress.report.compare.page import write
+
+        pages = write(found, resolve(args.reports_dir) / "compare", args.name)
     if args.json:
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
     else:
         _say(found)
+    if pages is not None and not args.json:
+        print(f"{shown(pages.html)}\n{shown(pages.markdown)}")
     return 1 if args.fail_on_regression and any(row.verdict == "worse" for row in found.rows) else 0
 
 
 def _say(found: Comparison) -> None:
-    for name, (a, b) in found.conditions.items():
-        print(f"{name:<14} {a}" if a == b else f"{name:<14} {a}  ->  {b}")
+    for one in found.conditions:
+        first, *_, last = one.values
+        if one.same:
+            print(f"{one.name:<32} {first}")
+        else:
+            print(f"{one.name:<32} {first}  ->  {last}")
     width = max((len(row.metric) for row in found.rows), default=0)
     for row in found.rows:
         figures = f"{_number(row.a):>10} {_number(row.b):>10} {row.unit:<6} {_change(row):<28}"
         print(f"{row.metric:<{width}}  {figures} {_SHOWN[row.verdict]}")
+    for trend in found.trends:
+        values = "  ".join(_number(point.value) for point in trend.points)
+        print(f"{trend.metric:<{width}}  {values} {trend.unit}")
     counts = {verdict: sum(row.verdict == verdict for row in found.rows) for verdict in _SHOWN}
     print(
         ", ".join(f"{n} {_SHOWN[verdict]}" for verdict, n in counts.items() if n) or "nothing that both runs measured"

@@ -6,7 +6,7 @@ import unicodedata
 
 _LONGEST = 120
 """Bytes: file systems allow 255, and names of files are made of it."""
-_RESERVED = ("published", "base")
+_RESERVED = ("published", "base", "compare")
 
 
 def refused(name: str) -> str | None:

@@ -55,6 +55,13 @@ def script() -> str:
     return "\n" + (TEMPLATES / "script.js").read_text(encoding="utf-8")
 
 
+def page_parts() -> dict[str, str]:
+    """What every page with our script is made of: style sheet, script, the script's digest, the suite's version."""
+    program = script()
+    digest = base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()
+    return {"stylesheet": stylesheet(), "script": program, "script_hash": digest, "version": __version__}
+
+
 class _PageExporter(TemplateExporter):
     """HTML without nbconvert's own page: one small script of ours, no style sheet from elsewhere."""
 
@@ -75,13 +82,11 @@ class _PageExporter(TemplateExporter):
         yield "escaped", escape_html
         yield "prose", to_html
         yield "highlighted", highlighted
-        yield "data_uri", _data_uri
+        yield "data_uri", data_uri
 
     def _init_resources(self, resources: Any) -> Any:
         ready = super()._init_resources(resources)
-        program = script()
-        digest = base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()
-        return ready | {"stylesheet": stylesheet(), "script": program, "script_hash": digest, "version": __version__}
+        return ready | page_parts()
 
 
 class _MarkdownExporter(MarkdownExporter):
@@ -105,7 +110,7 @@ class _MarkdownExporter(MarkdownExporter):
         yield "github_links", _github_links
 
 
-def _data_uri(data: str, mimetype: str) -> str:
+def data_uri(data: str, mimetype: str) -> str:
     """A picture as a data URI. SVG comes as text, anything else in base64 already."""
     packed = base64.b64encode(data.encode()).decode() if mimetype == "image/svg+xml" else "".join(data.split())
     return f"data:{mimetype};base64,{packed}"

@@ -1,9 +1,10 @@
 """The ratio of two runs' figures, with an interval that also covers how much a machine's speed moves.
 
 Blocks of one run tell how much a figure scatters around that run's own mean. They do not tell where the whole run lies:
-on a shared machine a run may fall into a slow hour. All series of a run are measured in turns, block by block, so what
-moves them together is the machine. The spread of that common factor over the run is taken as the uncertainty of the
-run as a whole, and is not divided by the number of blocks.
+on a shared machine a run may fall into a slow hour. Two things do. All series of a run are measured in turns, block by
+block, so what moves them together is the machine: the spread of that common factor over the run is taken as the
+uncertainty of the run as a whole, and is not divided by the number of blocks. And both runs measured what their machine
+can do at best: on one and the same kind of host, the ratio of those rates is no property of the software.
 """
 
 from __future__ import annotations
@@ -29,6 +30,27 @@ class Ratio:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Spread:
+    """A standard deviation on a log scale, and the degrees of freedom behind it."""
+
+    deviation: float
+    degrees: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What may move a whole run: `drifts` of either run, and `change`, the log of the ratio of the machine's rates."""
+
+    drifts: tuple[float, float] = (0.0, 0.0)
+    change: float = 0.0
+
+    @property
+    def variance(self) -> float:
+        """Of the log of the ratio of two runs, from all of it."""
+        return sum(one * one for one in self.drifts) + self.change**2
+
+
 def drift(series: Series) -> float:
     """Standard deviation, on a log scale, of what moves all series of one run together from block to block.
 
@@ -45,20 +67,46 @@ def drift(series: Series) -> float:
     return float(math.sqrt(max(common.var(ddof=1) - left, 0.0)))
 
 
-def ratio(a: Sequence[float], b: Sequence[float], drifts: tuple[float, float], confidence: float = 0.95) -> Ratio:
-    """Geometric mean of `b` over that of `a`, with an interval from the scatter within and the drift of both runs.
+def pooled(series: Series) -> Spread:
+    """Scatter of all series of a run around their own means, on a log scale.
+
+    For series of too few blocks to have a spread of their own. 0 with 0 degrees where every series has one block.
+    """
+    logs = [np.log(values) for values in series.values() if len(values) > 1 and min(values) > 0]
+    degrees = sum(len(values) - 1 for values in logs)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs)
+    return Spread(math.sqrt(squares / degrees) if degrees else 0.0, degrees)
+
+
+def ratio(a: Sequence[float], b: Sequence[float], machine: Machine, confidence: float = 0.95) -> Ratio:
+    """Geometric mean of `b` over that of `a`, with an interval from the scatter within and what moves both runs.
 
     Args:
         a, b: one positive figure per block.
-        drifts: `drift` of either run.
     """
     first, second = np.log(a), np.log(b)
     difference = float(second.mean() - first.mean())
     blocks = min(len(a), len(b))
     if blocks < 2:
         return Ratio(math.exp(difference), None, None, "one block has no spread to make an interval from")
-    variance = first.var(ddof=1) / len(a) + second.var(ddof=1) / len(b) + sum(one * one for one in drifts)
-    half = float(stats.t.ppf((1 + confidence) / 2, blocks - 1)) * math.sqrt(variance)
+    variance = first.var(ddof=1) / len(a) + second.var(ddof=1) / len(b) + machine.variance
+    return _interval(difference, variance, blocks - 1, confidence)
+
+
+def ratio_of_few(
+    a: Sequence[float], b: Sequence[float], spreads: tuple[Spread, Spread], machine: Machine, confidence: float = 0.95
+) -> Ratio:
+    """As `ratio`, with the scatter of all series of a run (`pooled`) in place of that of these few blocks."""
+    difference = float(np.log(b).mean() - np.log(a).mean())
+    degrees = min(one.degrees for one in spreads)
+    if degrees < 2:
+        return Ratio(math.exp(difference), None, None, "one repeat has no spread to make an interval from")
+    scatter = sum(one.deviation**2 / len(values) for one, values in zip(spreads, (a, b), strict=True))
+    return _interval(difference, scatter + machine.variance, degrees, confidence)
+
+
+def _interval(difference: float, variance: float, degrees: int, confidence: float) -> Ratio:
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * math.sqrt(variance)
     if half > math.log(1e6):
         return Ratio(math.exp(difference), None, None, "the runs scatter too much for an interval")
     return Ratio(math.exp(difference), math.exp(difference - half), math.exp(difference + half))

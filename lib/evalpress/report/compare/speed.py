@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalpress.params.engine import COMPILED
-from evalpress.report.compare.between_runs import Ratio, drift, ratio
+from evalpress.report.compare.between_runs import Machine, Ratio, drift, ratio
 from evalpress.report.compare.row import Row, exact, judged, not_comparable
-from evalpress.report.compare.run import Run
+from evalpress.report.compare.run import Run, machine_change
 from evalpress.sections.benchmark.observations import Block, Blocks, Request
 from evalpress.sections.benchmark.results import PairedMetric
 from evalpress.sections.benchmark.results import Results as Benchmark
@@ -23,17 +23,24 @@ def rows(a: Run, b: Run, why_not: str) -> Iterator[Row]:
     if "benchmark" not in a.sections or "benchmark" not in b.sections:
         return
     first, second = a.sections["benchmark"].data, b.sections["benchmark"].data
-    blocks = a.blocks(), b.blocks()
-    drifts = _drift(blocks[0]), _drift(blocks[1])
+    blocks = a.blocks, b.blocks
+    machine = machine_of(a, b)
     for workload in first.workloads:
         if workload not in second.workloads:
             continue
         reason = why_not or _other_shape(first.workloads[workload], second.workloads[workload])
         for mode in first.modes:
             if mode in second.modes:
-                yield from _speeds(f"benchmark.{mode}.{workload}", blocks, (workload, mode), drifts, reason)
+                yield from _speeds(f"benchmark.{mode}.{workload}", blocks, (workload, mode), machine, reason)
         yield from _changes(workload, first, second, reason)
-    yield from _engines(first, second, why_not)
+    yield from _engines(first, second, machine, why_not)
+
+
+def machine_of(a: Run, b: Run) -> Machine:
+    """What may move either run as a whole, by their benchmarks; nothing where one has none."""
+    if "benchmark" not in a.sections or "benchmark" not in b.sections:
+        return Machine()
+    return Machine((_drift(a.blocks), _drift(b.blocks)), machine_change(a, b))
 
 
 def _drift(blocks: Blocks) -> float:
@@ -68,7 +75,7 @@ def _other_shape(a: Any, b: Any) -> str:
 
 
 def _speeds(
-    name: str, blocks: tuple[Blocks, Blocks], at: tuple[str, str], drifts: tuple[float, float], why_not: str
+    name: str, blocks: tuple[Blocks, Blocks], at: tuple[str, str], machine: Machine, why_not: str
 ) -> Iterator[Row]:
     workload, mode = at
     for metric, unit, more in _METRICS:
@@ -79,7 +86,7 @@ def _speeds(
         if why_not:
             yield not_comparable(f"{name}.{metric}", unit, why_not, a, b)
         else:
-            yield judged(f"{name}.{metric}", unit, a, b, ratio(first, second, drifts), more_is_better=more)
+            yield judged(f"{name}.{metric}", unit, a, b, ratio(first, second, machine), more_is_better=more)
 
 
 def _changes(workload: str, a: Benchmark, b: Benchmark, why_not: str) -> Iterator[Row]:
@@ -106,15 +113,41 @@ def _change(name: str, pair: Sequence[PairedMetric], why_not: str) -> Row:
     return judged(name, "×", first, second, interval, more_is_better=True)
 
 
-def _engines(a: Any, b: Any, why_not: str) -> Iterator[Row]:
+def _engines(a: Any, b: Any, machine: Machine, why_not: str) -> Iterator[Row]:
     for mode in a.modes:
         if mode not in b.modes:
             continue
         first, second = a.modes[mode], b.modes[mode]
-        why = why_not or "one start of each kind per run: no interval"
-        yield not_comparable(f"startup.{mode}.total_s", "s", why, first.startup.total_s, second.startup.total_s)
+        yield _start(f"startup.{mode}.total_s", first, second, machine, why_not)
+        for key in _PHASES:
+            values = getattr(first.startup, key), getattr(second.startup, key)
+            if None not in values and max(values) >= _LEAST_S:
+                yield not_comparable(f"startup.{mode}.{key}", "s", why_not or _ONE_START, *values)
+        cold = [mode.startup_cold for mode in (first, second)]
+        if None not in cold:
+            totals = [start.total_s for start in cold]
+            yield not_comparable(f"startup_cold.{mode}.total_s", "s", why_not or _ONE_START, *totals)
         for key, unit, more in (("model_weights_gib", "GiB", False), ("kv_cache_tokens", "tokens", True)):
             values = getattr(first.memory, key), getattr(second.memory, key)
             if None not in values:
                 said = "as the engines said; no scatter"
                 yield exact(f"memory.{mode}.{key}", unit, *values, more_is_better=more, why=said)
+
+
+_PHASES = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "kv_cache_s")
+_LEAST_S = 0.5
+"""A phase that is shorter in both runs is left out."""
+_ONE_START = "one start of each kind per run: no interval"
+
+
+def _start(name: str, a: Any, b: Any, machine: Machine, why_not: str) -> Row:
+    """The start of an engine, judged where both runs repeated it."""
+    starts: list[list[float]] = [[mode.startup.total_s, *mode.startup_repeats_s] for mode in (a, b)]
+    first, second = (math.exp(sum(map(math.log, values)) / len(values)) for values in starts)
+    if why_not or min(map(len, starts)) < _STARTS:
+        return not_comparable(name, "s", why_not or _ONE_START, first, second)
+    return judged(name, "s", first, second, ratio(starts[0], starts[1], machine), more_is_better=False)
+
+
+_STARTS = 3
+"""Fewer starts give no interval that says anything: Student's factor is 12.7 for two."""
