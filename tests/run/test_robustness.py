@@ -197,6 +197,15 @@ def test_clean_and_review_look_where_the_report_writes(tmp_path, text, name):
     assert set_name("qwen2-0.5b-cpu") == "qwen2-0.5b-cpu"
 
 
+def test_the_name_of_a_file_stays_on_one_line(tmp_path):
+    path = tmp_path / "a\nb\x1b[31m\udcff.yaml"
+    path.write_text("title: t\n")
+    with pytest.raises(UserError) as refused:
+        params.load(str(path))
+    assert r"a\nb\x1b[31m\udcff.yaml:1: set: found " in str(refused.value).splitlines()[0]
+    assert all(line.isprintable() for line in str(refused.value).splitlines())
+
+
 def test_sets_lists_what_is_broken_beside_what_is_not(tmp_path, monkeypatch, capsys):
     (tmp_path / "good.yaml").write_text("title: Good\nmodel: {path: models/demo}\nplatform: {backend: cpu}\n")
     (tmp_path / "bad.yaml").write_text("title: Bad\nplatform: {backend: cpu}\n")

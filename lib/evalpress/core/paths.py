@@ -45,11 +45,16 @@ def told(path: str | Path) -> str:
     absolute = Path(path).resolve()
     for folder in (ROOT, Path.cwd()):
         if absolute.is_relative_to(folder):
-            return str(absolute.relative_to(folder))
-    return str(absolute)
+            return _printable(str(absolute.relative_to(folder)))
+    return _printable(str(absolute))
 
 
 def shown(path: str | Path) -> str:
     """`path` as a report may print it: relative to the project, or the bare name when it lies outside."""
     absolute = Path(path).resolve()
-    return str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else absolute.name
+    return _printable(str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else absolute.name)
+
+
+def _printable(name: str) -> str:
+    """A file's name in one line: a line break, a control character or a byte that is no text as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
