@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, imported when it is first asked for: a command line needs none of what it imports."""
+    """`load`, imported on first use: the command line needs none of its imports."""
     if name == "load":
         from evalpress.sections.loading import load
 

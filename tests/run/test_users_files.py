@@ -25,7 +25,8 @@ def test_the_users_curlrc_does_not_decide(tmp_path: Path, monkeypatch: pytest.Mo
     with serving("good") as url:
         demo = params.load("demo")
         set_ = demo.model_copy(update={"serving": demo.serving.model_copy(update={"base_url": url})})
-        assert subprocess.run(["curl", "-s", f"{url}/v1/models"], check=False).returncode != 0  # the file is in force
+        plain = subprocess.run(["curl", "-s", f"{url}/v1/models"], cwd=tmp_path, check=False)
+        assert plain.returncode != 0  # the file is in force
         found = asking.curl(Endpoint(url), "m", set_, "running")
     assert found.ok and found.output
 

@@ -1,4 +1,4 @@
-"""Published numbers, their precision, and the invariants that they must satisfy. Knows no engine.
+"""Published numbers, their precision, and the invariants that they must satisfy. Imports no engine.
 
 A published number represents the interval that its digits allow; an invariant is broken only when no values inside
 the intervals satisfy it. The rules are general: each takes what a file of claims holds of its numbers, and says

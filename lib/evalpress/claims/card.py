@@ -16,13 +16,13 @@ from evalpress.core.yaml12 import load_yaml
 
 
 class Block(BaseModel):
-    """A block of the file: frozen, strict, no unknown keys. Absent blocks are simply not audited."""
+    """A block of the file: frozen, strict, no unknown keys. Absent blocks are not audited."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
 def _number(*units: str) -> Callable[[Any], Published]:
-    """A reader of numbers whose base unit is one of `units`."""
+    """A validator that parses numbers whose base unit is one of `units`."""
 
     def read(value: Any) -> Published:
         if not isinstance(value, str):
@@ -46,7 +46,7 @@ Measured = Annotated[Published, BeforeValidator(_number("tok/s", "req/s", "s"))]
 
 
 class Source(Block):
-    """Where the claims stand, and who makes them, as far as is known."""
+    """Where the claims are published, and by whom, as far as is known."""
 
     title: str
     publisher: str

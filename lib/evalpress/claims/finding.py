@@ -28,7 +28,7 @@ class Finding:
 
 
 def judge(name: str, statement: str, found: str, expected: str, *, holds: bool, why: str) -> Finding:
-    """A finding that is ok or broken; `why` is said only of a broken one."""
+    """A finding that is ok or broken; `why` is kept only for a broken one."""
     status: Status = "ok" if holds else "broken"
     return Finding(name, status, statement, found, expected, "" if holds else why)
 

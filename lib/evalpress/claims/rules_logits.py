@@ -38,7 +38,7 @@ def cosine_range(card: Card) -> Iterator[Finding]:
 
 
 def cosine_mean(card: Card) -> Iterator[Finding]:
-    """The overall cosine is the mean of the rows, and still is when impossible rows are put right."""
+    """The overall cosine is the mean of the rows, also after impossible rows are corrected."""
     if card.logits is None or not _every_row(card.logits):
         return
     overall = card.logits.overall.cosine.range
@@ -160,12 +160,12 @@ def _begins(output: str, token: Token) -> bool:
 
 
 def _bare(prompt: str) -> str:
-    """A prompt without its white space, which tables and web pages change."""
+    """A prompt without white space, which tables and web pages change."""
     return "".join(prompt.split())
 
 
 def same_first_token(card: Card) -> Iterator[Finding]:
-    """Unlike prompts whose answers begin differently do not share an improbable arg max."""
+    """Different prompts whose answers begin differently do not have the same improbable arg max."""
     answers = {_bare(case.prompt): case.output for case in card.evidence.cases}
     groups: dict[int, list[LogitsRow]] = {}
     for row in card.logits.prompts if card.logits else ():
@@ -184,7 +184,7 @@ def same_first_token(card: Card) -> Iterator[Finding]:
 
 
 def latencies(card: Card) -> Iterator[Finding]:
-    """What the card says of all answers holds for each."""
+    """Statements of the card about all answers hold for each answer."""
     evidence = card.evidence
     if evidence.count and evidence.cases:
         yield meets(

@@ -22,11 +22,11 @@ _QKV_BIAS = {
     "MistralForCausalLM": False,
 }
 """Architectures whose parameters and KV bytes follow from the printed configuration, and whether Q, K and V have
-biases. Nothing is said of another one: its attention may be shaped otherwise."""
+biases. Other architectures are not checked: their attention may have another shape."""
 _HEAD_NORMS = {"Qwen3ForCausalLM": 2}
 """Norms of one head's width in each layer."""
 _BESIDE_WEIGHTS = 1.15
-"""An engine's figure for loaded weights also holds buffers and a padded vocabulary: up to this much is not broken."""
+"""An engine's figure for loaded weights includes buffers and a padded vocabulary: this much more is allowed."""
 _SMALLEST_KV = 2
 """A KV cache in 8 bits holds twice the tokens of one in 16."""
 
@@ -176,7 +176,7 @@ def kv_cache(card: Card) -> Iterator[Finding]:
 
 
 def _too_many(card: Card, name: str, statement: str, found: str, need: float, room: float) -> Finding:
-    """A KV cache that one device has no room for in the card's dtype: several devices or fewer bits may have."""
+    """A KV cache that does not fit one device in the card's dtype: it may fit several devices, or fewer bits."""
     devices = max(card.settings.tensor_parallel_size, default=1)
     expected = f"at most {room / GIB:.2f} GiB"
     if need <= room * devices:
@@ -205,7 +205,7 @@ def version_set(card: Card) -> Iterator[Finding]:
 
 
 def settings_read(card: Card) -> Iterator[Finding]:
-    """A variable in the plugin's name is read by the plugin."""
+    """A variable whose name contains the plugin's name is read by the plugin."""
     record = json.loads((files("evalpress") / "launch" / "vllm_ascend.json").read_text(encoding="utf-8"))
     release = f"vllm-ascend {record['version']}"
     if card.environment is None or card.environment.versions.get("vllm_ascend") != record["version"]:
@@ -236,9 +236,9 @@ def remote_code(card: Card) -> Iterator[Finding]:
 
 
 def commands(card: Card) -> Iterator[Finding]:
-    """A shell reads a line break after a backslash only when nothing stands between them.
+    """A backslash continues a line only when it is the last character of the line.
 
-    A backslash inside a word, as in `My\\ Folder`, is an escaped blank and right.
+    A backslash inside a word, as in `My\\ Folder`, is an escaped blank and correct.
     """
     for command in card.commands:
         odd = [line.strip() for line in command.text.splitlines() if re.search(r"(^|\s)\\[ \t]", line)]

@@ -1,4 +1,4 @@
-"""Invariants of speeds and times. A rule yields findings for whatever of its numbers a card prints."""
+"""Invariants of speeds and times. A rule yields findings for those of its numbers that a card prints."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def prefill(card: Card) -> Iterator[Finding]:
 
 
 def startup(card: Card) -> Iterator[Finding]:
-    """A compiled start does what an eager one does, and its named parts besides."""
+    """A compiled start includes the work of an eager one and its own named parts."""
     parts = [part.value.range for part in card.startup.parts]
     if not parts:
         return
@@ -172,7 +172,7 @@ def startup(card: Card) -> Iterator[Finding]:
 
 
 def _over_eager(index: int, total: Total, eager: Published, extra: Interval) -> Iterator[Finding]:
-    """Two starts may differ in what was cached, so this is no identity: never more than a note."""
+    """Two starts may differ in what was cached, so this need not hold exactly: never more than a note."""
     least = eager.range + extra
     name, statement = f"startup.compiled.{index}", "compiled start >= eager start + compilation + capture"
     holds = least.low <= total.value.range.high

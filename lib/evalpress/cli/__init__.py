@@ -1,4 +1,4 @@
-"""The command line: `python -m evalpress <verb>`. Every mistake of the user's is one line, never a traceback."""
+"""The command line: `python -m evalpress <verb>`. Every user error is one line, never a traceback."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ examples:
 exit status: 0; 1 when a notebook failed or a gate is `fail`; 2 for unusable parameters (nothing was run)
 """
 _EXPECTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""A full disk or a missing permission is the host's matter: one line, no traceback."""
+"""Errors of the host, such as a full disk or a missing permission: one line, no traceback."""
 VERBS = (
     report,
     status,
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character ends no command
+            stream.reconfigure(errors="backslashreplace")  # for characters that the terminal cannot print
     parser, verbs = _parser()
     try:
         _known_verb(given, verbs)
@@ -110,7 +110,7 @@ def _say(*lines: str) -> None:
 
 
 def _unexpected(error: Exception) -> str:
-    """One line for an error that is a fault of ours, with its traceback in a file where one can be written."""
+    """One line for a fault of this program, with its traceback in a file where one can be written."""
     text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     log = CACHE / "error.log"
     try:

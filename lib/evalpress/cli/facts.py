@@ -93,7 +93,7 @@ def _document(folder: Path, dtype: str | None, kv_dtype: str | None, trust_remot
 
 
 def _layers(found: Any) -> list[dict[str, Any]] | None:
-    """Runs of equal layers: how many, what they reach, what they keep."""
+    """Groups of consecutive equal layers: count, attention and window, KV values per token, recurrent state."""
     if found is None:
         return None
     rows: list[dict[str, Any]] = []

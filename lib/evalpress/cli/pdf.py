@@ -50,6 +50,6 @@ def _print(browser: str, page: Path, profile: Path, target: Path) -> None:
     except subprocess.TimeoutExpired:
         raise MeasurementError(f"pdf: {browser} did not finish within {_PATIENCE_S} s") from None
     if not made.is_file():
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it printed no message"])[-1]
         raise MeasurementError(f"pdf: {browser} printed no file: {last}")
     shutil.copyfile(made, target)

@@ -39,7 +39,7 @@ def of_a_set(verbs: Verbs, name: str, run: Run, text: str, default: str = "demo"
 
 
 def given_set(text: str) -> str:
-    """A params file where the user stands, as a path that holds elsewhere too; anything else as it is."""
+    """A params file in the working folder, as a path relative to the project or absolute; other text unchanged."""
     path = Path(text)
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return text

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one clear line each, never a traceback."""
+"""Errors that a user can correct: one clear line each, never a traceback."""
 
 from __future__ import annotations
 

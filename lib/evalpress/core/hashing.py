@@ -28,6 +28,6 @@ def file_digest(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _digest_of(path: Path, inode: int, size: int, changed_ns: int) -> str:
-    """Read once per process and state of the file: every section asks for the digest of the same weights."""
+    """Cached per process and state of the file, because every section needs the digest of the same weights."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

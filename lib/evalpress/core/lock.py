@@ -1,4 +1,4 @@
-"""One measurement of a report at a time: a lock file that the system frees when its owner ends."""
+"""One measurement of a report at a time: a lock file that the system releases when its owner ends."""
 
 from __future__ import annotations
 

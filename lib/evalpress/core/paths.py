@@ -1,4 +1,4 @@
-"""Where things lie: the project root and paths relative to it."""
+"""Folders of the project, and paths relative to its root."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def told(path: str | Path) -> str:
 
 
 def shown(path: str | Path) -> str:
-    """`path` as a report may print it: relative to the project, or the bare name when it lies outside."""
+    """`path` as a report may print it: relative to the project, or the bare name when it is outside."""
     absolute = Path(path).resolve()
     return _printable(str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else absolute.name)
 

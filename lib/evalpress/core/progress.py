@@ -17,7 +17,7 @@ def step(text: str) -> None:
     _begun.append((time.monotonic(), text))
     target = os.environ.get("EVALPRESS_PROGRESS")
     if target:
-        with contextlib.suppress(OSError):  # a full disk ends no measurement
+        with contextlib.suppress(OSError):  # a full disk must not end a measurement
             Path(target).write_text(text, encoding="utf-8", errors="backslashreplace")
     else:
         print(text)

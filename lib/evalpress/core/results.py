@@ -163,7 +163,7 @@ def is_edited(document: Document[T]) -> bool:
 
 
 def check_values(value: Any, at: str) -> None:
-    """Refuse numbers that are not finite and nulls that do not say why (in mappings)."""
+    """Refuse numbers that are not finite and nulls without a reason (in mappings)."""
     if isinstance(value, dict):
         for key, item in value.items():
             if item is None and f"{key}_why" not in value:
@@ -179,7 +179,7 @@ def check_values(value: Any, at: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a part; secrets are hidden.
 
-    Any text can be written and read back: half of a surrogate pair, which UTF-8 lacks, stands as a JSON escape.
+    Any text can be written and read back: half of a surrogate pair, which UTF-8 lacks, is written as a JSON escape.
 
     Raises:
         MeasurementError: a number that is not finite, or the file cannot be written.
@@ -235,7 +235,7 @@ def read_json(path: Path) -> Any:
 
 
 def _refused(name: str) -> Any:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read(path: Path, section: str, model: type[T]) -> Document[T]:

@@ -1,6 +1,6 @@
 """Statistics of repeated measurements: summaries, paired ratios, intervals, fits.
 
-Knows nothing of models or engines. Every function refuses values that are empty or not finite, because a NaN
+Independent of models and engines. Every function refuses values that are empty or not finite, because a NaN
 that slips into a mean would reach the report as a number. All intervals are two-sided.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 STEADY_BELOW = 0.05
 UNSTEADY_ABOVE = 0.10
 MIN_PAIRS = 3
-"""Pairs below which a Student-t interval says nothing: with two, one degree of freedom, it spans powers of ten."""
+"""Fewest pairs for a Student-t interval: with two (one degree of freedom) it spans powers of ten."""
 
 Stability = Literal["steady", "fair", "unsteady"]
 
@@ -76,7 +76,7 @@ def summarise(values: ArrayLike) -> dict[str, float]:
 
 
 def coefficient_of_variation(values: ArrayLike) -> float | None:
-    """Sample standard deviation (n - 1) over the absolute mean; None for one value or a mean of zero."""
+    """Sample standard deviation (n - 1) / absolute mean, a share; None for one value or a mean of zero."""
     array = _finite(values)
     mean = abs(float(array.mean()))
     if array.size < 2 or mean == 0.0:
@@ -85,7 +85,11 @@ def coefficient_of_variation(values: ArrayLike) -> float | None:
 
 
 def stability(cv: float) -> Stability:
-    """The plain word for a coefficient of variation: below 5 % steady, to 10 % fair, above unsteady."""
+    """The word for a coefficient of variation (a share): below 5 % steady, to 10 % fair, above unsteady.
+
+    Raises:
+        ValueError: it is negative or NaN.
+    """
     if not cv >= 0.0:
         raise ValueError(f"coefficient of variation: found {cv}, allowed 0 or more")
     if cv < STEADY_BELOW:
@@ -105,9 +109,14 @@ def _t_quantile(confidence: float, degrees: float) -> float:
 def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> PairedRatio:
     """How many times larger `a` is than `b`, block by block: exp(mean log(a/b)) with a Student-t interval.
 
-    Pairs cancel slow-downs of the machine that affect both members, and logs make a/b and b/a mirror images. Fewer than
-    `MIN_PAIRS` pairs have no interval.
-    All values must be positive and both lists equally long.
+    Pairs cancel slow-downs of the machine that affect both members; logarithms make a/b and b/a symmetric. Fewer
+    than `MIN_PAIRS` pairs have no interval.
+
+    Args:
+        a, b: one value per block, in the same unit.
+        confidence: of the interval, between 0 and 1.
+    Raises:
+        ValueError: a value is not positive and finite, or the lists differ in length.
     """
     top, bottom = _finite(a, "a"), _finite(b, "b")
     if top.size != bottom.size:
@@ -123,7 +132,7 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = 0.9
 
 
 def _exp(value: float) -> float:
-    """exp, at most the largest float: the bound of an interval so wide that it says nothing."""
+    """exp, limited to the largest float: for the bound of a very wide interval."""
     try:
         return math.exp(value)
     except OverflowError:
@@ -131,7 +140,13 @@ def _exp(value: float) -> float:
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Student-t interval of the mean; None for a single value."""
+    """Student-t interval of the mean.
+
+    Returns:
+        Both bounds in the unit of `values`; None for a single value.
+    Raises:
+        ValueError: `values` is empty or not finite.
+    """
     array = _finite(values)
     if array.size < 2:
         return None
@@ -140,7 +155,13 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, f
 
 
 def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Welch's interval of mean(a) - mean(b) for independent observations; None where one side has fewer than two."""
+    """Interval of mean(a) - mean(b) for independent observations (Welch 1947).
+
+    Returns:
+        Both bounds in the unit of the values; None where one side has fewer than two.
+    Raises:
+        ValueError: one side is empty or not finite.
+    """
     first, second = _finite(a, "a"), _finite(b, "b")
     if min(first.size, second.size) < 2:
         return None
@@ -155,7 +176,13 @@ def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) ->
 
 @lru_cache(maxsize=4096)
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927): sensible at 0 and at n, unlike the normal one."""
+    """Wilson's score interval of the share successes / n (Wilson 1927), which is also valid at 0 and at n.
+
+    Returns:
+        Both bounds as shares, 0 to 1.
+    Raises:
+        ValueError: n is 0, or `successes` is not between 0 and n.
+    """
     if not (n > 0 and 0 <= successes <= n):
         raise ValueError(f"share: found {successes} of {n}, allowed 0 to n of n > 0")
     from scipy.stats import binomtest
@@ -169,6 +196,9 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 
     `only_first` and `only_second` count the cases that exactly one of the two got right; agreements carry no
     information. Without any disagreement the p value is 1.
+
+    Raises:
+        ValueError: a count is negative.
     """
     if only_first < 0 or only_second < 0:
         raise ValueError(f"disagreements: found {only_first} and {only_second}, allowed 0 or more")

@@ -1,4 +1,4 @@
-"""YAML as people read it: the core schema of YAML 1.2, with the line of every key.
+"""YAML with the core schema of version 1.2, and the line of every key.
 
 PyYAML follows YAML 1.1, where `1e-5` is text, `on` is true, `0123` is 83 and `12:30` is 750. Here the
 scalars are those of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), duplicate keys
@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same on libyaml, many times as fast. It ends where a file is nested deep: libyaml recurses in C."""
+    """The same on libyaml, many times as fast. It limits the nesting, because libyaml recurses in C."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
     _depth = 0
@@ -56,7 +56,7 @@ _DEEPEST, _MOST_DIGITS, _MOST_NODES = 60, 300, 100_000
 
 
 class _RefusedError(Exception):
-    """A value that YAML allows and no file of this project holds; `line` is where it stands."""
+    """A value that YAML allows and no file of this project holds; `line` is its line."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)

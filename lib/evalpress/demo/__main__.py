@@ -19,7 +19,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("models/demo"), help="folder to write (%(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of data and weights (%(default)s)")
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps (%(default)s)")
-    smoke = f"only {SMOKE_STEPS} steps: proves that the recipe runs; the model is useless"
+    smoke = f"only {SMOKE_STEPS} steps: shows that the recipe runs; the model cannot be used"
     parser.add_argument("--smoke", action="store_const", dest="steps", const=SMOKE_STEPS, help=smoke)
     arguments = parser.parse_args(argv)
     if arguments.steps < 1:
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     _say(f"tokenizer of {bpe.get_vocab_size()} tokens; training for {arguments.steps} steps")
     trained = train.train(texts, bpe, arguments.seed, arguments.steps, _say)
     export.write_model(arguments.out, trained.model, bpe)
-    _say("asking the finished model")
+    _say("evaluating the finished model")
     found = evaluate.report(arguments.out)
     facts = export.recipe(
         arguments.out,

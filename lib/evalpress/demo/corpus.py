@@ -31,8 +31,8 @@ WEIGHTS = {
     "mixtures": 12,
     "long": 0.6,
 }
-"""How often a document of each kind is drawn, relative to the others. Prose is rare: seen too often, it is learned
-by heart, and text that was never seen then comes out worse than guessed."""
+"""How often a document of each kind is drawn, relative to the others. Prose is rare: when it is repeated often, the
+model memorises it, and the perplexity of unseen text becomes worse than that of a uniform guess."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def digest() -> str:
 
 @dataclass
 class Corpus:
-    """All documents: those that are fixed, and those that are made up afresh each time one is drawn."""
+    """All documents: those that are fixed, and those that are generated anew each time one is drawn."""
 
     fixed: dict[str, list[Document]] = field(default_factory=dict)
     held_out: dict[str, list[Document]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Corpus:
             texts = paragraphs(kind)
             apart = texts[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
             self.fixed[kind] = [text for text in texts if text not in apart]
-            # What is also the answer to a question is learned after all.
+            # Held-out text that is also the answer to a question is learned with that question.
             self.held_out[kind] = [text for text in apart if not any(text.text in known for known in answers)]
         self.held_out["equations"] = [self._equations(random.Random(number), kept=True) for number in range(4)]
         self._grammar = _yaml("grammar.yaml")

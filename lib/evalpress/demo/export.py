@@ -95,7 +95,7 @@ def write_model(folder: Path, model: Qwen2ForCausalLM, tokenizer: Tokenizer) -> 
 
 
 def recipe(folder: Path, trained: train.Trained, **found: Any) -> dict[str, Any]:
-    """What was done and what came of it; `found` is added as it is. Losses in nats per token."""
+    """What was done and its result; `found` is added unchanged. Losses in nats per token."""
     return {
         "name": "the demo model",
         **found,

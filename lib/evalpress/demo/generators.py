@@ -1,4 +1,4 @@
-"""Texts made up from a seed: arithmetic, sequences, lines of code, sentences of a small grammar."""
+"""Texts generated from a seed: arithmetic, sequences, lines of code, sentences of a small grammar."""
 
 from __future__ import annotations
 

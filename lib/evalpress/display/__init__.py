@@ -1,1 +1,1 @@
-"""Tables, text escaping, number formats and figure style. Knows no section."""
+"""Tables, text escaping, number formats and figure style. Depends on no section."""

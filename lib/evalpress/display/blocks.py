@@ -1,7 +1,7 @@
 """Display objects other than tables: code, badges, prose, verdict banner, key figures, expandable text.
 
 What is in a sentence or a cell has `html()`, `markdown()` and `plain()`. What is alone in a notebook
-has `_repr_mimebundle_` and carries the mark by which the report knows it as ours: an output without the mark
+has `_repr_mimebundle_` and carries a mark by which the report recognises it: an output without the mark
 is never trusted as HTML or Markdown.
 """
 

@@ -69,7 +69,7 @@ _STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "text.parse_math": False,  # no math text: a name may contain dollar signs
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": MUTED,
@@ -106,7 +106,7 @@ _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished picture with the words for those who cannot see it.
+    """A finished picture with its alternative text and caption.
 
     `alt` says what the picture shows, with its figures; `caption` is under it.
 
@@ -140,7 +140,7 @@ def _own_style(more: Mapping[str, Any] | None = None) -> Iterator[None]:
 
 @contextmanager
 def canvas(height: float, rows: int = 1, columns: int = 1, **more: Any) -> Iterator[Panels]:
-    """A canvas of the house's width and `height` inches with its axes, row by row, in the house's style.
+    """A canvas of the standard width and `height` inches with its axes, row by row, in the common style.
 
     No pyplot: nothing global, nothing that a notebook would show by itself.
     """

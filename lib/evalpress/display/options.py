@@ -1,4 +1,4 @@
-"""What a notebook's user may switch. A report is made with the defaults."""
+"""Options for users of a notebook. A report is made with the defaults."""
 
 from __future__ import annotations
 

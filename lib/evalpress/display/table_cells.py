@@ -56,7 +56,7 @@ def folded(cell: Cell) -> Iterator[Details]:
 
 
 def details_of(heads: Sequence[Column], row: Sequence[Cell]) -> list[Part]:
-    """What stands below a row: the cells of its detail columns, and the texts that its other cells fold."""
+    """The details below a row: the cells of its detail columns, and the texts that its other cells fold."""
     found: list[Part] = []
     for column, cell in zip(heads, row, strict=True):
         texts = list(folded(cell))

@@ -93,7 +93,7 @@ class _Ids:
 def _bodies(
     table: Table, heads: Sequence[Column], rows: Sequence[Sequence[Cell]], notes: Footnotes, ids: _Ids
 ) -> list[list[_Row]]:
-    """The rows; neighbours that share their name are a group which says it once."""
+    """The rows; consecutive rows with the same name are a group that shows it once."""
     details = [details_of(heads, row) for row in rows]
     groups = _groups(table, rows, any(details))
     bodies = []
@@ -116,7 +116,7 @@ def _groups(table: Table, rows: Sequence[Sequence[Cell]], has_details: bool) -> 
 
 
 def _cells(table: Table, heads: Sequence[Column], row: Sequence[Cell], notes: Footnotes, span: int) -> list[_Cell]:
-    """The cells of a row; without its name where the group has said it (`span` 0)."""
+    """The cells of a row; without its name where the group has shown it (`span` 0)."""
     cells = []
     for index, (cell, column) in enumerate(zip(row, heads, strict=True)):
         names = table.row_heads and index == table.named_by

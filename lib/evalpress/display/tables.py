@@ -1,6 +1,6 @@
 """How results are shown: tables with a Markdown twin, prose, badges, verdict and key figures.
 
-Whatever is put into these objects comes out as text. Display objects mark their notebook output
+Everything that is put into these objects is printed as text. Display objects mark their notebook output
 (`metadata.evalpress.kind`); the report accepts HTML and Markdown from marked outputs only.
 """
 

@@ -159,7 +159,7 @@ def pick(record: Any, key: str) -> Any:
     """The value of a record under `key`, or `Missing` with the reason under `<key>_why` where it is None.
 
     Args:
-        record: a mapping, an object with attributes, or a tuple of such: the first that knows the key is asked.
+        record: a mapping, an object with attributes, or a tuple of such: the first that has the key is used.
         key: a key or attribute, or several joined by dots: `flips.unexplained`.
     """
     inner, _, last = key.rpartition(".")

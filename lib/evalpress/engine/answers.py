@@ -1,4 +1,4 @@
-"""What is asked of a vLLM engine and what comes back, as our own types: sampling, timings, tokens, logits."""
+"""Requests to a vLLM engine and their results, as our own types: sampling, timings, tokens, logits."""
 
 from __future__ import annotations
 

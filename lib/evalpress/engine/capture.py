@@ -1,6 +1,6 @@
 """Capturing output: every line that this process and its children print, stamped with the monotonic clock.
 
-vLLM tells most of what start-up did only in its log, and with worker processes only on their standard error. The
+vLLM reports most of its start-up only in its log, and with worker processes only on their standard error. The
 capture puts a pipe before file descriptors 1 and 2, passes everything on unchanged and keeps the lines.
 """
 

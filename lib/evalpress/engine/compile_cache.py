@@ -1,6 +1,6 @@
 """What a start found in the compile cache and what it left there.
 
-Only what the engine's log or torch's own counters say counts: files alone prove nothing, since some compilers leave
+Taken from the engine's log or from torch's own counters. Files alone are no evidence, since some compilers leave
 files that no later start loads.
 """
 
@@ -59,7 +59,7 @@ def use(lines: Sequence[Line], counted: Counters | None, *, new_files: bool, aga
     if rejected:
         return CacheUse(f"found, but vLLM could not load it and compiled again ({rejected})", True)
     told = startup.compile_cache(lines)
-    if told == AGAIN:  # the log tells of compilation and of nothing that was loaded
+    if told == AGAIN:  # the log shows compilation and no loaded graph
         if again or not new_files:
             return CacheUse(AGAIN, True)
         saved = any(re.search(_SAVED, text) for _, text in lines)

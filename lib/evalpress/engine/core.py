@@ -16,7 +16,7 @@ from evalpress.engine.log_lines import Figures
 from evalpress.engine.results import Compilation, Startup
 
 _ENTRIES = 2**20
-"""Most logits asked of vLLM at a time: each is a Python object there, of some 200 bytes."""
+"""Most logits requested from vLLM at a time: each is a Python object there, of some 200 bytes."""
 
 
 @dataclass

@@ -48,7 +48,7 @@ class Endpoint:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request carries."""
+        """Headers of every request."""
         if self.api_key:
             return {"Authorization": f"Bearer {self.api_key}"}
         if self.login:
@@ -107,7 +107,7 @@ class Endpoint:
                     raise MeasurementError(f"{url}: HTTP {reply.status_code}: {message_of(reply.text)}")
                 if "event-stream" not in kind.lower():
                     raise MeasurementError(f"{url}: HTTP 200, but no event stream ({kind}): {message_of(reply.text)}")
-                yield reply.iter_content(chunk_size=1)  # larger pieces would wait to be full
+                yield reply.iter_content(chunk_size=1)  # a larger piece would be held back until it is full
         except requests.RequestException as error:
             raise MeasurementError(f"{url}: {type(error).__name__}: {_one_line(str(error))}") from None
 

@@ -25,7 +25,7 @@ SLACK_BYTES = GIB // 2
 
 
 def shut_down(llm: Any, *, others_live: bool) -> None:
-    """End the engine's core. An error on the way is logged: the engine is gone either way.
+    """End the engine's core. An error on the way is logged; the engine counts as ended in both cases.
 
     Args:
         others_live: other engines of this process stay: what they share with this one is kept.
@@ -44,9 +44,9 @@ def shut_down(llm: Any, *, others_live: bool) -> None:
 
 def collect() -> None:
     """Free every object without references, and what allocators keep for later."""
-    gc.unfreeze()  # vLLM freezes what lives when an engine has loaded and when its client runs: then nothing is freed
+    gc.unfreeze()  # vLLM freezes all live objects after loading and when its client runs: those are not collected
     gc.collect()
-    gc.freeze()  # a whole collection takes half a second, and vLLM's loading makes several
+    gc.freeze()  # a full collection takes half a second, and vLLM's loading makes several
     empty_caches()
 
 

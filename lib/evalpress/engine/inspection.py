@@ -1,4 +1,4 @@
-"""What a loaded engine says of itself: captured graphs, compile cache, compilation."""
+"""Facts from a loaded engine's own configuration and counters: captured graphs, compile cache, compilation."""
 
 from __future__ import annotations
 

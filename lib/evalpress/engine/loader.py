@@ -1,4 +1,4 @@
-"""Which engines this process holds: one per mode, kept for its life, freed when they fail or when memory is short."""
+"""Which engines this process holds: one per mode, kept until it ends, freed when they fail or when memory is short."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
     _refuse_failed(key)
     if not memory_plan.one_more(params, len(_loaded)):
         release()
-    gc.freeze()  # loading makes several whole collections
+    gc.freeze()  # loading makes several full collections
     loaded = _start(params, mode, changed, key)
     try:
         yield loaded
@@ -82,7 +82,7 @@ def fresh(params: Params, mode: Mode, **changed: Any) -> Iterator[Engine]:
 
 
 def release(key: str | None = None, why: str = "it was released") -> None:
-    """Free one engine, or all, and the memory they held; `why` is told to whoever still asks it."""
+    """Free one engine, or all, and the memory they held; `why` is the reason given to later callers."""
     for name in [key] if key else list(_loaded):
         if name in _loaded:
             _end(_loaded.pop(name), why)
@@ -156,5 +156,5 @@ def _end(engine: Engine, reason: str) -> None:
 
 
 def _forget_frames(error: BaseException) -> None:
-    """Let go of what the frames of an exception hold: a half-built engine, its weights and cache."""
+    """Drop what the frames of an exception refer to: a partly built engine, its weights and cache."""
     traceback.clear_frames(error.__traceback__)

@@ -88,7 +88,7 @@ def _filled(found: Sequence[tuple[float | None, str]]) -> tuple[Line, ...]:
 
 
 def _forward(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """A log that runs over New Year goes on forward: its clock has no year."""
+    """Times of a log that runs over New Year keep increasing: its clock has no year."""
     out, added, before = [], 0.0, None
     for time, text in lines:
         if before is not None and before - time > 180 * 86400:

@@ -18,7 +18,7 @@ _NOT_PRINTED = "this vLLM printed no such figure on this platform"
 def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Params) -> Figures:
     """Weights (GiB) and KV cache (GiB, tokens, requests of the model's length) after loading.
 
-    GiB of all ranks together: a rank says what it holds itself, and tensor and pipeline parallel ranks hold equal parts
+    GiB of all ranks together: a rank logs what it holds itself, and tensor and pipeline parallel ranks hold equal parts
     (a pipeline's first and last stage a little more weights).
     """
     found = memory_figures(lines)

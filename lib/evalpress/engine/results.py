@@ -10,7 +10,7 @@ from evalpress.core.results import Model
 
 
 class _FromEngine(Model):
-    """What the engine says of itself; a version of it may say more than is named here."""
+    """What the engine reports; a newer version may report more than is named here."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -40,7 +40,7 @@ class Launch:
     """A server process from its start on. It may not answer yet; `ready` waits for that.
 
     The server binds the port itself; with port 0 the system gives it a free one. Its address is read from the sockets
-    on which the process listens, so what answers there is this server and no other program. A thread asks the health
+    on which the process listens, so what answers there is this server and no other program. A thread polls the health
     check, so that the time to the first answer is known even without a waiting caller.
 
     Args:

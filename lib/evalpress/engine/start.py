@@ -40,7 +40,7 @@ def import_vllm(params: Params) -> None:
     Measuring code calls it first, so that the import is timed in a process that has imported neither torch
     nor transformers, as a user's process would.
     """
-    os.environ.update(environment.engine_env(params))  # what the set says is what runs, also for a second set
+    os.environ.update(environment.engine_env(params))  # the set's own values apply, also for a second set
     if "import_s" in _one_off:
         return
     start = time.monotonic()
@@ -52,7 +52,7 @@ def import_vllm(params: Params) -> None:
 
 
 def _configure_once(params: Params, mode: Mode) -> None:
-    """The first configuration in a process inspects the model's class; neither mode's figure shall hold that."""
+    """The first configuration in a process inspects the model's class; that time must not count for either mode."""
     if "config_s" in _one_off:
         return
     from vllm.engine.arg_utils import EngineArgs
@@ -144,7 +144,7 @@ def hidden_lines_named(figures: Figures, env: Mapping[str, str] | None = None) -
 
 
 def one_line(error: BaseException) -> str:
-    """The telling line of an exception, without pydantic's frame or a traceback."""
+    """The line of an exception that gives the reason, without pydantic's frame or a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     value = [line for line in lines if line.startswith("Value error, ")]
     told = (value or lines or [type(error).__name__])[0].removeprefix("Value error, ").split(" [type=")[0]

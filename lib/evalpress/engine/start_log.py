@@ -37,7 +37,7 @@ class StartLog:
 
 
 def parse(text: str) -> StartLog:
-    """The last start in a log, its times in seconds, memory in GiB; null with a `_why` where the log is silent."""
+    """The last start in a log, its times in seconds, memory in GiB; null with a `_why` where the log has no line."""
     log = log_lines.read(text)
     starts = _starts(log.lines)
     lines = starts[-1]

@@ -168,7 +168,7 @@ def compile_figures(lines: Sequence[Line], *, compiled: bool) -> Figures:
 
 
 def _reasons(out: Mapping[str, float | None], compiled: bool) -> dict[str, str]:
-    """Why a phase is null: the mode has none, or this vLLM says nothing of it."""
+    """Why a phase is null: the mode has none, or this vLLM prints no such line."""
     of_compiling = ("compile_s", "dynamo_s", "backend_compile_s", "graph_capture_s")
     return {
         f"{key}_why": "eager mode neither compiles nor captures"
@@ -188,7 +188,7 @@ def rejected_cache(lines: Sequence[Line]) -> str | None:
 def compile_cache(lines: Sequence[Line]) -> str | None:
     """USED where vLLM says that it loaded compiled graphs, AGAIN where it compiled, PARTLY for both; None: no line.
 
-    Files in the cache's folder prove nothing: vLLM-Ascend 0.18 leaves files that it never reads.
+    Files in the cache's folder are no evidence: vLLM-Ascend 0.18 leaves files that it never reads.
     """
     reused, compiled = (any(re.search(pattern, text) for _, text in lines) for pattern in (_REUSED, _COMPILED))
     if rejected_cache(lines) is not None or (compiled and not reused):

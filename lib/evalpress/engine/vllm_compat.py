@@ -186,8 +186,8 @@ def forget_rotary_embeddings() -> None:
 def let_llvmlite_be_searched() -> None:
     """Let vLLM (0.32, CPU) look through a process in which numba was imported.
 
-    It asks `vars()` of every object in every module; llvmlite's proxy of its C library answers any attribute,
-    `__dict__` too, with a function, and the engine fails. An empty answer is kept ready for it.
+    It calls `vars()` on every object in every module; llvmlite's proxy of its C library returns a function for any
+    attribute, `__dict__` too, and the engine fails. The proxy therefore gets an empty `__dict__`.
     """
     ffi = sys.modules.get("llvmlite.binding.ffi")
     functions = getattr(getattr(ffi, "lib", None), "_fntab", None)
@@ -219,7 +219,7 @@ _ANY = importlib.metadata.DistributionFinder.Context()
 
 
 class _Vllm(importlib.metadata.Distribution):
-    """A distribution called `vllm`, which builds for CPU lack; it knows its version and nothing else."""
+    """A distribution called `vllm`, which builds for CPU lack; it provides only its version."""
 
     def read_text(self, filename: str) -> str | None:
         return f"Name: vllm\nVersion: {installed_version()}\n" if filename == "METADATA" else None

@@ -1,4 +1,4 @@
-"""From the parameters to engine arguments, environment and commands, and nothing else."""
+"""From the parameters to engine arguments, environment and commands."""
 
 from __future__ import annotations
 

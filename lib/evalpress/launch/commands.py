@@ -26,7 +26,7 @@ from evalpress.platforms.host import usable_cores
 
 PROMPT = "The capital of France is"
 TOKEN_PROMPT = [1, 2, 3, 4]
-"""Asked of a model without a tokenizer, which takes token ids only."""
+"""The prompt of a model without a tokenizer, which takes token ids only."""
 MAX_TOKENS = 16
 _BEARER = re.compile(r"Authorization: Bearer \$[A-Za-z_]\w*")
 DEFAULT_PORT = 8000

@@ -41,7 +41,7 @@ def in_process(params: Params) -> bool:
 
 
 def engine_env(params: Params) -> dict[str, str]:
-    """Variables for a process that loads the set's engines; `engine.env` of the set has the last word."""
+    """Variables for a process that loads the set's engines; `engine.env` of the set overrides them."""
     env = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process(params) else "1",
         "VLLM_CACHE_ROOT": str(CACHE / "vllm"),
@@ -88,8 +88,8 @@ def _processors() -> tuple[tuple[int, ...], int]:
 
 @cache
 def _takes_bytes() -> bool:
-    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 knows whole GiB in a variable only, and where 0.32
-    finds the variable, it wins. Read in its source, since importing it takes seconds."""
+    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 knows whole GiB in a variable only, and in 0.32
+    the variable takes precedence. Read in its source, since importing it takes seconds."""
     found = importlib.util.find_spec("vllm")
     if found is None or found.origin is None:
         return True
@@ -117,7 +117,7 @@ def preload_env(params: Params) -> dict[str, str]:
         return {}
     before = [item for item in os.environ.get("LD_PRELOAD", "").replace(":", " ").split() if item]
     names = {Path(item).name for item in before}
-    # A second OpenMP runtime ends vLLM's engine: one that the caller preloads stays alone.
+    # vLLM's engine fails with two OpenMP runtimes: where the caller preloads one, no other is added.
     wanted = [_first(_ALLOCATORS), *([] if any("omp" in name for name in names) else [_first(_OPENMP)])]
     found = [path for path in wanted if path and path.name not in names]
     return {"LD_PRELOAD": ":".join([*before, *map(_without_blank, found)])} if found else {}

@@ -1,7 +1,7 @@
 """Which environment variables a package's Python code reads and sets: found in its syntax tree, nothing is run.
 
-`python -m evalpress.launch <folder of vllm_ascend> <version>` prints what `vllm_ascend.json` records, for the
-day when a newer release becomes the reference.
+`python -m evalpress.launch <folder of vllm_ascend> <version>` prints what `vllm_ascend.json` records, to
+update it when a newer release becomes the reference.
 """
 
 from __future__ import annotations

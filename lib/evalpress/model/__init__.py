@@ -1,4 +1,4 @@
-"""Architecture facts: where a model is, what it is, what follows from it. Knows nothing of how it is run."""
+"""Architecture facts: where a model is, what it is, what follows from it. Independent of how it is run."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def adaptation(
     platform_plugin: str | None,
     found_plugins: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What it takes to run the model in `folder` on the installed vLLM.
+    """What running the model in `folder` on the installed vLLM needs.
 
     Args:
         folder: the model.

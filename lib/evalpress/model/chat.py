@@ -1,4 +1,4 @@
-"""How a prompt is put to the model: unchanged for a base model, through the chat template for an instruct model."""
+"""How a prompt is sent to the model: unchanged for a base model, through the chat template for an instruct model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PromptFormatter:
 def formatter(params: Params, tokenizer: Any = None) -> PromptFormatter:
     """The formatter of the set's prompts, with the tokenizer of its folder or one that is already loaded.
 
-    The template is tried on a short message at once, so that a broken one is reported before anything is asked.
+    The template is tried on a short message at once, so that a broken one is reported before any request.
 
     Raises:
         MeasurementError: as `describe` and `PromptFormatter.render`, or transformers cannot load the tokenizer.
@@ -67,7 +67,7 @@ def formatter(params: Params, tokenizer: Any = None) -> PromptFormatter:
 
 
 def problem(params: Params) -> str | None:
-    """Why prompts cannot be put to the set's model, in one line with its folder; None where they can.
+    """Why prompts cannot be rendered for the set's model, in one line with its folder; None where they can.
 
     For a report, before it measures anything: the template is tried in a separate process, so that this one imports
     neither torch nor transformers. A base model has no template to try.

@@ -50,7 +50,7 @@ def _counted(folder: Path, trust_remote_code: bool, changed: int) -> tuple[Count
     found = config.read(folder, trust_remote_code)
     try:
         return of(built(found, trust_remote_code)), None
-    except Exception as error:  # building runs the architecture's own code, which raises what it likes
+    except Exception as error:  # building runs the architecture's own code, which may raise any exception
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return None, f"transformers cannot build the architecture: {text[:200]}"
 
@@ -77,7 +77,7 @@ def built(found: config.Configuration, trust_remote_code: bool = False) -> Any:
         known = text  # a composite configuration that names the class of its text part
     with torch.device("meta"):
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
-            return getattr(named, "_from_config")(known, dtype=torch.bfloat16)  # noqa: B009 - it has no public twin
+            return getattr(named, "_from_config")(known, dtype=torch.bfloat16)  # noqa: B009 - there is no public equivalent
         return transformers.AutoModelForCausalLM.from_config(
             known, dtype=torch.bfloat16, trust_remote_code=trust_remote_code
         )
@@ -110,7 +110,7 @@ def of(model: Any) -> Counted:
 
 
 def routed(shapes: dict[str, tuple[int, ...]], sizes: dict[str, int]) -> dict[int, int]:
-    """Number of experts -> parameters that so many routed experts share out among them.
+    """Number of experts -> parameters of all modules with that many routed experts.
 
     Experts are tensors of one expert each (`…experts.7.…`) or one tensor of all, whose first dimension counts them.
     """

@@ -27,7 +27,7 @@ from evalpress.core.paths import shown
 from evalpress.model.threads import reference_threads
 
 ATTENTION = "sdpa"
-"""The attention implementation asked of transformers: torch's scaled_dot_product_attention."""
+"""The attention implementation requested from transformers: torch's scaled_dot_product_attention."""
 OTHER_ATTENTION = "eager"
 """The model's own code for attention, matrix product by matrix product."""
 _SAME_ARITHMETIC = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
@@ -118,7 +118,7 @@ def _odd_dtypes(model: Any, dtype: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Attentions:
-    """The attention implementations of transformers that are right for a model, the reference's first, and why."""
+    """The attention implementations of transformers that are correct for a model, the reference's first, and why."""
 
     names: tuple[str, ...]
     reason: str
@@ -128,7 +128,7 @@ class Attentions:
 def right_attentions(run: Pass, probe: Sequence[int]) -> Attentions:
     """Whether sdpa computes what the model defines, by its own code for eager attention, in one dtype.
 
-    sdpa leaves out without a word what its kernel lacks (`attn_logit_softcapping` of Gemma 2). On leaving, the model
+    sdpa silently leaves out what its kernel lacks (`attn_logit_softcapping` of Gemma 2). On leaving, the model
     computes with the first of the names.
 
     Args:
@@ -234,10 +234,10 @@ def _padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]
 
 @contextmanager
 def _body_once(model: Any) -> Iterator[None]:
-    """Inside, the layers are computed once, and answer with the same hidden states when they are called again.
+    """Inside, the layers are computed once; further calls return the same hidden states.
 
-    The head, with whatever scaling or capping follows it, stays the model's own. A model that keeps no body
-    apart from its head is computed anew each time.
+    The head, with any scaling or capping after it, is the model's own. A model without a separate body
+    is computed anew each time.
     """
     body = model.base_model
     if body is model:
@@ -259,7 +259,7 @@ def _body_once(model: Any) -> Iterator[None]:
 
 @torch.inference_mode()
 def _logits(run: Pass, tokens: torch.Tensor, mask: torch.Tensor, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Float32 logits [texts, positions, vocabulary]; those beyond a text's end mean nothing."""
+    """Float32 logits [texts, positions, vocabulary]; those beyond a text's end are meaningless."""
     options: dict[str, Any] = {"use_cache": False}
     if not bool(mask.all()):
         options["attention_mask"] = mask.to(run.device)

@@ -17,7 +17,7 @@ from evalpress.core.hashing import file_digest
 from evalpress.core.paths import CACHE, shown
 
 NOTE = "gguf_source.json"
-"""The file of a dequantised folder that says what it was made of."""
+"""The file of a dequantised folder that records its source."""
 
 
 def folder_of(path: Path) -> Path:
@@ -56,7 +56,7 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
             written.chmod(0o644)  # another user's report may read it
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
-    except MeasurementError as error:  # transformers and gguf raise whatever a damaged or unknown file leads them to
+    except MeasurementError as error:  # for a damaged or unknown file transformers and gguf may raise any exception
         text = " ".join(str(error).split())
         raise UserError(f"{shown(path)}: transformers cannot dequantise it: {text[:300]}") from None
     finally:

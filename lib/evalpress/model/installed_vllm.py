@@ -1,4 +1,4 @@
-"""What the installed vLLM runs, read in its source: importing it takes seconds, and only the engine may."""
+"""What the installed vLLM runs, read in its source: importing it takes seconds, and only the engine package may."""
 
 from __future__ import annotations
 

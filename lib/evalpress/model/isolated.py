@@ -5,7 +5,7 @@ loaded by transformers afterwards in the same process fails or computes somethin
 this process only, so that the parent may still fork its engine. What is streamed passes through a socket: nothing is
 kept in memory as a whole, and what the work needed is given back when the process ends.
 
-Progress bars are drawn on a terminal only: in a pipe or a file their carriage returns are noise.
+Progress bars are drawn on a terminal only: a pipe or a file would get their carriage returns.
 
     with Isolated("evalpress.sections.alignment.passes") as process:
         for event in process.stream("evalpress.sections.alignment.passes:every_pass", request):

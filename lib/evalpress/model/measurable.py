@@ -25,7 +25,7 @@ _GENERATING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "LMHead
 _CPU_QUANTISATIONS = frozenset(
     ("awq", "auto_awq", "gptq", "auto_gptq", "compressed-tensors", "inc", "auto-round", "fp8", "mxfp4", "humming")
 )
-"""Methods that vLLM 0.32 has CPU kernels or conversions for; what it refuses by itself among them it tells at load."""
+"""Methods that vLLM 0.32 has CPU kernels or conversions for; further refusals of vLLM come when it loads the model."""
 
 
 def check(params: Params) -> None:

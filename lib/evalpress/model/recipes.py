@@ -1,4 +1,4 @@
-"""Models that a set can have made by itself: from a file that a package index carries, checked by its digest."""
+"""Models that are made for a set automatically: from a file of a package index, checked by its digest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RECIPES = {
 
 
 def folder_of(name: str) -> Path:
-    """Where the model of a recipe lies, made or not.
+    """The folder of a recipe's model, whether or not it exists.
 
     Raises:
         UserError: there is no such recipe.

@@ -1,4 +1,4 @@
-"""From what a set calls its model (folder, hub name, ModelScope name) to a folder on this machine."""
+"""From the set's name of a model (folder, hub name, ModelScope name) to a folder on this machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _modelscope(model: ModelParams) -> str:
         raise _NotThereError("package modelscope not installed") from None
     try:
         return str(snapshot_download(model.path, revision=model.revision))
-    except Exception as error:  # modelscope raises what its many back ends raise
+    except Exception as error:  # modelscope raises the exceptions of its back ends
         raise _NotThereError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
 
@@ -75,7 +75,7 @@ def _fetched(model: ModelParams) -> Path:
 
 
 def places(params: Params) -> list[Path]:
-    """Where `model.path` may lie on this machine: beside the file that states it, then in the project."""
+    """Where `model.path` may be on this machine: beside the file that states it, then in the project."""
     stated = params.place("model.path")
     beside = stated.file.resolve().parent if stated and stated.file else None
     here = Path(params.model.path).expanduser()
@@ -83,7 +83,7 @@ def places(params: Params) -> list[Path]:
 
 
 def local(params: Params) -> Path | None:
-    """The set's model where it lies on this machine as a folder or a GGUF file; None for a name of a hub."""
+    """The set's model where it is a folder or a GGUF file on this machine; None for a name of a hub."""
     if params.model.source not in ("auto", "folder"):
         return None
     return next((path for path in places(params) if path.is_dir() or (path.suffix == ".gguf" and path.is_file())), None)
@@ -147,7 +147,7 @@ def folder_digest(folder: Path) -> dict[str, Any]:
 
 
 def _changed(path: Path) -> tuple[int, int, int]:
-    """What tells within one process that a file is not the one read before: time, size, inode."""
+    """State by which one process recognises that a file has changed: time, size, inode."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
@@ -158,7 +158,7 @@ def _file_digest(path: Path, *changed: int) -> str:
 
 
 def snapshot(model: ModelParams) -> str | None:
-    """The commit that a hub name represents in this machine's cache; None where it is not there. Asks no network."""
+    """The commit that a hub name represents in this machine's cache; None where it is not there. Uses no network."""
     if model.source == "modelscope":
         return None
     from huggingface_hub import snapshot_download

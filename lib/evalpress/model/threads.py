@@ -12,8 +12,8 @@ from evalpress.platforms import host
 def reference_threads() -> Iterator[int]:
     """As many threads as cores may be used, for the length of a `with` block; yields how many torch then has.
 
-    Container images for accelerators set OMP_NUM_THREADS=1 for the engine's sake, and the reference on the CPU would
-    run on one core of many. The affinity mask and the control group's quota decide. Where vLLM's CPU engine lives in
+    Container images for accelerators set OMP_NUM_THREADS=1 for the engine, with which the reference on the CPU would
+    run on one core only. The affinity mask and the control group's quota decide. Where vLLM's CPU engine lives in
     this process, it has bound the threads and keeps them as they are.
     """
     import torch

@@ -10,7 +10,7 @@ from evalpress.params.engine import Block, Mode, PositiveInt, Share
 
 
 class EvidenceParams(Block):
-    """Prompts answered at temperature 0, and again."""
+    """Prompts answered at temperature 0, several times."""
 
     prompts: tuple[str, ...] = ("params/prompts/card.yaml",)
     max_tokens: PositiveInt = 64
@@ -29,7 +29,7 @@ class AlignmentParams(Block):
     reference_logits: str | None = None
     """A file saved on another machine; None: computed here."""
     vllm_positions: PositiveInt = 16
-    """Positions per text compared for vLLM, whose full-vocabulary logits are dear: evenly spaced, with the last."""
+    """Positions per text compared for vLLM, whose full-vocabulary logits are costly: evenly spaced, with the last."""
     max_position: PositiveInt = 1024
     """Texts are cut to this many tokens."""
     decode_tokens: PositiveInt = 32
@@ -38,7 +38,7 @@ class AlignmentParams(Block):
 
 
 class LmEvalParams(Block):
-    """Standard tasks, asked by lm-evaluation-harness where it is installed."""
+    """Standard tasks, run by lm-evaluation-harness where it is installed."""
 
     tasks: tuple[str, ...] = ()
     """Names as in `lm_eval --tasks`."""
@@ -56,7 +56,7 @@ class HumanEvalParams(Block):
 
     run: bool = False
     limit: Annotated[int, Field(ge=1)] | None = None
-    """The first so many of the 164 problems; None: all."""
+    """Only this many of the 164 problems, the first ones; None: all."""
     samples: Annotated[int, Field(ge=0, le=200)] = 0
     """Completions drawn per problem for pass@k, beside the greedy one."""
     temperature: Annotated[float, Field(gt=0)] = 0.8

@@ -41,7 +41,7 @@ class ModelParams(Block):
     base_model: bool | None = None
     """True for a base (completion) model; None: one without a chat template is taken for a base model."""
     instruct_model: str | None = None
-    """The instruction-tuned sibling that the report names when the model is a base model."""
+    """The instruction-tuned variant that the report names when the model is a base model."""
 
     @property
     def shown(self) -> str:

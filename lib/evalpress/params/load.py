@@ -27,7 +27,7 @@ def available_sets() -> list[str]:
 
 
 def find(set_name: str) -> Path:
-    """The params file of a set: a name under `params/`, or a path relative to where the user stands or to the project.
+    """The params file of a set: a name under `params/`, or a path relative to the working folder or to the project.
 
     Raises:
         UserError: there is no such file, or a set cannot have this name.

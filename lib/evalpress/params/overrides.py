@@ -30,7 +30,7 @@ def layer(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[KeyPath, P
     """The overrides as a nested mapping that merges over a file, and the place of every key in it.
 
     Raises:
-        UserError: one key stands inside another's value.
+        UserError: one key is inside another's value.
     """
     data: dict[str, Any] = {}
     places: dict[KeyPath, Place] = {}

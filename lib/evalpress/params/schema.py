@@ -1,7 +1,7 @@
 """What a params file may say: one model per block, every field with its unit and default.
 
-`params/base.yaml` holds the values shared by all sets; the defaults here are those a notebook needs to
-make sense of a file that says nothing about a field.
+`params/base.yaml` holds the values shared by all sets; the defaults here apply
+to a file that does not state a field.
 """
 
 from __future__ import annotations
@@ -123,15 +123,15 @@ class ServingParams(Block):
     ca_file: str | None = None
     """Certificate authority (PEM) of a server that already runs behind https; None: the system's."""
     concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 32, 128)
-    """Closed loop: so many requests in flight, from one stream to saturation."""
+    """Closed loop: numbers of requests in flight, from one stream to saturation."""
     rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)
     """Poisson arrivals at these shares of the request throughput at saturation, measured just before."""
     repeats: PositiveInt = 3
     """Runs of every level and rate, the servers in turn; three or more give an interval over repeats."""
     requests_per_level: PositiveInt = 16
-    """At least so many requests in the window of a closed loop and per run of an open loop; at least one per stream."""
+    """Fewest requests in the window of a closed loop and per run of an open loop; at least one per stream."""
     rate_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """Arrivals at a rate last at least about so long: many times a request's E2EL, or there is no steady state."""
+    """Shortest duration of the arrivals at a rate, in s, about: many times a request's E2EL, for a steady state."""
     input_len: PositiveInt = 64
     output_len: PositiveInt = 32
     slo: dict[Literal["ttft", "tpot", "e2el"], Annotated[float, Field(gt=0)]] = {"ttft": 200.0, "tpot": 50.0}

@@ -1,7 +1,7 @@
-"""What the host is: CPU, CUDA or Ascend. Knows no engine and imports neither torch nor vLLM.
+"""What the host is: CPU, CUDA or Ascend. Imports neither torch nor vLLM.
 
 `detect()` says what this host has, `require()` refuses a set made for another platform in one line, `probe()`
-gives the rows of the environment table. No device is ever assumed: what no tool reports is not there.
+gives the rows of the environment table. No device is assumed: only devices that a tool reports are listed.
 """
 
 from __future__ import annotations

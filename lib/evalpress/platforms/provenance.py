@@ -44,7 +44,7 @@ def _no_commit(why: str) -> dict[str, Any]:
 
 
 def _refusal(told: str) -> str:
-    """git's reason in a line of ours, without this machine's paths."""
+    """git's reason in one line of this suite, without this machine's paths."""
     if "dubious ownership" in told:
         return "git refuses: the checkout belongs to another user (git's safe.directory)"
     if "not a git repository" in told:
@@ -71,7 +71,7 @@ _DECISIVE = (
 def engine_facts(backend: str) -> dict[str, Any]:
     """What decides every measured number besides parameters, code and model: versions, device, driver, processor.
 
-    Read once per process, at its start: an engine binds its threads and changes what a later question would find.
+    Read once per process, at its start: an engine binds its threads and changes what a later reading would give.
     Keys that a host lacks (no driver on a CPU) are left out.
     """
     found: dict[str, Any] = {name: versions.installed_versions().get(name) for name in _DECISIVE}

@@ -64,7 +64,7 @@ def _peaks_here(
 
 
 def times(work: Callable[[], object], device: str) -> list[float]:
-    """Seconds of at most `REPEATS` runs of `work` on torch's `device`, each waited for, after one that does not count.
+    """Seconds of at most `REPEATS` synchronised runs of `work` on torch's `device`, after one that does not count.
 
     Slow work is repeated less often: the repeats end after `ENOUGH_S` seconds.
     """

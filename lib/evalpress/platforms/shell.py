@@ -1,4 +1,4 @@
-"""Asking the host's own tools, which may be missing, slow or broken, and speak the user's language unless told."""
+"""Output of the host's own tools, which may be missing, slow or broken; they are run with an English locale."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Installed versions, and whether they belong together.
 
 vLLM, its plugin, torch, torch-npu and CANN are one matched set. What a set demands is read from the installed
-distributions' own requirements and from the table of releases (version_sets.json), which knows what no Python
+distributions' own requirements and from the table of releases (version_sets.json), which has what no Python
 distribution states: CANN, and the builds of torch-npu and triton-ascend that the official images bring. A point
 release off is a warning, another minor version a failure; the row of a neighbouring release never fails anything.
 Nothing here imports vLLM, which would cost seconds.

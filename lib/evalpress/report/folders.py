@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that are replaced as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a report's page to what lies beside it: Markdown, results, raw observations, the list, the repository."""
+"""Links from a report's page to the files beside it: Markdown, results, raw observations, the list, the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown of ours as HTML: raw HTML, pictures from elsewhere and active links do not survive."""
+"""Markdown of ours as HTML: raw HTML, external pictures and active links are removed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def to_html(source: str, anchors: Sequence[str] = (), caption: str = "", demote:
 
 
 class _Renderer(mistune.HTMLRenderer):
-    """HTML that the page's content policy and its readers can live with."""
+    """HTML that the page's content policy allows, with the page's own markup for headings, code and tables."""
 
     def __init__(self, anchors: list[str], caption: str, demote: int) -> None:
         super().__init__(escape=True)

@@ -2,7 +2,7 @@
 
 Fresh cell ids, headings one level down, anchors that carry the section's name, outputs that the report trusts,
 no widget state. The summary comes first, then the sections in their order. A section that failed or was skipped
-shows its title, its introduction and the reason, and no figure: what a broken run left behind is no result.
+shows its title, its introduction and the reason, and no figure: partial output of a failed run is no result.
 """
 
 from __future__ import annotations

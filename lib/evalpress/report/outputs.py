@@ -30,7 +30,7 @@ def accepted(outputs: list[NotebookNode], stem: str) -> list[NotebookNode]:
 
 
 def _for_notebooks(output: NotebookNode) -> bool:
-    """Whether an output speaks to the user of a notebook only."""
+    """Whether an output is meant for the user of a notebook only."""
     mark = output.get("metadata", {}).get("evalpress")
     return isinstance(mark, dict) and mark.get("kind") == "outlook"
 

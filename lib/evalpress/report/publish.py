@@ -25,13 +25,13 @@ from evalpress.report.render import readable
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NEEDED = ("summary.json", "report.html", "report.md", FILES)
 RAW_LIMIT = 5 * 1024 * 1024
-"""Bytes of raw observations that are published as they are; more is zipped, and left out where that is more, too:
-it would swell every clone of the project."""
+"""Bytes of raw observations that are published as they are; more is zipped, and left out where the archive is larger,
+too, to keep clones of the project small."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: the report's page, the list of reports, and what stayed behind (empty when nothing)."""
+    """What was published: the report's page, the list of reports, and what was left out (empty when nothing)."""
 
     page: Path
     index: Path

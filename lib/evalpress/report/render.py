@@ -24,7 +24,7 @@ _PLATFORMS = {"cpu": "CPU", "cuda": "CUDA", "ascend": "Ascend NPU"}
 
 @dataclass(frozen=True)
 class RenderedPaths:
-    """Where the pages lie."""
+    """Where the pages are."""
 
     html: Path
     markdown: Path

@@ -1,4 +1,4 @@
-"""papermill's notebook client on a kernel that is already there."""
+"""papermill's notebook client on a kernel that is already running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class ReportClient(PapermillNotebookClient):
-    """Attaches to a kernel and keeps chatter out of the notebook."""
+    """Attaches to a kernel and keeps widget output out of the notebook."""
 
     def __init__(self, manager: Any, kernel: SharedKernel, goes_on: Callable[[], bool], **options: Any) -> None:
         # nbclient's 4 s for a cell's last output are short on a machine whose cores are all busy.

@@ -1,7 +1,7 @@
 """The papermill engine `evalpress`: execute a notebook on the kernel that a report already has.
 
 papermill loads this module through its entry point while it is itself being imported, so nothing of papermill
-may be imported at the top, and the class answers papermill's calls without deriving from its base class.
+may be imported at the top, and the class has papermill's methods without deriving from its base class.
 """
 
 from __future__ import annotations

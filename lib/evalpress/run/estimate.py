@@ -12,7 +12,7 @@ from evalpress.sections.registry import EXECUTION
 
 @dataclass(frozen=True)
 class Row:
-    """One section of an estimate; `seconds` is None where nothing can be said."""
+    """One section of an estimate; `seconds` is None where no estimate is possible."""
 
     section: str
     todo: str

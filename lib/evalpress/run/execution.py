@@ -21,7 +21,7 @@ from evalpress.sections.registry import SUMMARY
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notebook.
+    """The outcome of executing a notebook.
 
     Attributes:
         failed: why the section has no new results; None where it has.
@@ -99,7 +99,7 @@ def _attempt(
 
 
 def _lacking(report: Report, step: Step) -> str | None:
-    """What a notebook has not left although it is there for that; None where its results are there."""
+    """The file that a notebook should have written and has not; None where its results are there."""
     if step.section.name == SUMMARY.name:
         return None if (report.folder / "summary.json").is_file() else "the notebook wrote no summary.json"
     written = step.todo == "show" or backup.renewed(report.folder, step.section.name)

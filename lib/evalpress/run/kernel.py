@@ -1,4 +1,4 @@
-"""The one kernel that all notebooks of a report share."""
+"""The kernel that all notebooks of a report share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _LAUNCH = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
 
 class _ThisInterpreter(KernelSpecManager):
-    """Whatever kernels are installed: the kernel is this interpreter."""
+    """The kernel is this interpreter, whichever kernels are installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         argv = [sys.executable, "-u", "-P", "-c", _LAUNCH, "-f", "{connection_file}", *_ARGUMENTS]
@@ -58,7 +58,7 @@ class _ThisInterpreter(KernelSpecManager):
 
 
 class SharedKernel:
-    """Started by `start` or the first `begin`, kept between notebooks, started again when it died. A context manager.
+    """Started by `start` or the first `begin`, kept between notebooks, started again after it ended. A context manager.
 
     Args:
         report: the report's folder; every process that the kernel starts is marked with it.
@@ -95,7 +95,7 @@ class SharedKernel:
         self._pump.started()
 
     def begin(self, log: Path, append: bool = False) -> None:
-        """A living kernel with an empty namespace, whose output goes to `log`.
+        """A running kernel with an empty namespace, whose output goes to `log`.
 
         Raises:
             RuntimeError: the kernel does not start.
@@ -119,7 +119,7 @@ class SharedKernel:
 
     @property
     def step(self) -> str:
-        """What the library said last that it is doing (evalpress.core.progress)."""
+        """The library's current step (evalpress.core.progress)."""
         try:
             return self._progress.read_text(encoding="utf-8").strip() if self._home else ""
         except (OSError, ValueError):
@@ -151,8 +151,8 @@ class SharedKernel:
     def discard(self) -> None:
         """End the kernel and all that it started.
 
-        No polite request first: with engines loaded the kernel takes seconds to take itself apart, and what
-        matters, worker processes that free their device, end well on SIGTERM.
+        No shutdown request first: with engines loaded, the kernel's own shutdown takes seconds. Worker processes
+        free their device on SIGTERM.
         """
         _cancel_leftovers()
         processes.end_all(self._report)
@@ -180,7 +180,7 @@ class SharedKernel:
         self.client.allow_stdin = False
 
     def _fresh_home(self) -> Path:
-        """A private folder for sockets, short enough for them; always the same one, so that none is ever left over."""
+        """A private folder for sockets, short enough for them; always the same one, so that none is left behind."""
         name = f"evalpress-{os.getuid()}-{digest(str(self._report))[:16]}"
         home = Path(tempfile.gettempdir(), name)
         shutil.rmtree(home, ignore_errors=True)
@@ -199,7 +199,7 @@ class SharedKernel:
             "MPLCONFIGDIR": str(CACHE / "matplotlib"),
             "NUMBA_CACHE_DIR": str(CACHE / "numba"),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a warning for people who debug
-            # vLLM's sockets go with the folder; killed engines leave theirs behind.
+            # vLLM's sockets are in this folder and removed with it; killed engines do not remove theirs.
             "VLLM_RPC_BASE_PATH": os.environ.get("VLLM_RPC_BASE_PATH", str(self._home)),
         }
         # Relative folders would be looked for in the notebooks' folder: the kernel imports the library of this process.

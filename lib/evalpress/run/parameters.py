@@ -1,7 +1,7 @@
 """The parameters cell of a notebook, read with Python's own parser.
 
-papermill only warns of an unknown parameter and misreads annotated defaults; a misspelt name would leave the
-default in force without a word.
+papermill only warns of an unknown parameter and misreads annotated defaults; a misspelt name would silently leave the
+default in force.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Speed:
 
 
 def speed(params: Params) -> Speed | None:
-    """The model's speed from the pilot; None where the model's facts or the host's rates cannot be had."""
+    """The model's speed from the pilot; None where the model's facts or the host's rates are not available."""
     if model.local(params) is None:
         return None
     backend = params.platform.backend

@@ -1,4 +1,4 @@
-"""From a set's name to its report: check what is asked, then run what is stale, render, tell."""
+"""From a set's name to its report: check the request, run what is stale, render, print the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be done for each section of a report, and why nothing more."""
+"""What has to be done for each section of a report, and why other work is not needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Everything that a report starts, found again by one environment variable and ended.
 
-Engines and servers run in separate sessions and outlive a dead kernel, so neither process groups nor
-parenthood find them all. Each inherits the variable, also after its parent has changed.
+Engines and servers run in separate sessions and may run on after the kernel has ended, so neither process groups
+nor parent processes find them all. Each inherits the variable, also after its parent has changed.
 """
 
 from __future__ import annotations

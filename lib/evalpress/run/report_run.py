@@ -1,4 +1,4 @@
-"""One run of a report, under its lock: measure what is stale, show what changed, render, tell."""
+"""One run of a report, under its lock: measure what is stale, show what changed, render, print the outcome."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ReportRun:
         return self._verdict(self._told is None or rendered)
 
     def _told_unaskable(self, before: dict[str, str]) -> str | None:
-        """Why prompts cannot be put to the model, reported before anything is measured; other sections go on."""
+        """Why prompts cannot be rendered for the model, reported before anything is measured; other sections go on."""
         names = [one.name for one in EXECUTION if one.asks and plan.step(self.asked, one, before).todo == "measure"]
         why = chat.problem(self.asked.params) if names else None
         if why is not None:
@@ -121,7 +121,7 @@ class ReportRun:
         self._tell(section.notebook, "failed", why)
 
     def _run(self, step: Step) -> None:
-        """Run one notebook and note what became of it."""
+        """Run one notebook and record its outcome."""
         if self._told is not None:
             told, self._told = self._told, None
             for line in told:
@@ -145,7 +145,7 @@ class ReportRun:
 
         env = environment.engine_env(self.asked.params) | environment.preload_env(self.asked.params)
         kernel = SharedKernel(self.asked.folder, NOTEBOOKS, env)
-        with contextlib.suppress(RuntimeError):  # told when the first notebook tries again
+        with contextlib.suppress(RuntimeError):  # reported when the first notebook tries again
             kernel.start(self.asked.log(step.section), step.appends)
         return kernel
 

@@ -12,7 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 _heard: list[int] = []
-"""Signals that were heard since `interruptible` began."""
+"""Signals received since `interruptible` began."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -20,12 +20,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_if_heard() -> None:
-    """Raise `Interrupted` where a signal was heard and other code caught the first exception.
+    """Raise `Interrupted` where a signal was received and other code caught the first exception.
 
     A handler's exception is raised wherever the program is; code that runs there may catch it.
 
     Raises:
-        Interrupted: a signal was heard since `interruptible` began.
+        Interrupted: a signal was received since `interruptible` began.
     """
     if _heard:
         raise Interrupted
@@ -33,7 +33,7 @@ def raise_if_heard() -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into `Interrupted`; later ones do not disturb the cleaning up.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into `Interrupted`; later ones do not disturb the clean-up.
 
     A signal that was ignored when the program started (nohup, a shell's background job) stays ignored.
     """

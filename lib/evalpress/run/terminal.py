@@ -20,7 +20,7 @@ _PIPE_S = 60.0
 def say(text: str) -> None:
     """One whole line without secrets, seen at once even where stdout is a pipe.
 
-    A reader that has gone ends no report.
+    A closed pipe does not end the report.
     """
     try:
         print(printable(secrets.scrub(text)), flush=True)
@@ -46,7 +46,7 @@ class Watch:
     Args:
         name: the notebook's stem.
         cells: its number of cells.
-        step: gives what the library says that it is doing.
+        step: returns the library's current step.
         expected_s: how long the notebook took last time, in seconds; None where it never ran to its end.
     """
 
@@ -76,7 +76,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._over.is_set():  # interrupted: the caller has the last word
+        if not self._over.is_set():  # interrupted: the caller prints the last line
             self._stop()
             _clear()
 

@@ -1,4 +1,4 @@
-"""A copy of a section's results while new ones are being measured, and what becomes of both.
+"""A copy of a section's results while new ones are being measured; then one of the two is kept.
 
 Raw observations are written during a measurement and results at its end. The copy makes sure that a run that ends early
 leaves the old pair or the new pair, never one half of each.
@@ -61,7 +61,7 @@ def discard(folder: Path, section: str) -> None:
 
 
 def archive(folder: Path, section: str) -> None:
-    """Nothing of a failed measurement counts: it is kept under `failed/`, and the old results are put back."""
+    """After a failed measurement: move its files to `failed/` and put the old results back."""
     if not exists(folder, section):
         return
     if not renewed(folder, section):

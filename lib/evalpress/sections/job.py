@@ -63,7 +63,7 @@ class Job:
         return read_results(path, section) if path.is_file() else None
 
     def why_stale(self) -> list[str]:
-        """Why the stored result is not what today's parameters, code, model and engine would give; empty when it is.
+        """Why the stored result was not made with today's parameters, code, model and engine; empty when it was.
 
         Each line names a file, parameter, module, version or device.
         """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of one report; each section is read when it is first asked for."""
+    """The results of one report; each section is read on first use."""
 
     name: str
     folder: Path
@@ -62,7 +62,7 @@ class Report:
         """
         document = self.document(section)
         made = {name: make(document) for name, make in _tables_of(section)}
-        # In place of a table there may be a sentence that says why there is none.
+        # In place of a table there may be a sentence with the reason.
         return {name: table.to_frame() for name, table in made.items() if hasattr(table, "to_frame")}
 
     def raw(self, section: str, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a notebook says before it measures: what is stored and how long that took here. Not part of a report."""
+"""What a notebook shows before it measures: what is stored and how long that took here. Not part of a report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLE = """
 [data-jp-theme-light="false"] :is(.ep-warn, .ep-needs_review) { color: #e3b04b; }
 [data-jp-theme-light="false"] .ep-fail { color: #ff8a80; }
 """
-"""For tables in JupyterLab, which knows nothing of the report's style sheet."""
+"""For tables in JupyterLab, which does not load the report's style sheet."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Steps(Generic[T]):
         self._result: Document[T] | None = None
 
     def next(self) -> Outlook:
-        """Run the next stage; returns what it found. The report leaves it out: it shows the results."""
+        """Run the next stage; returns what it found. The report omits these findings and shows the results."""
         if self._result is not None:
             return Outlook(_STORED)
         try:

@@ -25,9 +25,9 @@ class Section:
     timed: bool = False
     """Whether it measures durations, which nothing may run beside."""
     asks: bool = False
-    """Whether it puts prompts to the model through its chat template."""
+    """Whether it sends prompts to the model through its chat template."""
     tools: tuple[str, ...] = ()
-    """Optional distributions whose coming or going changes what the section can measure."""
+    """Optional distributions; whether they are installed changes what the section can measure."""
 
     @property
     def module(self) -> str:
@@ -47,8 +47,8 @@ SECTIONS = (
 )
 _MEASURED = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")
 EXECUTION = tuple(next(section for section in SECTIONS if section.name == name) for name in _MEASURED)
-"""The order of measuring. What is timed comes first, on a quiet machine; then what is not, beside which serving's
-servers start; evidence, whose requests are timed, comes when they are gone."""
+"""The order of measuring. Timed sections come first, while nothing else runs; then untimed ones, during which serving's
+servers start; evidence, whose requests are timed, comes after the servers have stopped."""
 SUMMARY = Section("summary", "90_summary", "Summary", tuple(Params.model_fields))
 
 

@@ -162,7 +162,7 @@ _SHOWN = ("params", "engine", "tools")
 
 
 def differences(stored: results.Document[Any], found: dict[str, Items]) -> list[str]:
-    """Why stored results are not current, one line per item that differs; empty where they are.
+    """Why stored results are not current, one line per item that differs; empty where they are current.
 
     Args:
         stored: a results file.

@@ -1,4 +1,4 @@
-"""`results/status.json`: what became of each section in the last run. Written by the run, read by the summary."""
+"""`results/status.json`: the outcome of each section in the last run. Written by the run, read by the summary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SectionState(BaseModel):
     not_shown: str | None = None
 
     def as_dict(self) -> dict[str, str]:
-        """The fields that say something, as in the file."""
+        """The fields that are not empty, as in the file."""
         return self.model_dump(exclude_none=True)
 
 
@@ -45,7 +45,7 @@ def read(folder: Path) -> dict[str, SectionState]:
 
 
 def write(folder: Path, states: Mapping[str, SectionState]) -> None:
-    """Record the states; the file stays untouched where it says this already."""
+    """Record the states; a file that already has this content is left unchanged."""
     path = folder / "results" / NAME
     wanted = {"sections": {name: state.as_dict() for name, state in states.items()}}
     try:

@@ -63,7 +63,7 @@ def test_an_engine_that_saves_nothing_is_not_started_again(started):
     asked = started(NOTHING_SAVED)
     found = load()
     assert asked == ["get"] and found.warm.cold
-    assert found.cold is None and "nothing that an earlier start saved" in found.cold_why
+    assert found.cold is None and "nothing that an earlier start had saved" in found.cold_why
 
 
 def test_a_filled_cache_shows_the_saved_cold_start(started):

@@ -12,7 +12,7 @@ Verdict = Literal["better", "worse", "no_difference", "not_comparable"]
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both runs: `ratio` is b / a, bounds are a 95 % interval, `why` says what the verdict rests on."""
+    """One figure of both runs: `ratio` is b / a, bounds are a 95 % interval, `why` is the basis of the verdict."""
 
     metric: str
     unit: str

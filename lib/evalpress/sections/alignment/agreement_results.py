@@ -113,7 +113,7 @@ class Tail(Model):
 
 
 class Tails(Model):
-    """What a mean hides."""
+    """Percentiles of errors, which a mean does not show."""
 
     n_positions: int
     kl_divergence: Tail = described("nats")

@@ -1,4 +1,4 @@
-"""Reference and noise floor, and what one comparison run amounts to beside them."""
+"""Reference and noise floor, and the figures of one comparison run against them."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Baseline:
         """The error that correct arithmetic may make at each of the records' positions.
 
         The noise floor's error at one position is one draw: it counts as at least the 90th percentile over all
-        positions (with the median, 1 of 320 runs of right implementations had an unexplained flip), or, with experts,
+        positions (with the median, 1 of 320 runs of correct implementations had an unexplained flip), or, with experts,
         as so many times the median as a position may be off that does not stand out.
         """
         known = np.concatenate([of_text["max_abs_err"] for of_text in self.noise.values()])

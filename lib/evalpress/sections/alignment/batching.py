@@ -1,6 +1,6 @@
-"""What batching does to the logits: the same prompts alone, together, padded on either side, in another order.
+"""How batching changes the logits: the same prompts alone, together, padded on either side, in another order.
 
-Mathematically nothing changes; in floating point the kernels chosen for another shape add up in another order.
+Mathematically nothing changes; in floating point, kernels for another shape add up in another order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The events of the passes as they arrive: logits handed on as streams, the rest kept until it is asked for."""
+"""The events of the passes as they arrive: logits are passed on as streams, the rest is kept until it is needed."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def compare(
     dtype: str = "bfloat16",
     routed: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Hold noise floor and candidates against the reference.
+    """Compare noise floor and candidates with the reference.
 
     Args:
         reference: text id -> logits, float32; may be memory-mapped.
@@ -55,8 +55,8 @@ def compare(
         routed: whether the model is a mixture of experts; asked when all parts have been read.
 
     Raises:
-        MeasurementError: a logit that is not finite, a run without a common position, a reference that is not
-            float32 at heart, or a noise floor that lacks a position.
+        MeasurementError: a logit that is not finite, a run without a common position, a reference that was not
+            computed in float32, or a noise floor that lacks a position.
     """
     _check_reference(reference)
     by_id = {text.id: text for text in texts}
@@ -80,7 +80,7 @@ def columns(rows: Mapping[str, Rows]) -> dict[str, dict[str, list[Any]]]:
 
 
 def _check_reference(reference: Mapping[str, TextLogits]) -> None:
-    """A float32 model's logits are not all bfloat16 numbers; a mistaken reference's are."""
+    """A float32 model's logits are not all bfloat16 numbers; those of a reference computed in bfloat16 are."""
     for part in reference.values():
         if part.values.dtype != np.float32:
             raise MeasurementError(f"reference: found {part.values.dtype} logits, allowed float32")

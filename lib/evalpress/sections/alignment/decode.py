@@ -33,7 +33,7 @@ OTHERS = 16
 _CHUNK = 32
 """Tokens per scheduler step in the run with a prefill in pieces."""
 _LONG = 2
-"""Texts that are long enough for pieces and for the prefix cache, and are asked so."""
+"""How many texts that are long enough are sent in pieces and with the prefix cache."""
 _LARGE_VOCABULARY = 2**15
 _FEW_STEPS = 16
 """Steps where the vocabulary is large: each step's logits are Python objects in vLLM."""

@@ -37,7 +37,7 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
 
 
 def _beside_alone(name: str, low: float) -> Gate:
-    """How much larger sharing a batch makes the errors, at least."""
+    """Lower bound of the factor by which errors are larger in a shared batch."""
     status: Status = "fail" if low > _BATCH_FAIL else "warn" if low > _BATCH_WARN else "pass"
     allowed = f"≤ {_BATCH_WARN:g} times the error alone (lower 99.9 % bound), fails above {_BATCH_FAIL:g}"
     return gate("alignment", name, status, low, allowed)
@@ -46,7 +46,7 @@ def _beside_alone(name: str, low: float) -> Gate:
 def _beside(g: GateParams, kl: float, cosine: float | None) -> GateParams:
     """The set's limits, or four times the error of the dtype alone (`kl`, `cosine`) where that is more.
 
-    Twice the noise floor's error makes four times its KL divergence. Over 174 runs of right implementations of tiny
+    Twice the noise floor's error makes four times its KL divergence. Over 174 runs of correct implementations of tiny
     mixtures of experts KL over settled positions was at most 2.3 times the noise floor's, over 338 of dense models 1.7.
     """
     changed = {}
@@ -87,7 +87,7 @@ def _outliers(name: str, found: Outliers) -> Gate:
 
 
 def _cosine(g: GateParams, name: str, run: Run | DecodeRun) -> Gate:
-    """The cosine against its bound; where log-probabilities leave it undefined, the gate is off and says so."""
+    """The cosine against its bound; where log-probabilities leave it undefined, the gate is off, with the reason."""
     cosine = run.cosine_similarity
     if cosine is None and run.scale == "log_probabilities":
         why = f"{_NOT_JUDGED}{run.cosine_similarity_why}"

@@ -1,7 +1,8 @@
-"""Implementations of one dtype that differ honestly: other attention kernels, orders of sums and experts, threads.
+"""Correct implementations that round differently: other attention kernels, orders of sums and experts, threads.
 
 Each does the arithmetic that the model defines and rounds at other places or adds in another order, as other devices
-and engines do. What they make of a stage of this very model says how far a right implementation may be off there.
+and engines do. Their differences at a stage of this model show how large the error of a correct implementation may
+be there.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def halved_sums() -> AbstractContextManager[Any]:
 
 
 def backward_sums() -> AbstractContextManager[Any]:
-    """Every sum from its other end."""
+    """Every sum in reverse order."""
     return products(_backwards)
 
 
@@ -128,10 +129,10 @@ def _turned_round(experts: Any) -> list[Any]:
 
 
 def implementations(model: Any, attentions: Sequence[str]) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
-    """Name -> context in which the loaded model computes so; the first is the model as it is.
+    """Name -> context in which the loaded model computes in that way; the first is the unchanged model.
 
     Args:
-        attentions: the attention implementations that are right for this model; the first is the loaded one.
+        attentions: the attention implementations that are correct for this model; the first is the loaded one.
     """
     first = attentions[0]
     found: dict[str, Callable[[], AbstractContextManager[Any]]] = {

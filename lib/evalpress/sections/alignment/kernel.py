@@ -1,16 +1,16 @@
 """One pass over two rows of logits: every sum that the comparison needs, in float64.
 
-Reading a row of a real vocabulary from memory is what a comparison cannot avoid, and a float64 exponential of
-each logit is what it costs beside that. So a row pair is walked once, with all sums in one loop that the
-compiler can put into vector registers, and the memory is read while they are computed. Blocks of the row stay
+A comparison must read each row of the vocabulary from memory and compute a float64 exponential of each logit.
+So a row pair is read once, with all sums in one loop that the compiler can put into vector registers, and the
+memory is read while they are computed. Blocks of the row stay
 in the first cache, where they are examined a second time for the five best, which few blocks change.
 
 Exponentials are taken relative to the row's first logit, so that no maximum has to be known before. Rows whose
 best logit is further than REACH from it (unexpected for trained models) are done again relative to their best.
 
-The second exponential of a pair is had from the first: exp(c) = exp(r) (1 + d + (exp(d) - 1 - d)) with d
+The second exponential of a pair is computed from the first: exp(c) = exp(r) (1 + d + (exp(d) - 1 - d)) with d
 = c - r, and where a block's logits differ by less than NEAR a short polynomial gives the last bracket.
-That is cheaper, and does not cancel when the rows are close. Blocks that differ more are done in full.
+That is faster, and has no cancellation when the rows are close. Blocks that differ more are computed in full.
 
 Nothing is allocated per row, and the functions release the GIL, so that plain threads share the rows out
 (see `metrics.compare_rows`).
@@ -68,12 +68,12 @@ _E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9 = _polynomial(np.exp2, 0.5, 9)
 _N0, _N1, _N2, _N3, _N4, _N5, _N6, _N7, _N8, _N9 = _polynomial(_second_order, NEAR, 9)
 _LOG2_E = 1.4426950408889634
 _SMALLEST = -1000.0
-"""2**-1000 is no share of any softmax, and still a normal float64."""
+"""2**-1000 is negligible in any softmax, and still a normal float64."""
 _ROUND = 1.5 * 2.0**52
 """Added to a float64 of moderate size it leaves the nearest integer in the lowest bits."""
 
 _REORDER = {"reassoc", "contract", "nsz"}
-"""What the compiler may do so that sums use vector registers. Infinities and NaN stay what they are."""
+"""What the compiler may do so that sums use vector registers. Infinities and NaN are unchanged."""
 
 
 @_compiled({"contract"})

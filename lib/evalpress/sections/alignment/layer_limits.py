@@ -1,10 +1,10 @@
-"""The first stage whose error leaves the noise, by limits that correct implementations of this very model set.
+"""The first stage whose error leaves the noise, by limits from correct implementations of the same model.
 
-A stage leaves the noise where it makes more than `factor` times the largest error that any of them makes there. The
+A stage leaves the noise where its error is more than `factor` times the largest error of any of them there. The
 factor is 2, or more where this model's implementations differ more: 1.5 times the largest ratio of one of them to the
-largest of all others at any stage, each left out in turn. So a right implementation that is as unlike the known ones
-as the most unlike of them is to the others stays below. How many of these left-out comparisons lie beyond the limit
-(none, by construction), of how many, bounds the rate of false alarms per stage: 3 / n at 95 % (rule of three).
+largest of all others at any stage, each left out in turn. So a correct implementation that differs from the known ones
+as much as the most different of them does from the others stays below. None of these n left-out comparisons is beyond
+the limit, by construction, which bounds the rate of false alarms per stage: 3 / n at 95 % (rule of three).
 """
 
 from __future__ import annotations

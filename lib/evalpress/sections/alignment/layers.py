@@ -3,7 +3,7 @@
 Two errors of each stage are distinguished. The one that *arrives* there is that of an ordinary pass and grows from
 layer to layer. The one that is *made* there is seen when every block, the final norm and the output matrix are fed
 the reference's hidden states: then a correct stage shows only the error of its dtype, and a faulty one
-stands out alone, however small its fault is beside the noise of all others together.
+stands out alone, even if its fault is small compared with the noise of all other stages together.
 
 Stages are found in the module tree, not by a model's name: the embedding, in each block the attention, the MLP and
 the block itself, the final norm, the output matrix. So every transformers decoder whose blocks are in one list
@@ -173,7 +173,7 @@ def errors(reference: States, states: States) -> dict[str, float]:
     """Stage -> ||state - reference|| / ||reference|| over all texts, in float64; ||state|| where that is zero.
 
     Positions that a layer sends to other experts than the reference does are left out of that layer's MLP and block,
-    as long as half are left: one expert's answer in another's place is no rounding, and says nothing of the arithmetic.
+    as long as half are left: another expert's output is no rounding error and does not test the arithmetic.
     """
     other = rerouted(reference, states)
     found = {}

@@ -74,7 +74,7 @@ def compare_rows(
 
     Args:
         positions: which position each row is of, for the records and for messages.
-        targets: the token id that really follows at each position, or -1 where none is known.
+        targets: the token id that follows in the text at each position, or -1 where none is known.
         name: what to call the candidate in messages.
         chosen: the token id that the candidate generated at each position; None: its best.
 

@@ -53,10 +53,10 @@ def spacing(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
 
 
 def honest_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:
-    """The error that a right implementation may make in a logit, per position.
+    """The error that a correct implementation may make in a logit, per position.
 
     It is the noise floor's largest error there, and at least half a spacing of the dtype at the reference's best
-    logit, which storing a logit in the dtype costs, and at least `least`.
+    logit, the error of storing a logit in the dtype, and at least `least`.
     """
     stored = spacing(noise["top_logits"][:, 0, 0], dtype) / 2
     found: NDArray[np.float64] = np.maximum(np.maximum(noise["max_abs_err"], stored), least)

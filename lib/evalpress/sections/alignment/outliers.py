@@ -1,12 +1,12 @@
-"""Positions whose error stands out: one wrong position in a thousand vanishes in every mean.
+"""Positions whose error stands out: one wrong position in a thousand hardly changes a mean.
 
 The error of a position is its centred RMSE, which no shift of a row changes. It is compared with what correct
 arithmetic causes at that position: the noise floor's error there, and at least the noise floor's median over all
-positions, since one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures how far right
-implementations go.
+positions, since one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures the
+errors of correct implementations.
 
-In a mixture of experts a router may take another expert at a near tie, in a right implementation at other positions
-than in the noise floor. Every later token of the text sees it. Such positions are no fault as long as the median
+In a mixture of experts a router may take another expert at a near tie, in a correct implementation at other positions
+than in the noise floor. Every later token of the text depends on it. Such positions are no fault as long as the median
 text has few of them, and all texts together no more than one early flip in a long text explains.
 """
 
@@ -23,17 +23,17 @@ from evalpress.sections.alignment import noise
 from evalpress.sections.alignment.metrics import Rows
 
 FACTOR = 8.0
-"""A position stands out beyond so many times the rounding error: twice what other attention kernels reach on a trained
-model (3.8 at one of 801 positions; 2.3 over all runs of SmolLM2-135M, 1,691 positions)."""
+"""A position stands out beyond this many times the rounding error: twice what other attention kernels reach on a
+trained model (3.8 at one of 801 positions; 2.3 over all runs of SmolLM2-135M, 1,691 positions)."""
 ROUTED_FACTOR = 4.0
-"""The same of a mixture of experts, where positions are counted and those that do not stand out are judged."""
+"""The same for a mixture of experts, where positions are counted and those that do not stand out are judged."""
 FLOAT32_DISTANCE = 1e-3
 """In float32 the noise floor is the order of sums alone; there a position stands out by its relative distance."""
 SHARE = 0.35
 """Share of all positions that a router may move where the noise floor does not: one early flip moves a whole text."""
 TEXT_SHARE = 0.1
 """The same of the positions of the median text, two left out: most texts have no early flip. Chosen on runs of tiny
-OLMoE models: at most 0.05 in 54 runs of right implementations, at least 0.14 in 10 with two swapped experts."""
+OLMoE models: at most 0.05 in 54 runs of correct implementations, at least 0.14 in 10 with two swapped experts."""
 _FEW, _SIGMAS = 3, 3.0
 _FREE = 2
 """Positions of a text that a flip may move without counting: of a few generated tokens two are a large share."""
@@ -68,7 +68,7 @@ def ratios(rows: Rows, floor: Rows, every: Rows, dtype: str) -> NDArray[np.float
 
 
 def allowed(count: int, of_floor: int, n: int) -> int:
-    """How many positions of a mixture of experts may stand out where the noise floor does not.
+    """How many positions of a mixture of experts may stand out that do not stand out in the noise floor.
 
     Args:
         count: positions that stand out in the run alone.

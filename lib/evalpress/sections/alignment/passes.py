@@ -60,7 +60,7 @@ class Logits:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run ended: what it cost, and what was learnt beside its logits."""
+    """A run ended: its cost, and results other than its logits."""
 
     run: str
     cost: dict[str, Any]
@@ -77,7 +77,7 @@ Event = Begun | Logits | Ended
 
 @dataclass
 class _Known:
-    """What the reference's pass tells later ones."""
+    """Results of the reference's pass that later passes use."""
 
     attentions: Attentions = Attentions((forward.ATTENTION,), "not tried yet")
     states: layers.States | None = None

@@ -1,4 +1,4 @@
-"""How the difference from the reference is spread: along the texts, and by how sure the reference is."""
+"""How the difference from the reference is distributed: along the texts, and by the reference's margin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How errors are spread: by position in the text, and agreement by the reference's margin."""
+"""How errors are distributed: by position in the text, and agreement by the reference's margin."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Mixtures of experts: the positions at which no router took other experts, and agreement over those alone.
 
 A router that takes another expert at a near tie moves all logits of its position by far more than rounding does. Where
-that is rare the noise floor may have no such position and a right implementation one, or the other way round, and
+that is rare the noise floor may have no such position and a correct implementation one, or the reverse, and
 pooled errors differ by orders of magnitude. Positions that stand out in either are therefore counted (`outliers`), and
 the other ones, the settled positions, are judged as those of a dense model.
 """

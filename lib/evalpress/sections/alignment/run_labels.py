@@ -44,7 +44,7 @@ def mark_of(name: str, index: int, params: Mapping[str, Any]) -> Mark:
 
 
 def beside(index: int, count: int) -> float:
-    """How far the mark of one of `count` runs stands from the middle of its row or column, in rows."""
+    """Distance of the mark of one of `count` runs from the middle of its row or column, in rows."""
     return (index - (count - 1) / 2) * min(0.22, 0.66 / count)
 
 

@@ -40,7 +40,7 @@ _NO_PROMPT = "no text of kind `prompt`: there is nothing to answer"
 
 @dataclass
 class EngineOutputs:
-    """What the engines gave."""
+    """The outputs of the engines."""
 
     described: dict[str, dict[str, Any]] = field(default_factory=dict)
     prefill: dict[str, list[tuple[str, TextLogits]]] = field(default_factory=dict)
@@ -225,7 +225,7 @@ def sample(length: int, count: int) -> list[int]:
 
 
 def _same_tokens(name: str, text: Text, found: Sequence[int]) -> None:
-    """An engine whose tokenizer differs would answer other prompts than those compared here."""
+    """Refuse an engine whose tokenizer differs: it would answer other prompts than those compared here."""
     if tuple(found) == text.token_ids:
         return
     pairs = zip((*found, "end"), (*text.token_ids, "end"), strict=False)

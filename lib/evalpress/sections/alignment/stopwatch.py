@@ -16,7 +16,7 @@ PARTS = (ENGINE_LOADS, ENGINE_STEPS, FORWARD_PASSES, COMPARISONS)
 
 
 class Stopwatch:
-    """Seconds by part, from its making on; a part inside another counts for itself alone."""
+    """Seconds by part, from its creation on; a part inside another is counted separately."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()

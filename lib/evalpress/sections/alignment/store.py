@@ -1,4 +1,4 @@
-"""Reference logits in a file: computed on one machine, compared on another.
+"""Reference logits in a file: computed on one machine, compared on another one.
 
 The file is safetensors (https://github.com/huggingface/safetensors#format) and can be opened by any of
 its readers. For each text it holds `<id>.logits`, float32 [positions, vocabulary], and `<id>.positions`,

@@ -83,7 +83,7 @@ def overall(document: Document[Results]) -> Table:
 
 
 def perplexity(document: Document[Results]) -> Table:
-    """How well either side predicts the texts themselves, over the positions whose next token is known."""
+    """Perplexity of both sides on the texts themselves, over the positions whose next token is known."""
     columns: dict[str, Column | str] = {
         "run": "run",
         "perplexity_positions": "positions",
@@ -215,7 +215,7 @@ def decode(document: Document[Results]) -> Table:
 
 
 def tails(document: Document[Results]) -> Table:
-    """What a mean hides: percentiles over positions, every run, prefill and decode."""
+    """Percentiles over positions, which a mean does not show: every run, prefill and decode."""
     found = [(name_of(name), run.tails) for name, run in runs_of(document).items()]
     found += [(f"decode: {_words(name)}", run.tails) for name, run in document.data.decode.items()]
     names = {

@@ -1,4 +1,4 @@
-"""The tails of an error: what a mean hides."""
+"""The tails of an error, which a mean does not show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tails(rows: Rows) -> dict[str, Any]:
     """Median, p90, p99, p99.9 and maximum over the positions of three errors, none of which a shift changes.
 
     `kl_divergence` in nats; `probability_change`, of the reference's best token, absolute; `logprob_change`, of the
-    text's own next token, absolute, in nats. A percentile beyond what so many positions can tell is their maximum.
+    text's own next token, absolute, in nats. A percentile that needs more positions than there are is their maximum.
     """
     known = ~np.isnan(rows["reference_nll"])
     found: dict[str, Any] = {

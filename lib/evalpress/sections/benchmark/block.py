@@ -11,7 +11,7 @@ from evalpress.sections.benchmark import random_prompts
 from evalpress.sections.benchmark.observations import Block, Request
 
 WARM_UP_TOKENS = 16
-"""Output tokens per request of a warm-up block: every later step of a decode does what these did."""
+"""Output tokens per request of a warm-up block: later steps of a decode run the same code."""
 
 
 def prompts(params: Params, load: Workload, name: str, block: int, loaded: Engine) -> list[list[int]]:
@@ -53,7 +53,7 @@ def run_block(
 
 
 def warm_up(loaded: Engine, load: Workload, prompts: list[list[int]]) -> Block:
-    """What a block touches first, never counted: its requests, with the first few of their output tokens."""
+    """A warm-up block, never counted: the block's requests, with only the first few of their output tokens."""
     return run_block(loaded, load, prompts, Sampling(max_tokens=min(load.output_len, WARM_UP_TOKENS), ignore_eos=True))
 
 

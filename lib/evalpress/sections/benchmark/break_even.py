@@ -20,7 +20,7 @@ from evalpress.sections.benchmark.results import (
 )
 
 MIN_STARTS = 3
-"""Starts per mode below which their spread says nothing: two leave one degree of freedom."""
+"""Fewest starts per mode for an interval: two leave one degree of freedom."""
 _SHARED_CONFIDENCE = 0.975
 """Of each side's own interval: by Bonferroni both hold together with at least 95 %."""
 _LARGEST = 600.0

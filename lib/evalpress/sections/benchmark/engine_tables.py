@@ -85,7 +85,7 @@ def memory(document: Document[Results]) -> Table:
 
 
 def _gap(value: Cell, expected: Cell) -> Cell:
-    """How far a loaded figure lies from the arithmetic, as a signed percentage."""
+    """Difference of a loaded figure from the arithmetic, as a signed percentage."""
     for part in (value, expected):
         if isinstance(part, Missing):
             return part

@@ -28,7 +28,7 @@ _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 
 _SPARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _DECADES = (0.1, 1.0, 10.0)
 _SHOWN = (0.01, 100.0)
-"""Ratios beyond these are drawn at the edge of the plot, with an arrow; the figure in words stands beside them."""
+"""Ratios beyond these are drawn at the edge of the plot, with an arrow; the number is written beside them."""
 _MOST_TICKS = 4
 _MANY = 250
 _PERCENTILES = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
@@ -153,7 +153,7 @@ def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
 def throughput_bars(document: Document[Results], metric: str = "output_throughput", unit: str = "tok/s") -> Figure:
     """One metric of every workload, all modes beside each other, each workload on its own scale.
 
-    Workloads differ by orders of magnitude because their shapes do; what can be compared is the modes.
+    Workloads differ by orders of magnitude because of their shapes; only the modes can be compared.
     """
     modes, workloads = document.data.modes, list(document.data.workloads)
     missing: list[Missing] = []
@@ -188,7 +188,7 @@ def latency_distribution(
     raw: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     metric: str = "e2el_ms",
 ) -> Figure:
-    """How a latency is distributed over the requests: share of requests that took at most so long.
+    """The distribution of a latency over the requests: share of requests that took at most a given time.
 
     Args:
         document: the benchmark's results.

@@ -1,4 +1,4 @@
-"""What the benchmark's own figures must satisfy. A broken invariant fails its gate; the results are kept anyway.
+"""What the benchmark's own figures must satisfy. A broken invariant fails its gate; the results are kept.
 
 Each compares figures of different origin: a check that only repeats a definition could not fail.
 """
@@ -115,7 +115,7 @@ def _memory(modes: dict[str, ModeResults], facts: ArchitectureFacts) -> Iterator
 def _shares(modes: dict[str, ModeResults], facts: ArchitectureFacts, peaks: PeakRates | None) -> Iterator[Invariant]:
     """No rate exceeds what the measured peak rates of the device allow.
 
-    Weights that fit into the processor's caches may be read faster than memory: then a share is no proof.
+    Weights that fit into the processor's caches may be read faster than memory allows: a share above 1 can then occur.
     """
     if peaks is None:
         return

@@ -1,4 +1,4 @@
-"""What a run of requests is observed to be, before any figure is made of it: the content of `results/raw`."""
+"""Raw observations of requests, from which all figures are computed: the content of `results/raw`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _KEYS = ("ms_per_token", "ms_per_token_low", "ms_per_token_high", "intercept_ms"
 def output_line(series: Sequence[Sequence[Block]]) -> OutputLine:
     """The weighted line over all requests, with an interval over the blocks' own lines.
 
-    The spread of E2EL grows with the output length, so every request weighs as the reciprocal of its length squared.
+    The spread of E2EL grows with the output length, so the weight of a request is the reciprocal of its length squared.
     The interval of the slope is Student's over the slopes of the single blocks, in each of which every length was
     measured: it holds for any spread at each length and any correlation of the requests of one block.
 

@@ -17,7 +17,7 @@ _COPY_BYTES = {"cpu": 2**28, "cuda": 2**32, "ascend": 2**31}
 _MATRIX = {"cpu": (512, 1024, 1536), "cuda": (8192,), "ascend": (8192,)}
 
 NEAR = 0.5
-"""A kind of product that reached this share of the best is measured again: in a better second it may be the best."""
+"""A kind of product that reached this share of the best is measured again, because rates vary between rounds."""
 
 
 def device_name(backend: str) -> str:
@@ -28,7 +28,7 @@ def device_name(backend: str) -> str:
 class PeakMeter:
     """Measures the peak rates again and again; what counts is the best of all rounds.
 
-    One round alone can fall into a second in which something else uses the machine: shares of its rates then lie
+    During one round other programs may use the machine; shares of its rates would then be
     above 1. Rounds after the first repeat only the kinds of products that came near the best one.
     """
 
@@ -40,7 +40,7 @@ class PeakMeter:
         self._near: rates.Kinds | None = None
 
     def measure(self, when: str) -> None:
-        """One more round, if the set asks for peak rates. A device without room for it is no error."""
+        """One more round, if the set has peak rates switched on. A device without room for it is no error."""
         if not self._params.benchmark.ceilings:
             return
         backend = self._params.platform.backend
@@ -69,7 +69,7 @@ class PeakMeter:
         self._rounds.append(PeakRound(**found))
 
     def _dtypes(self) -> tuple[str, ...]:
-        """A processor without units for the engine's dtype computes in float32, which bounds it then."""
+        """A processor without units for the engine's dtype computes in float32, whose rate is then the bound."""
         dtype = self._params.engine.dtype
         return (dtype, "float32") if self._params.platform.backend == "cpu" and dtype != "float32" else (dtype,)
 

@@ -17,7 +17,7 @@ _OFF = "benchmark.ceilings is off"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Tokens per second that either peak rate allows in each phase; None where the model's facts do not tell."""
+    """Tokens per second that either peak rate allows in each phase; None where the model's facts are not known."""
 
     decode_bandwidth: float | None
     decode_arithmetic: float | None
@@ -71,7 +71,7 @@ def roofline(
 ) -> Roofline:
     """Model bandwidth utilisation of decoding, model FLOPs utilisation of prefill, and what limits each phase.
 
-    A share above 1 is none: the figure is null with the reason, and `invariants` names it as broken.
+    A share above 1 is impossible: the figure is null with the reason, and `invariants` reports it as broken.
     """
     if peaks is None:
         return _nothing(_OFF)

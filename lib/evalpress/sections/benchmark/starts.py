@@ -10,7 +10,7 @@ from evalpress.engine.results import Startup
 from evalpress.params.engine import EAGER
 from evalpress.params.schema import Mode, Params
 
-_EVERY = "the start beside compiled, too: nothing that an earlier start saved was loaded"
+_EVERY = "the other start shown compiled as well: it loaded nothing that an earlier start had saved"
 _NEVER = "no engine of these settings was ever started with an empty compile cache here; remove .cache to measure it"
 
 
@@ -30,8 +30,8 @@ def load(params: Params, mode: Mode) -> Starts:
     """Start the mode's engine, which stays loaded.
 
     A start that finds the compile cache empty is a cold one. If it left something in the cache, the engine is started
-    once more for the warm figure. Whatever that second start does, the cold figure is the first one's; a second start
-    that compiled again says so. An engine that saves nothing for later starts is not started again. A later run, which
+    once more for the warm figure. The cold figure is always that of the first start; a second start that compiled
+    again is reported as such. An engine that saves nothing for later starts is not started again. A later run, which
     finds the cache filled, measures the warm start and shows the saved cold one with its date.
     """
     step(f"loading the {mode} engine")

@@ -1,4 +1,4 @@
-"""Where the time between the command and the first answer goes."""
+"""The phases of the time from the start of the import to the first answer."""
 
 from __future__ import annotations
 

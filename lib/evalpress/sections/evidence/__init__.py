@@ -1,1 +1,1 @@
-"""Evidence: what the model answers at temperature 0, and whether it answers the same again."""
+"""Evidence: the model's answers at temperature 0, and whether they are reproducible."""

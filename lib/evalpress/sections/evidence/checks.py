@@ -1,4 +1,4 @@
-"""How each determinism check gets its outputs."""
+"""How the outputs of each determinism check are generated."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Checks:
         return Found([kept.alone], cut(self.first, kept.length), "first", self.asked, scores_why=why)
 
     def loaded(self) -> Found:
-        """What the server answered while it worked on other requests, against its answers alone."""
+        """The server's answers while it processed other requests, against its answers to single requests."""
         kept = server_answers.answers(self.job, self.asked)
         length = max(len(one.token_ids) for run in kept.under_load for one in run.values())
         return Found(kept.under_load, cut(kept.alone, length), "server", self.asked)
@@ -168,8 +168,8 @@ class Checks:
     def transformers(self) -> Found:
         """Greedy decoding by transformers, up to the first token that differs from vLLM's.
 
-        One forward pass over prompt and vLLM's own answer says it all: as long as every token so far is the arg
-        max, greedy decoding has written the same text and sees the same beginning.
+        One forward pass over the prompt and vLLM's own answer is sufficient: as long as every token so far is the arg
+        max, greedy decoding has generated the same text and continues from the same tokens.
         """
         p = self.job.params
         texts = {name: [*ids, *self.first[name].token_ids] for name, ids in self.asked.items()}

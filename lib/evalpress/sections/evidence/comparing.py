@@ -42,12 +42,12 @@ class Found:
     scores_why: str | None = None
     """Why scores cannot be compared, where they cannot."""
     drawn: bool = False
-    """Tokens were drawn at a temperature: how near two logits are explains nothing."""
+    """Tokens were drawn at a temperature: a small distance of two logits does not explain a difference."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first token at which a run's output leaves the baseline's."""
+    """The first token at which a run's output differs from the baseline's."""
 
     case: str
     position: int

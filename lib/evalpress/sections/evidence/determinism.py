@@ -31,7 +31,7 @@ SHOWN = 40
 
 @dataclass(frozen=True)
 class Outcome:
-    """All checks, the raw tokens behind them, and how the reference read the outputs of each mode."""
+    """All checks, their raw tokens, and the reference's readings of the outputs of each mode."""
 
     rows: tuple[Check, ...]
     raw: dict[str, Any]
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def run(checks: Checks, text: TokenText) -> Outcome:
-    """Run all checks and let the reference explain what differs.
+    """Run all checks, then evaluate the differences with the reference.
 
     Args:
         text: a token id as text.

@@ -1,4 +1,4 @@
-"""What the float32 reference says of the outputs: of each first difference, and of the rank of every token.
+"""The float32 reference's logits for the outputs: at each first difference, and the rank of every token.
 
 The reference is transformers on the CPU in float32, the noise is the same model in the engine's dtype; both read prompt
 and output (one forward pass, teacher-forced). A difference is within the noise where both tokens' reference logits lie
@@ -31,7 +31,7 @@ _LOGITS_OF = "transformers on CPU in float32"
 
 @dataclass
 class Readings:
-    """What the passes gave: ranks of all output tokens, and whole rows of logits where outputs part."""
+    """Results of the passes: ranks of all output tokens, and whole rows of logits where outputs differ first."""
 
     ranks: dict[Name, list[int]] = field(default_factory=dict)
     reference: dict[tuple[Name, int], Row] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def read(
     outputs: Mapping[str, tuple[Mapping[str, Sequence[int]], Run]],
     parted: Mapping[Name, set[int]],
 ) -> Readings:
-    """Read outputs with the reference, and those positions where outputs part in the engine's dtype, too.
+    """Process outputs with the reference; the positions of first differences in the engine's dtype, too.
 
     Args:
         outputs: baseline's name -> prompts and outputs, whose tokens get ranks.
@@ -80,7 +80,7 @@ def _read(
     positions: Mapping[Name, list[int]],
     kept: Mapping[Name, frozenset[int]],
 ) -> Iterator[tuple[Name, Reading]]:
-    """The readings of these positions; names stand as text in the other process."""
+    """The readings of these positions; names are passed to the other process as text."""
     keys = {name: json.dumps(name) for name in positions}
     names = {key: name for name, key in keys.items()}
     _, readings = reader.read(
@@ -93,7 +93,7 @@ def _read(
 
 
 def explain(difference: Difference, found: Found, readings: Readings, dtype: str, text: TokenText) -> Divergence:
-    """The difference with what the reference says of its two tokens."""
+    """The difference with the reference's logits of its two tokens."""
     where: dict[str, Any] = {"case": difference.case, "position": difference.position}
     pair = (difference.token, difference.other_token)
     if END in pair:

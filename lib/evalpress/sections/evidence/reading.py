@@ -1,4 +1,4 @@
-"""Outputs read by transformers (one forward pass, teacher-forced), in a process that never imports vLLM.
+"""Outputs processed by transformers (one forward pass, teacher-forced), in a process that never imports vLLM.
 
 vLLM decorates some classes of transformers in place; a model that transformers loads afterwards in the same process
 fails or computes something else.
@@ -46,7 +46,7 @@ class Reading:
 
 
 class Reader:
-    """The process that reads, for the length of a `with` block; it imports torch while others work."""
+    """The process of these passes, for the length of a `with` block; it imports torch in the background."""
 
     def __init__(self, params: Params) -> None:
         self._params = params

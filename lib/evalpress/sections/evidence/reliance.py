@@ -1,4 +1,4 @@
-"""One sentence of what a user may rely on, from the determinism checks."""
+"""One sentence on what a user may rely on, from the determinism checks."""
 
 from __future__ import annotations
 

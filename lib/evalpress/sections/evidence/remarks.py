@@ -1,4 +1,4 @@
-"""What a reader must know about the outputs of a base model: a note on all, a remark on each that looks odd."""
+"""Notes on the outputs of a base model: one on all outputs, a remark on each that looks unusual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CHOICE = re.compile(r"(?:^|\n)\s*[(（]?[A-D](?:[.)）、．:：]|\s*$)")
 
 
 def base_note(is_base: bool, instruct_model: str | None) -> str:
-    """What a reader must know about the outputs of a base model; empty for an instruct model."""
+    """The note on the outputs of a base model; empty for an instruct model."""
     if not is_base:
         return ""
     hint = f" For dialogue, use {instruct_model}." if instruct_model else ""

@@ -38,13 +38,13 @@ def stages(job: Job) -> Stages[Results]:
     formatter = chat.formatter(p, tokenizer)
     asked = {case.id: formatter.render(case.text) for case in cases}
     sampling = Sampling(max_tokens=p.evidence.max_tokens)
-    # A first request may still compile kernels: it is not the one that is timed.
+    # A first request may still compile kernels: it is not timed.
     main.generate([asked[cases[0].id].token_ids], sampling)
     step("answering alone, one by one")
     ids = {name: one.token_ids for name, one in asked.items()}
     first = checks.completions_alone(main, ids, sampling)
     yield "answers", {name: done.text for name, done in first.items()}
-    with Reader(p) as reader:  # after what is timed
+    with Reader(p) as reader:  # after the timed requests
         tried = checks.Checks(job, ids, reader)
         outcome = determinism.run(tried, lambda token: str(tokenizer.decode([token])))
     yield "identical outputs", {row.rung: f"{row.identical} of {row.of}" for row in outcome.rows}

@@ -1,7 +1,7 @@
-"""The evidence prompts asked of a running server, for the determinism checks that are about the server.
+"""The evidence prompts sent to a running server, for the determinism checks of the server.
 
-The serving section asks while its server is up, the evidence section compares: a second server would cost as
-much as everything else in that section.
+The serving section sends them while its server runs, the evidence section compares the answers: starting a second
+server would take as long as everything else in that section.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Kept:
 
 
 def ask(job: Job, endpoint: Endpoint, served: str) -> None:
-    """Ask every evidence prompt as token ids, alone and under load, and keep what comes back in `results/raw`.
+    """Send every evidence prompt as token ids, alone and under load, and keep the answers in `results/raw`.
 
     A server that gives no token ids (an older one, or a refusal) is a finding: the reason is kept instead.
     """
@@ -95,7 +95,7 @@ def _answer(endpoint: Endpoint, served: str, ids: list[int], length: int) -> dic
 
 
 def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> Kept:
-    """What the serving section's server gave to the same prompts.
+    """The answers of the serving section's server to the same prompts.
 
     Raises:
         MeasurementError: there are no answers, or they are of another model, other settings or other prompts.
@@ -118,7 +118,7 @@ def _run(rows: Mapping[str, Mapping[str, Any]]) -> Run:
 
 
 def asked_with(params: Params) -> str:
-    """Digest of what decides an answer, the prompts apart; a server that this suite starts has this vLLM."""
+    """Digest of what decides an answer, without the prompts; a server that this suite starts has this vLLM."""
     read = params.model_dump(mode="json")
     lengths = [params.evidence.check_tokens, params.evidence.repeats]
     return digest(

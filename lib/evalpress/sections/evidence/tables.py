@@ -75,7 +75,7 @@ def _tokens(ids: Sequence[int]) -> Code:
 
 
 def checks(document: Document[Results]) -> Table:
-    """The determinism checks: what was changed, how many outputs stayed the same, what explains the others."""
+    """The determinism checks: what was changed, how many outputs stayed the same, whether differences are explained."""
     rows = [_check(check) for check in document.data.determinism]
     heads: list[Column | str] = [
         Column("what was changed", wide=True),
@@ -155,7 +155,7 @@ def _where(found: Divergence) -> Cell:
 
 
 def differences(document: Document[Results]) -> Table:
-    """Every first difference of every check, with what the reference says of its two tokens."""
+    """Every first difference of every check, with the reference's logits of its two tokens."""
     rows: list[list[Cell]] = [
         [_name(check), _verdict(one), _where(one), *_judged(one)]
         for check in document.data.determinism
@@ -180,7 +180,7 @@ def differences(document: Document[Results]) -> Table:
 
 
 def _verdict(one: Divergence) -> Badge:
-    """What the reference says of a difference."""
+    """The verdict on a difference by the reference."""
     if one.logit_margin is None or one.shortfall is None or one.noise_max_abs_err is None:
         return Badge("warn", "no verdict")
     badges = {"within_noise": Badge("ok", "within noise"), "unexplained": Badge("fail", "unexplained")}
@@ -261,7 +261,7 @@ def _listed(names: Sequence[str]) -> Cell:
 
 
 def note(document: Document[Results]) -> Prose:
-    """Base or instruct model, how that is known, and what a reader must know about the outputs."""
+    """Base or instruct model, how that is known, and the note on the outputs."""
     data = document.data
     if data.base_model or data.chat_template is None:
         return Prose(f"**Note.** {data.note} How that is known: {data.base_model_how}.")

@@ -1,4 +1,4 @@
-"""How far the rules agree with a person: outputs with a verdict decided by reading, judged again by the rules."""
+"""Agreement of the rules with a person: outputs whose verdict was decided by reading, judged again by the rules."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Judged(BaseModel):
 
     @property
     def false_pass(self) -> bool:
-        """The rule passes what a person does not."""
+        """The rule passes an output that a person does not pass."""
         return self.found == "pass" and self.one.label != "pass"
 
     @property
     def false_fail(self) -> bool:
-        """The rule fails what a person passes."""
+        """The rule fails an output that a person passes."""
         return self.found == "fail" and self.one.label == "pass"
 
 

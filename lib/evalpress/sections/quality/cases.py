@@ -1,4 +1,4 @@
-"""Quality cases as data: what is asked, how it is sampled, and the rule that judges the answer."""
+"""Quality cases as data: the prompt, its sampling, and the rule that judges the answer."""
 
 from __future__ import annotations
 

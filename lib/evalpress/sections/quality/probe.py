@@ -1,4 +1,4 @@
-"""Whether a sandbox holds: a program inside tries what must be impossible and reports what it could do."""
+"""Test of a sandbox: a program inside tries what must be impossible and reports what it could do."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ sys.stdout.write(wanted["nonce"] + json.dumps(held))
 
 @cache
 def failures(sandbox: Sandbox) -> tuple[str, ...]:
-    """What the sandbox did not hold back, or why it did not start; empty when it holds.
+    """What the sandbox did not prevent, or why it did not start; empty when it prevents everything.
 
-    The listener and the file lie on the host and are there for anyone, so that only the sandbox can be
-    what keeps the probe from them.
+    The listener and the file are on the host and open to every user, so that only the sandbox can
+    prevent the probe from using them.
     """
     nonce = os.urandom(8).hex()
     limits = Limits(processes=6, memory_mib=128)

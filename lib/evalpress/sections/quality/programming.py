@@ -28,7 +28,7 @@ def measure(job: Job, made_with: str, kind: Kind) -> dict[str, Any]:
 
     Args:
         made_with: digest of everything outside the problems that decides a completion.
-        kind: how the model is asked.
+        kind: whether the model is a chat model or a base model.
     """
     wanted = job.params.quality.human_eval
     if not wanted.run:

@@ -35,7 +35,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Reference:
-    """One score (a share) that someone published for a model, with the number of examples in the prompt."""
+    """One published score (a share) of a model, with the number of examples in the prompt."""
 
     model: str
     task: str

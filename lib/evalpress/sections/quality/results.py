@@ -44,7 +44,7 @@ class PersonVerdict(Model):
 
 
 class JudgedCase(Model):
-    """One case: what was asked, what came back, and the verdict."""
+    """One case: the prompt, the answer, and the verdict."""
 
     id: str
     category: str
@@ -103,7 +103,7 @@ class Tally(Model):
 
 
 class SandboxFound(Model):
-    """What contained model-written code."""
+    """The sandbox that ran model-written code."""
 
     kind: str | None
     kind_why: str | None = None
@@ -117,7 +117,7 @@ class ChatTemplate(Model):
 
 
 class PublishedScore(Model):
-    """A score that somebody published."""
+    """A published score."""
 
     score: Share
     n_shot: int

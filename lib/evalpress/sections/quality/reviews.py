@@ -48,7 +48,7 @@ def path_of(set_name: str) -> Path:
 
 
 def load_reviews(path: Path) -> dict[str, Review]:
-    """The verdicts by case; empty when nobody has reviewed anything yet.
+    """The verdicts by case; empty when there is no review yet.
 
     Raises:
         UserError: `file:line: …` for anything but a list of complete verdicts, one per case.
@@ -125,5 +125,5 @@ def _write(path: Path, reviews: Mapping[str, Review]) -> None:
 
 
 def _scalar(text: str) -> str:
-    """A text as a quoted YAML scalar: no reader takes it for anything else."""
+    """A text as a quoted YAML scalar, which every YAML reader takes as text."""
     return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9).strip()

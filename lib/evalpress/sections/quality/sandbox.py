@@ -1,8 +1,8 @@
 """Runs an untrusted program: no network, no writes outside a scratch folder, bounded in every way.
 
 Two kinds do the same: bubblewrap, or this project's own namespaces where bubblewrap is missing or refused.
-In both, the guest lives in its own mount, pid, network, IPC and UTS namespace, sees the system and the
-interpreter read-only, owns nothing but a small scratch folder in memory, is never root, and is bound by
+In both, the guest has its own mount, pid, network, IPC and UTS namespace, the system and the interpreter
+read-only, only a small scratch folder in memory to write to, is never root, and is limited by
 rlimits and (x86_64, aarch64) a system-call filter. A kind counts as available only after a probe program
 inside it has failed to do what must be impossible. Where neither passes, `find` returns None and the
 callers execute nothing.
@@ -170,7 +170,7 @@ def _feed(pipe: IO[bytes], unsent: memoryview, selector: selectors.BaseSelector)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """See the sandbox gone. The closed control pipe ends it; what does not follow within seconds is killed.
+    """Wait until the sandbox has ended. The closed control pipe ends it; what is left after some seconds is killed.
 
     The namespace's pid 1 is killed before the process that waits for it: the wait then ends only when the
     kernel has removed every process of the namespace.

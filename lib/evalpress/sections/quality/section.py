@@ -1,4 +1,4 @@
-"""The quality section: ask the model, then judge; stored answers are judged again without the model."""
+"""The quality section: the model answers, then rules judge; stored answers are judged again without the model."""
 
 from __future__ import annotations
 

@@ -70,9 +70,9 @@ def _kept(job: Job, digest: str) -> dict[str, Any] | None:
 
 
 def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> dict[str, Any]:
-    """Load an engine that gives log-probabilities, ask the harness, compute again, keep all of it."""
+    """Load an engine that gives log-probabilities, run the harness, compute again, keep all of it."""
     p = job.params
-    # Eager engines load in seconds; the harness's batches are its own in either mode.
+    # Eager engines load in seconds; the harness makes its own batches in either mode.
     mode: Mode = "eager" if "eager" in p.engine.modes else p.quality.mode
     folder = str(model.resolve(p))
     options = {

@@ -31,7 +31,7 @@ __dir__ = own_functions(__name__)
 QualityResults: TypeAlias = Document[Results]
 
 _FIRST = ("error", "fail", "cut", "needs_review", "pass")
-"""The order of a table of cases: what a reader must look at comes first."""
+"""The order of a table of cases: those that need attention come first."""
 _STATES = {"needs_review": "waits"}
 
 

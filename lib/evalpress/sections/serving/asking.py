@@ -22,7 +22,7 @@ _PATIENCE_S = 300
 
 @dataclass(frozen=True)
 class Offered:
-    """The model that a server offers, and whose server it says it is."""
+    """The model that a server offers, and the server software that it reports."""
 
     name: str
     by_vllm: bool
@@ -50,7 +50,7 @@ def offered(endpoint: Endpoint, wanted: str | None = None) -> Offered:
 def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
     """The run book's curl command, executed unchanged except for the port, which is the server's own.
 
-    A proxy, a `.curlrc` and a key never decide: curl reads the key from its standard input, where no list of
+    No proxy and no `.curlrc` is used. curl reads the key from its standard input, so that no list of
     processes shows it.
     """
     asked = launch.prompt(params, params.serving.mode)

@@ -19,7 +19,7 @@ from evalpress.engine import sse
 from evalpress.engine.endpoint import Endpoint, message_of
 
 _SILENCE_S = 300
-"""A request whose server sends nothing for so long has failed."""
+"""A request has failed when the server sends nothing for this many seconds."""
 _CLOSING_S = 1.0
 """How long a server may take to end a stream after its last event; then the client closes the connection."""
 
@@ -38,7 +38,7 @@ class Observation:
     output_tokens: int
     """As the server counts them; chunks with text where it does not say."""
     late_s: float = 0.0
-    """How long after it was due the request was sent (open loop)."""
+    """How long after its due time the request was sent (open loop)."""
     error: str | None = None
 
     @property
@@ -77,7 +77,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to ask and how.
+    """The server to send requests to, and how.
 
     `empty_chunks` says that a chunk without text is a token whose characters are not complete yet, as vLLM sends
     them; elsewhere it is a preamble.
@@ -140,7 +140,7 @@ def _run(target: Target, work: _Work, connections: int) -> Load:
             async def send(prompt: Sequence[int], start: float, late_s: float) -> Observation:
                 return replace(await _request(http, target, prompt, start), late_s=late_s)
 
-            gc.freeze()  # a whole collection during the load would be seen as a server's pause
+            gc.freeze()  # a full garbage collection during the load would look like a pause of the server
             start, cpu = time.perf_counter(), time.process_time()
             found = await work(send, start)
             seconds = time.perf_counter() - start

@@ -24,7 +24,7 @@ class Counted:
 
 
 def read(endpoint: Endpoint) -> float | None:
-    """Prompt and output tokens that the server has counted since its start, None where it does not tell."""
+    """Prompt and output tokens that the server has counted since its start, None where it does not report them."""
     text = endpoint.text("/metrics")
     found = _LINE.findall(text or "")
     kinds = {kind for kind, _ in found}
@@ -32,7 +32,7 @@ def read(endpoint: Endpoint) -> float | None:
 
 
 def grown(endpoint: Endpoint, before: float | None, observations: Sequence[Observation]) -> Counted | None:
-    """What both sides counted; None where the server does not tell, or a request failed (who counts what is open).
+    """What both sides counted; None where the server does not report it or a request failed (counts then differ).
 
     The server's counters follow its answers by an instant: they are read again until they agree, for at most a second.
     """

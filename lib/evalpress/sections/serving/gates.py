@@ -28,5 +28,5 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
         "client_bound",
         "warn" if bound else "pass",
         ", ".join(bound) or "none",
-        "the client is nowhere the bottleneck",
+        "the client is not the bottleneck at any point",
     )

@@ -20,7 +20,7 @@ from evalpress.sections.serving.prompts import Prompts
 from evalpress.sections.serving.results import Compared, HttpCost
 
 NAME = "concurrency-1"
-"""The point whose prompts are asked again."""
+"""The point whose prompts are sent again."""
 _METRICS = ("ttft", "tpot", "e2el")
 _NO_INTERVAL = "fewer than two requests"
 
@@ -28,7 +28,7 @@ _NO_INTERVAL = "fewer than two requests"
 def in_process(job: Job, modes: Sequence[Mode], prompts: Prompts) -> dict[str, tuple[Observation, ...]]:
     """The requests of the single stream in this process, one at a time, by mode.
 
-    Measured one at a time because HTTP's share of a latency is largest and clearest there: no queue hides it.
+    Measured one at a time because HTTP's share of a latency is largest there: there is no queue.
     """
     serving = job.params.serving
     found: dict[str, tuple[Observation, ...]] = {}

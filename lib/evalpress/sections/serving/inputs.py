@@ -1,4 +1,4 @@
-"""What the serving section needs from this host: looked for before anything runs."""
+"""What the serving section needs from this host, checked before anything runs."""
 
 from __future__ import annotations
 

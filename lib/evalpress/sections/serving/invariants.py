@@ -11,7 +11,7 @@ from evalpress.sections.serving.point import Repeat
 from evalpress.sections.serving.results import Invariant
 
 Holds = Callable[[Repeat], bool | None]
-"""None where this repeat cannot tell."""
+"""None where this repeat has no evidence."""
 
 
 def check(

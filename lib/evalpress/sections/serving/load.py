@@ -30,7 +30,7 @@ _WARM_UP = (4, 8)
 class Loads:
     """The load that one section puts on its servers, and what was observed.
 
-    A closed loop sends as many requests as the window is to hold, one wave before it (sent together) and one after.
+    A closed loop sends the requests of the window, one wave before them (sent together) and one wave after them.
     """
 
     job: Job
@@ -157,8 +157,8 @@ def arrivals(count: int, rate: float, seed: int, repeat: int) -> list[float]:
 def saturation(levels: Sequence[Level], max_num_seqs: int | None = None) -> dict[str, Saturation]:
     """Each mode's highest throughput, over levels where the client was not the bottleneck.
 
-    `reached` says that more requests at a time would bring nothing: the highest level fills the scheduler, so that
-    further ones only queue, or the step to it brought little. `reached_why` says which.
+    `reached` says that more requests at a time would not increase throughput: the highest level fills the scheduler,
+    so that further ones only queue, or the step to it increased throughput only little. `reached_why` says which.
 
     Args:
         max_num_seqs: requests that the scheduler runs at a time, where the set fixes it.
@@ -191,7 +191,7 @@ def _warm_ups(concurrency: int) -> int:
 
 
 def _answered_by_last_arrival(repeat: Repeat) -> float:
-    """In a steady state only what is in flight is unanswered then, so the share nears 1 as the arrivals go on."""
+    """In a steady state only requests in flight are unanswered then, so the share nears 1 with longer arrivals."""
     last = repeat.observations[-1].sent_s
     return float(np.mean([one.error is None and one.ended_s <= last for one in repeat.observations]))
 

@@ -1,4 +1,4 @@
-"""Results of version 1 in today's form: what they did not keep is null and says so."""
+"""Results of version 1 in today's form: figures that they did not keep are null with a reason."""
 
 from __future__ import annotations
 

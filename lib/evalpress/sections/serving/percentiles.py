@@ -1,4 +1,4 @@
-"""Percentiles of latencies, with intervals that allow for neighbouring requests that resemble each other."""
+"""Percentiles of latencies, with intervals that account for the correlation of neighbouring requests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 NEEDED = {"median": 1, "p90": 10, "p99": 100}
-"""A percentile is printed from so many requests on: fewer have none beyond it."""
+"""Fewest requests with which a percentile is printed: with fewer, none is beyond it."""
 QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
 _BEYOND = 10.0
-"""An interval needs so many independent requests on the shorter side of the percentile."""
+"""An interval needs this many independent requests on the shorter side of the percentile."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def interval(values: ArrayLike, share: float) -> Interval:
     """The 95 % interval of a percentile by order statistics.
 
     The ranks are those of the Clopper-Pearson interval of a binomial share (Hahn and Meeker, Statistical Intervals,
-    1991), for as many independent values as the sequence is worth: requests that are served together resemble each
-    other, so the number is divided by the inflation of the variance, from the autocorrelation of «is at most the
+    1991), for the effective number of independent values: requests that are served together are
+    correlated, so the number is divided by the inflation of the variance, from the autocorrelation of «is at most the
     percentile» and of the values, whichever is more (initial monotone sequence: Geyer, Practical Markov Chain Monte
     Carlo, 1992).
 

@@ -20,9 +20,9 @@ Slo = Mapping[Literal["ttft", "tpot", "e2el"], float]
 LATENCIES = ("ttft", "tpot", "itl", "e2el")
 STATISTICS = ("mean", "median", "std", "p90", "p99")
 CLIENT_BOUND = 0.9
-"""From this share of one core on, the client is taken for the bottleneck: its Python runs on one core at a time."""
+"""From this share of one core on, the client counts as the bottleneck: its Python runs on one core at a time."""
 ENOUGH_REPEATS = 3
-"""Fewer repeats give no interval that says anything: Student's factor is 12.7 for two."""
+"""Fewer repeats give no meaningful interval: Student's factor is 12.7 for two."""
 REPEATED = ("request_throughput", "output_throughput", "slo_attainment", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
 _NO_SLO = "the set gives no serving.slo"
 
@@ -84,7 +84,7 @@ def nullable(key: str, value: float | None, why: str) -> dict[str, Any]:
 
 
 def latencies(counted: Sequence[Observation]) -> dict[str, Any]:
-    """All statistics of all latencies in ms; percentiles only where there are requests enough."""
+    """All statistics of all latencies in ms; percentiles only where there are enough requests."""
     found: dict[str, Any] = {}
     answered = sum(one.error is None for one in counted)
     for name in LATENCIES:

@@ -108,7 +108,7 @@ class Run(Model):
 class Point(Latencies):
     """One point of the load curve: a load that was put on a server, once or several times.
 
-    Throughput and latencies are those of the window in which the load stood, over all repeats.
+    Throughput and latencies are those of the window in which the load was constant, over all repeats.
     """
 
     mode: str
@@ -122,7 +122,7 @@ class Point(Latencies):
     failed: int
     """Of the requests sent."""
     failed_first: str | None = None
-    """What the first failed request was told."""
+    """The error of the first failed request."""
     duration: float
     """Length of the windows in seconds, all repeats together."""
     completed: int
@@ -150,10 +150,10 @@ class Point(Latencies):
     mean_in_flight: float
     """Requests in flight, averaged over the windows."""
     drift: float | None
-    """How much longer requests took at the end of a window than at its begin, as a share; the repeat with most."""
+    """How much longer requests took at a window's end than at its start, as a share; the largest of the repeats."""
     drift_why: str | None = None
     drifts: bool
-    """Whether the drift says that the load had not settled."""
+    """Whether the drift shows that the load was not steady."""
     intervals: dict[str, Bounds] | None
     """95 % intervals of the mean over repeats, by key (Student's t)."""
     intervals_why: str | None = None
@@ -166,17 +166,17 @@ class Point(Latencies):
     client_cpu_share: float
     """The client's process time as a share of one core."""
     client_bound: bool
-    """Whether the client, not the server, was the bottleneck."""
+    """Whether the client was the bottleneck."""
 
     @property
     @abstractmethod
     def load_words(self) -> str:
-        """The load as a reader knows it."""
+        """The load in words."""
 
     @property
     @abstractmethod
     def load_key(self) -> tuple[int, float]:
-        """What points are ordered by: closed loops first, then by load."""
+        """The sorting key of points: closed loops first, then by load."""
 
 
 class Level(Point):
@@ -210,7 +210,7 @@ class Rate(Point):
     answered_by_last_arrival: float
     """Share of the requests that was answered when the last one arrived."""
     late_ms: float
-    """How long after it was due the client sent a request, 99th percentile."""
+    """How long after its due time the client sent a request, 99th percentile, ms."""
 
     @property
     def load_words(self) -> str:

@@ -17,7 +17,7 @@ RUNNING = "running"
 
 
 class Server(Model):
-    """One server that was asked."""
+    """One server that was measured."""
 
     base_url: str
     """Where it answered in this run; the command in the run book names a port of its own."""
@@ -128,7 +128,7 @@ class Invariant(Model):
     id: str
     statement: str
     status: str
-    """ok, broken, or n/a where no server tells what it needs."""
+    """ok, broken, or n/a where no server reports what it needs."""
     found: str
 
 

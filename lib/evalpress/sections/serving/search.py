@@ -19,7 +19,7 @@ _SMALLEST = 0.02
 
 @dataclass
 class _Bracket:
-    """What is known of one server: rates that kept the SLO and rates that did not."""
+    """The rates tried on one server: those that kept the SLO and those that did not."""
 
     kept: dict[float, Rate] = field(default_factory=dict)
     broken: dict[float, Rate] = field(default_factory=dict)

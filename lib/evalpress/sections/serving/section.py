@@ -23,7 +23,7 @@ _NO_SLO = "the set gives no serving.slo"
 
 
 def measure(job: Job) -> Results:
-    """Start (or reach) the servers, ask them, load them, stop them; observations go to `results/raw`.
+    """Start (or reach) the servers, send single requests and load, stop them; observations go to `results/raw`.
 
     Raises:
         MeasurementError: a server does not start or answer, or all requests of a point fail.
@@ -65,7 +65,7 @@ def measure(job: Job) -> Results:
 
 
 def _absent(params: Params, found: dict[str, Any], searched: dict[str, Any]) -> dict[str, Any]:
-    """What was not measured, with its reason."""
+    """Figures that were not measured, with the reason."""
     absent: dict[str, Any] = {"slo_search": searched or None}
     if not searched:
         absent["slo_search_why"] = _NO_SEARCH if not params.serving.slo_search else _NO_SLO

@@ -33,7 +33,7 @@ from evalpress.sections.serving.results import RUNNING, Server
 KEY_VARIABLES = ("VLLM_API_KEY", "OPENAI_API_KEY")
 """Where the key of a server that already runs is looked for, unless the set names a variable (serving.api_key_env)."""
 _ENDING_S = 5.0
-"""How long a server takes to end after its engine core died."""
+"""How long a server takes to end after its engine core has ended, s."""
 _BESIDE = "beside other sections"
 _TOGETHER = "with the other server"
 
@@ -105,10 +105,10 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
 
 @contextlib.contextmanager
 def _alive(launched: Mapping[Mode, server.Launch]) -> Iterator[None]:
-    """What was measured inside counts only where every server lived to its end.
+    """Measurements inside the block count only if every server runs until its end.
 
     Raises:
-        MeasurementError: how a server ended, which says more than the requests that it left without an answer.
+        MeasurementError: how a server ended, in place of the errors of its unanswered requests.
     """
     failed: MeasurementError | None = None
     try:
@@ -154,7 +154,7 @@ def fits_beside(params: Params, more: int = 0) -> bool:
 
 def _launch(job: Job, modes: Sequence[Mode]) -> dict[Mode, server.Launch]:
     launched: dict[Mode, server.Launch] = {}
-    with contextlib.ExitStack() as undo:  # where one cannot be started, none stays
+    with contextlib.ExitStack() as undo:  # where one cannot be started, the others are stopped
         for mode in modes:
             step(f"starting the {mode} server")
             launched[mode] = _launch_one(job, mode)

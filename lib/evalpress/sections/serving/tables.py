@@ -35,7 +35,7 @@ Columns = dict[str, Column | str]
 
 
 def server(document: Document[Results]) -> Table:
-    """Which servers were asked and when they were ready."""
+    """Which servers were measured and when they were ready."""
     rows = [
         [mode, Code(found.model), pick(found, "ready_s"), _STARTED.get(found.started, found.started)]
         for mode, found in document.data.servers.items()

@@ -1,4 +1,4 @@
-"""The part of a load during which it stood: what came before (ramp) and after (cool-down) is not counted."""
+"""The part of a run during which its load is constant; ramp before and cool-down after it are not counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evalpress.sections.serving.client import Observation
 
 RULE_CLOSED = (
     "From the sending of the first request that is not of the first wave (one per stream, sent together) to the "
-    "sending of the last one: so long every stream has a request in flight."
+    "sending of the last one; during this time every stream has a request in flight."
 )
 RULE_OPEN = (
     "From the moment when the requests in flight first reach their mean over the second half of the arrivals (rounded "
@@ -22,7 +22,7 @@ RULE_OPEN = (
 DRIFT = 0.25
 """Mean E2EL of the window's last third may differ from its first third's by this share of it, or the point drifts."""
 _ENOUGH = 12
-"""Fewer requests show no drift."""
+"""Fewest requests for a drift."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Window:
     """Bounds in seconds since the start of the load.
 
     `counted` are the requests sent in the window before the first one that ended after it: all of their duration is in
-    it, and none was chosen by its length.
+    it, and they are not selected by their length.
     """
 
     begin: float
@@ -99,7 +99,7 @@ def tokens(observations: Sequence[Observation], window: Window) -> float:
 
 
 def drift(window: Window) -> float | None:
-    """How much longer requests took at the window's end than at its begin, as a share; None for too few requests."""
+    """How much longer requests took at the window's end than at its start, as a share; None for too few requests."""
     times = [o.e2el_s for o in window.counted if o.e2el_s is not None]
     if len(times) < _ENOUGH:
         return None

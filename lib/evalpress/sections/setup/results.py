@@ -119,7 +119,7 @@ class Plugin(Model):
 
 
 class Adaptation(Model):
-    """What it takes to run the model on the installed vLLM."""
+    """What running the model on the installed vLLM needs."""
 
     status: Literal["none", "fallback", "remote_code", "unsupported"]
     why: str
@@ -173,7 +173,7 @@ class Environment(Model):
 
 
 class Command(Model):
-    """One command or snippet of the run book, and the section that runs the very same thing."""
+    """One command or snippet of the run book, and the section that runs exactly this."""
 
     id: str
     title: str
@@ -225,7 +225,7 @@ class Finding(Model):
 
 
 class Claims(Model):
-    """One file of published numbers: where they stand and what the audit found."""
+    """One file of published numbers: their source and what the audit found."""
 
     file: str
     source: dict[str, str]
@@ -255,7 +255,7 @@ class Results(Base):
 
     @classmethod
     def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1 knew neither the KV cache's dtype nor inactive parameters."""
+        """Version 1 had neither the KV cache's dtype nor inactive parameters."""
         table = dict(data["model"])
         for key in ("kv_cache_dtype", "inactive_parameters"):
             if key not in table:

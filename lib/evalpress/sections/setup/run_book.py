@@ -49,7 +49,7 @@ def _section(name: str, params: Params) -> tuple[str | None, str]:
 def build(params: Params) -> RunBook:
     """Everything the run book prints.
 
-    `commands`: each with its text and `runs_in`, the section of a report that executes the very same thing, or
+    `commands`: each with its text and `runs_in`, the section of a report that executes exactly this, or
     why none does; `settings`: determinism and communication, with who reads each; `left_out`: what others print,
     and why this does not.
     """

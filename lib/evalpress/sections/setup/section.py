@@ -1,4 +1,4 @@
-"""The Setup section: what the model is, what it takes to run it, where it runs, how to run it again."""
+"""The setup section: the model, what running it needs, the host, and the commands to run it again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(job: Job) -> Results:
     registered = engine.supported_architectures(params)
     step("reading the model's configuration and weights")
     described = ModelTable.model_validate(model.describe(params))
-    step("asking the host")
+    step("reading the host's facts")
     host = platforms.probe(params.platform.backend, params.engine.env)
     found = versions.installed_versions()
     book = run_book.build(without_secrets(params))

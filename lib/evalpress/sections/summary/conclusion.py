@@ -138,7 +138,7 @@ class Load:
 def load_within_slo(data: Serving) -> Load | None:
     """From the open loop, else the closed loop, of the first mode; None where no point has an SLO.
 
-    A closed loop says nothing of a request rate: one request at a time never waits for another.
+    A closed loop gives no request rate: with one request at a time, no request waits for another.
     """
     rates = [(p.mode, p.request_rate, p.slo_attainment) for p in data.rates]
     levels = [(p.mode, float(p.max_concurrency), p.slo_attainment) for p in data.levels]

@@ -57,7 +57,7 @@ def _of_pair(mode: str, offline: PairedMetric, serving: Serving) -> Iterator[str
 
 
 def _cheaper(serving: Serving) -> Iterator[str]:
-    """HTTP adds work, so a latency that is certainly lower over HTTP has another cause."""
+    """HTTP adds work, so a latency that is significantly lower over HTTP has another cause."""
     for row in serving.http_cost:
         high = row.added_e2el_ms_high
         if high is not None and high < 0:

@@ -50,7 +50,7 @@ def of_the_run(sections: Mapping[str, SummarySection], origins: Mapping[str, Map
 
 
 def _one_environment(origins: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
-    """Sections measured with other versions or on another device must not be in one report as one measurement."""
+    """Sections measured with different versions or on different devices must not be in one report."""
     if len(origins) < 2:
         return
     allowed = "one set of versions and one device in all sections"

@@ -22,7 +22,7 @@ def headline(benchmark: Benchmark | None, gates: Sequence[Gate]) -> Headline:
 
     One throughput: every request of a workload has the same length, so requests and tokens per second have one ratio.
 
-    Speed counts only with correctness: `valid` is false when a gate of evidence, alignment or quality fails.
+    `valid` is false when a gate of evidence, alignment or quality fails: speed figures of wrong results are not valid.
     """
     wrong = [f"{gate.section}.{gate.id}" for gate in gates if gate.status == "fail" and gate.section in ADVERSE]
     why = f"speed counts only with correctness; failed: {', '.join(wrong)}" if wrong else None

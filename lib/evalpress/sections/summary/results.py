@@ -59,7 +59,7 @@ class KeyFigure(Model):
 
 
 class SummarySection(Model):
-    """What became of a section."""
+    """The outcome of a section."""
 
     status: Literal["done", "skipped", "failed"]
     why: str | None = Field(default=None, description="Why it was skipped or failed.")

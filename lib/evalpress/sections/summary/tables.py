@@ -42,7 +42,7 @@ _WORDS = {
 }
 
 _ORDER = ("fail", "warn", "pass")
-"""The order of the gates: what does not hold comes first."""
+"""The order of the gates: those that do not hold come first."""
 _PLACES = {
     "setup": {"version": "setup-table-versions"},
     "benchmark": {"identities": "benchmark-table-invariants", "": "benchmark-table-speed"},

@@ -29,7 +29,7 @@ __all__ = ["CHECKERS", "Question", "Checker", "Judgement", "Kind", "SpecError", 
 
 
 class SpecError(ValueError):
-    """An unusable checker specification; `at` is the key path inside it that is to blame."""
+    """An unusable checker specification; `at` is the key path of the mistake inside it."""
 
     def __init__(self, at: tuple[str | int, ...], message: str) -> None:
         super().__init__(message)

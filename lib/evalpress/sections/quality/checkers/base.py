@@ -25,17 +25,17 @@ MAX_OUTPUT = 200_000
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and the one sentence that lets a reader check it."""
+    """A verdict and one sentence with the reason, so that a reader can check it."""
 
     verdict: Found
     reason: str
     settled: bool = False
-    """Whether no continuation of the output could change the verdict: asked where the output reached its limit."""
+    """Whether no continuation of the output could change the verdict: used where the output reached its limit."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a rule may need to know about the question: the model's kind and the prompt."""
+    """What a rule may use of the question: the model's kind and the prompt."""
 
     kind: Kind = "chat"
     prompt: str = ""

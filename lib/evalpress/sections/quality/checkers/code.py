@@ -34,7 +34,7 @@ class FunctionTest(BaseModel):
     expect_match: str | None = None
     """A pattern (Python `regex` syntax) that the whole returned text matches, in place of a value."""
     edge: bool = False
-    """An unusual argument: a function that is wrong here only is a person's matter."""
+    """An unusual argument: a function that is wrong here only is left to a person."""
 
     @model_validator(mode="after")
     def _expects_something(self) -> FunctionTest:
@@ -66,9 +66,9 @@ class PythonFunction(Checker):
     """The Python in the output defines `function`, and every call of it returns what the test expects.
 
     Without `function` the first one that no other function calls is meant; then a program without a function, and a
-    function that answers in other values (“Even”) or prints its answer, are a person's matter. `prefix` is put
+    function that answers in other values (“Even”) or prints its answer, are left to a person. `prefix` is put
     before the output where the prompt already began the function. The values come out of the sandbox and are
-    compared here, so the program never sees what is expected of it.
+    compared here, so the program never has access to the expected values.
     """
 
     function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -254,6 +254,6 @@ def commands(script: str) -> list[str]:
                 expected = False
                 if word not in _KEYWORDS:
                     found[word.rpartition("/")[2]] = None
-    except ValueError:  # an open quotation mark; bash -n says so better
+    except ValueError:  # an open quotation mark; bash -n gives a better message
         pass
     return list(found)

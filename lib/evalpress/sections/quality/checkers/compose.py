@@ -1,4 +1,4 @@
-"""Rules made of rules, and the rule that asks for a person."""
+"""Rules that combine rules, and the rule that leaves the output to a person."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _joined(judged: list[tuple[str, Judgement]], decisive: tuple[Found, ...], re
 
 @register("all_of")
 class AllOf(Composite):
-    """Passes when every part passes; one failure is a failure, else one open question is an open question."""
+    """Passes when every part passes; fails when one fails; otherwise the verdict is that of an undecided part."""
 
     def check(self, output: str) -> Judgement:
         return _joined(self._judged(output), ("fail", "error", "needs_review"), "pass")
@@ -44,7 +44,7 @@ class AllOf(Composite):
 
 @register("any_of")
 class AnyOf(Composite):
-    """Passes when one part passes; else one open question is an open question, else it fails."""
+    """Passes when one part passes; otherwise undecided when one part is undecided, else it fails."""
 
     def check(self, output: str) -> Judgement:
         return _joined(self._judged(output), ("pass", "error", "needs_review"), "fail")
@@ -91,7 +91,7 @@ def first_line(output: str) -> tuple[str, bool]:
 
 @register("review")
 class Review(Checker):
-    """Always a person's matter; `look_at` says what to look at."""
+    """Always decided by a person; `look_at` says what to look at."""
 
     look_at: Text
 

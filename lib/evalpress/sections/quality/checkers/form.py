@@ -23,7 +23,7 @@ VERSE_WORDS = 15
 
 @register("sentences")
 class Sentences(Checker):
-    """At most `max` sentences. One more is a person's matter, because its end may be a matter of signs."""
+    """At most `max` sentences. One more is left to a person, because punctuation may be ambiguous."""
 
     max: Annotated[int, Field(ge=1)]
 
@@ -39,7 +39,7 @@ class Sentences(Checker):
 class Verse(Checker):
     """The output is a poem of exactly `lines` lines, apart from a title, an introduction and a remark.
 
-    More or fewer lines fail. Lines as long as prose, and Chinese lines of several clauses, are a person's matter.
+    More or fewer lines fail. Lines as long as prose, and Chinese lines of several clauses, are left to a person.
     """
 
     lines: Annotated[int, Field(ge=1)]

@@ -59,7 +59,7 @@ class Named(Checker):
     """Of a known vocabulary, the first different ones named are exactly one of `sets`, and none more beside them.
 
     `options` gives each thing with its synonyms; `sets` names things by their first word. Things named in later
-    sentences are taken for explanation. A right set that does not come first is a person's matter.
+    sentences are taken for explanation. A right set that does not come first is left to a person.
     """
 
     options: Annotated[list[Texts], Field(min_length=2)]

@@ -44,7 +44,7 @@ class Summary(Checker):
 
     Fails when it is longer than the text, repeats it word for word, or mentions too few of the points. Passes when all
     points are there in fewer words than `max_share` of the text's, without new numbers, and not in whole sentences of
-    it or mostly in words that it does not use. What lies between is a person's matter.
+    it or mostly in words that it does not use. Cases in between are left to a person.
     """
 
     points: Annotated[list[Texts], Field(min_length=1)]

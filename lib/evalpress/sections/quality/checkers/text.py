@@ -187,7 +187,7 @@ def _is_latin(character: str) -> bool:
 
 @register("repetition")
 class Repetition(Checker):
-    """No phrase of at most 64 words stands `max_repeats` times in a row or more: a degenerate loop."""
+    """No phrase of at most 64 words occurs `max_repeats` times in a row or more: a degenerate loop."""
 
     max_repeats: Annotated[int, Field(ge=2)] = 4
     min_words: Annotated[int, Field(ge=1)] = 12

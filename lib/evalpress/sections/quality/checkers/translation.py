@@ -1,4 +1,4 @@
-"""The rule on translations: which piece of the output is the translation, and is it an accepted one."""
+"""The rule on translations: finds the translation in the output and compares it with the accepted ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Translation(Checker):
 
     `accept`: patterns (Python `regex` syntax, case ignored) that a whole piece must match, without signs around it.
     `mentions`: words of which an acceptable translation in other words has at least one for each entry; such an
-    output is a person's matter, one without is a failure. `fixed`: no other wording counts, so that a short answer
+    output is left to a person, one without fails. `fixed`: no other wording counts, so that a short answer
     which is not accepted fails.
     """
 

@@ -1,7 +1,7 @@
 """Runs inside the sandbox: defines model-written Python and calls one function, call by call.
 
-It reports what came back and judges nothing: the expected values stay outside, so that a program which
-prints a verdict, patches `==` or forges a report gains nothing by it. Standard input is the specification
+It reports the returned values and judges nothing: the expected values stay outside, so that a program cannot pass
+by printing a verdict, patching `==` or forging a report. Standard input is the specification
 as JSON (`source`, `function`, `calls`, `nonce`); the report is one line, the nonce and JSON.
 """
 
@@ -75,7 +75,7 @@ def _error(error: BaseException) -> str:
 
 
 def report(spec: dict[str, Any]) -> dict[str, Any]:
-    """`{"problem": text}` when the function cannot be had, else `{"results": [{"value"} or {"error"}]}`."""
+    """`{"problem": text}` when the function cannot be defined, else `{"results": [{"value"} or {"error"}]}`."""
     source, name = find_code(spec["source"], spec["function"])
     if not source:
         found = {"problem": f"no Python that defines {name}()".replace("a function()", "a function")}

@@ -81,7 +81,7 @@ def _bind(source: str, target: str, read_only: bool) -> None:
 
 
 def build_root(spec: dict[str, Any]) -> None:
-    """Make the root that the guest will see, and lose the host's. Runs as pid 1 of the new namespace."""
+    """Make the guest's root and unmount the host's. Runs as pid 1 of the new namespace."""
     os.umask(0o022)
     _mount("none", "/", None, _REC | _PRIVATE)
     _mount("sandbox", "/tmp", "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")

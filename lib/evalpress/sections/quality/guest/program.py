@@ -1,8 +1,8 @@
 """Runs inside the sandbox: the tests of one programming problem against a model's program, in two processes.
 
 The tests and what they expect are in the parent; the model's program runs in a child that was made before the parent
-read anything. The tests' function is called through a pipe, so that the program sees arguments only: one that prints
-a verdict, changes `==` or ends the process gains nothing by it. Standard input is the specification as JSON
+read anything. The tests' function is called through a pipe, so that the program gets arguments only and
+cannot pass by printing a verdict, changing `==` or ending the process. Standard input is the specification as JSON
 (`prompt`, `completion`, `test`, `entry_point`, `nonce`); the report is one line, the nonce and JSON.
 """
 
