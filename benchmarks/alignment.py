@@ -1,4 +1,4 @@
-"""How fast and how lean the comparison of logits is.
+"""Speed and memory of the comparison of logits.
 
     python benchmarks/alignment.py [--positions 256] [--rounds 7] [--stream 100000] [--model models/demo]
 
@@ -43,7 +43,7 @@ def logits(positions: int, vocabulary: int) -> tuple[Array, Array]:
 
 
 def plain(reference: Array, candidate: Array) -> dict[str, Any]:
-    """The metrics over whole arrays in float64, as one writes them down."""
+    """The metrics over whole arrays in float64, in the simplest form."""
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     d = c - r
     norm_r, norm_c = np.linalg.norm(r, axis=1), np.linalg.norm(c, axis=1)

@@ -6,8 +6,8 @@ metric with its 95 % interval.
 
     python benchmarks/clients.py [--rounds 5] [--mode eager] [--num-prompts 192] [--concurrency 16]
 
-Known differences, none of them tuned away: theirs sends prompts as text, whose number of tokens differs a little from
-what was asked for; ours sends token ids. Theirs is a separate process, ours a thread of this one.
+Known differences, not corrected: theirs sends prompts as text, whose number of tokens differs a little from
+the requested one; ours sends token ids. Theirs is a separate process, ours a thread of this one.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ VICTIMS = {
     "rendering": ("command",),
 }
 STEPS = {"engine load": "loading the eager engine", "mid-workload": "block 1 of", "mid-request": "load on the"}
-"""What the library says that it is doing at a moment."""
+"""The library's step at a moment."""
 SLOW = {"results written": "results", "rendering": "rendering"}
 
 
@@ -113,7 +113,7 @@ class Bench:
         return ["--param", f"{key[self.section]}={24 + self.count % 8}"]
 
     def marked(self) -> list[psutil.Process]:
-        """Living processes of this report."""
+        """Running processes of this report."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -132,7 +132,7 @@ class Bench:
         return found.get(name)
 
     def step(self) -> str:
-        """What the library says that it is doing."""
+        """The library's current step."""
         kernel = next((one for one in self.marked() if kind_of(one) == "kernel"), None)
         try:
             return Path(kernel.environ()["EVALPRESS_PROGRESS"]).read_text(encoding="utf-8") if kernel else ""

@@ -1,4 +1,4 @@
-"""Fault injection: what a report leaves behind when something ends it, at six moments and in four ways.
+"""Fault injection: the state that a report leaves when it is ended, at six moments and in four ways.
 
     python benchmarks/faults.py [--only MOMENT] [--fault FAULT] [--sparse]
 

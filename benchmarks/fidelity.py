@@ -6,11 +6,11 @@ round and the paired ratio ours / theirs with its 95 % interval.
     python benchmarks/fidelity.py [--rounds 5] [--mode eager] [--num-prompts 400] [--one-engine [--text]]
 
 Without an option against `vllm bench throughput`, each measurement a separate process. With --one-engine both measure
-the very same loaded engine in turn, with the very same prompts as token ids, which takes the machine's mood between two
-processes and the form of the prompts out of the ratio; with --text theirs draws its own prompts, which are text. The
+the same loaded engine in turn, with the same prompts as token ids, which removes differences between two processes
+and in the form of the prompts from the ratio; with --text theirs draws its own prompts, which are text. The
 serving section's client is compared with `vllm bench serve` by benchmarks/clients.py.
 
-Known differences, none of them tuned away: prompts that are text are turned into tokens within theirs' measured time;
+Known differences, not corrected: prompts that are text are turned into tokens within theirs' measured time;
 theirs shows a progress bar; ours records every request's and token's time.
 """
 

@@ -1,4 +1,4 @@
-"""How far do right implementations lie apart, and does any of them raise an alarm? Does a swap of experts?
+"""How far correct implementations differ, and whether any of them raises an alarm; whether a swap of experts does.
 
     python benchmarks/honest_noise.py [NAME ...] [--seeds 20] [--dtypes bfloat16 float16] [--swap] [--out FILE.jsonl]
 
@@ -114,7 +114,7 @@ def engine_judged(name: str, folder: Path, dtype: str) -> Iterator[tuple[str, di
 
 
 def _ratios(run: dict[str, Any], floor: dict[str, Any]) -> dict[str, float]:
-    """How far the run lies from the reference, in units of the noise floor; of experts: at settled positions."""
+    """Distance of the run from the reference, in units of the noise floor; of experts: at settled positions."""
     settled = run.get("settled") or {}
     judged = {**run, **settled}
     kl = settled.get("noise_floor_kl_divergence", floor["kl_divergence"])
@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    forward.reference_threads = lambda: nullcontext(1)  # type: ignore[assignment]  # tiny models: handing work over costs more
+    forward.reference_threads = lambda: nullcontext(1)  # type: ignore[assignment]  # tiny models: threads cost more time
     found: list[dict[str, Any]] = []
     for name in options.names or [*ROUTED, *DENSE]:
         for seed in range(options.seeds):

@@ -2,7 +2,7 @@
 
 Loads the demo model's eager engine twice and compares the two as the benchmark compares modes: all workloads in turn,
 paired blocks in A B B A order, geometric mean of paired ratios, 95 % interval. Does so several times and prints how
-often the interval contains 1, which it should in 19 of 20. Two engines differ in where their memory lies; with --same
+often the interval contains 1, which it should in 19 of 20. Two engines differ in their memory addresses; with --same
 one engine is measured under two names, which tests the method alone. With --series one engine is measured block after
 block, and every stretch of it is cut into pairs: hundreds of overlapping comparisons of an engine with itself on this
 machine's own noise.

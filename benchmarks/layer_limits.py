@@ -1,4 +1,4 @@
-"""Limits of the layer view: false alarms on implementations that it never saw, and planted faults that it must name.
+"""Limits of the layer view: false alarms on implementations that set no limit, and planted faults that it must name.
 
     python benchmarks/layer_limits.py --model models/demo [--model FOLDER ...]
     python benchmarks/layer_limits.py --shape models/qwen2-0.5b-shape --weights random --weights structured
@@ -114,7 +114,7 @@ def rounded_once(inputs: Any, weight: Any) -> Any:
 
 @contextmanager
 def threads(count: int, inner: AbstractContextManager[Any]) -> Iterator[None]:
-    """So many threads of torch inside."""
+    """This many threads of torch inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -230,7 +230,7 @@ def made(config: Any, weights: str, folder: Path, seed: int = 0) -> Path:
 
 
 def structure(model: Any) -> None:
-    """Give random weights what trained ones have; see the module's text."""
+    """Give random weights properties of trained ones; see the module's docstring."""
     hidden = model.config.hidden_size
     loud = torch.randperm(hidden)[:6]
     model.get_input_embeddings().weight[:, loud] *= 40

@@ -2,7 +2,7 @@
 
 Mutations of the shipped sets (lines dropped, doubled, cut, swapped; values replaced by others of every kind; characters
 that YAML, JSON or a file system find special) and texts of nothing but such characters. A mutation that happens to be
-a valid set is no malformed file: it is told as accepted and another one takes its place.
+a valid set is no malformed file: it is counted as accepted and another one takes its place.
 
     python benchmarks/malformed_params.py [--count 10000] [--seed 0]
 """

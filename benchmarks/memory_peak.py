@@ -61,7 +61,7 @@ def held(command: subprocess.Popen[str]) -> dict[str, tuple[int, str]]:
 
 
 def step_of(rows: dict[str, tuple[int, str]]) -> str:
-    """What the library says that it is doing."""
+    """The library's current step."""
     for _, progress in rows.values():
         try:
             if progress:

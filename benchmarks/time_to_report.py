@@ -1,14 +1,14 @@
 """Where the wall time of `evalpress report --set demo` goes, and what the same figures cost with vLLM's own commands.
 
-Makes the report once with everything measured (`--force`) in a scratch folder, takes apart what the notebooks, the
-results and the raw observations say of its time, renders it once more, and then runs vLLM's own benchmark commands
+Makes the report once with everything measured (`--force`) in a scratch folder, splits its time by the records of the
+notebooks, the results and the raw observations, renders it once more, and then runs vLLM's own benchmark commands
 one after the other for the same set of metrics: throughput and latency of every workload and the start-up in both
 modes, and a server in both modes with `bench serve` at every level and rate, as many requests as the report sent. The
 report is made once more after them, since a shared machine is not equally fast for ten minutes.
 
     python benchmarks/time_to_report.py [--no-commands] [--reports-dir DIR]
 
-The floor is what cannot be left out: importing vLLM, loading engines, starting servers, and measured work with its
+The floor is the necessary part: importing vLLM, loading engines, starting servers, and measured work with its
 warm-up, which for the load on servers is all that vLLM's client does. A server's start that other sections hide is not
 in it twice.
 """
@@ -57,7 +57,7 @@ def report(folder: Path) -> tuple[float, float]:
 
 
 def parts(folder: Path) -> Iterator[tuple[str, float, bool]]:
-    """What the report's own records say of its time: name, seconds, whether it belongs to the floor."""
+    """The report's time by its own records: name, seconds, whether it belongs to the floor."""
     results = {path.stem: json.loads(path.read_text())["data"] for path in (folder / "results").glob("*.json")
                if path.stem != "status"}  # fmt: skip
     raw = folder / "results" / "raw"

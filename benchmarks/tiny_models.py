@@ -1,4 +1,4 @@
-"""Whole reports over tiny random models of many architectures: is every verdict honest, is every fact right?
+"""Whole reports over tiny random models of many architectures: whether every verdict and every fact is right.
 
     python benchmarks/tiny_models.py [NAME ...] [--out .cache/tiny-models] [--list] [--serving] [--rows FILE.jsonl]
 
@@ -33,7 +33,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Row:
-    """What one report said. `facts` holds the report's figure and the independent one."""
+    """The outcome of one report. `facts` holds the report's figure and the independent one."""
 
     name: str
     architecture: str

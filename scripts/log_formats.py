@@ -3,7 +3,7 @@
     pip download --no-deps vllm-ascend==0.18.0rc1
     python scripts/log_formats.py vllm_ascend-0.18.0rc1-*.whl > tests/data/log_formats/vllm_ascend-0.18.0rc1.json
 
-The log parser's tests fill every such line with numbers and demand them back: a release that words a line anew is
+The log parser's tests fill every such line with numbers and read them back: a release with other lines is
 added by keeping its list there. Holes of f-strings are written as `{}`. Standard library only; nothing is imported.
 """
 

@@ -29,7 +29,7 @@ ASCEND_VLLM = "git+https://github.com/vllm-project/vllm@v0.18.0"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 FREE_GIB = 6
 TAIL_LINES = 15
-# In an environment that is not ours, these stay whatever they are, even where a notebook tool would want another.
+# In an existing environment these packages are never changed, even where a notebook tool would need another version.
 KEPT = {"numpy", "transformers", "safetensors", "pydantic", "pyyaml", "requests", "psutil"}
 
 
@@ -91,7 +91,7 @@ def _locked(venv: Path, backend: str) -> None:
 
 
 def _missing_prerequisites(venv: Path, backend: str) -> list[str]:
-    """One line for each thing that the set-up or the first report would stumble over."""
+    """One line for each missing thing with which the set-up or the first report would fail."""
     found = []
     if importlib.util.find_spec("ensurepip") is None:
         found.append("Python's venv module is incomplete (Debian, Ubuntu: apt install python3-venv)")
@@ -111,8 +111,8 @@ def _missing_prerequisites(venv: Path, backend: str) -> list[str]:
 
 
 def _install_torch(steps: Steps, pip: list[str], torch: Path) -> None:
-    """From wherever pip is configured to look, else from PyTorch's own index: given to this step alone, since
-    pip asks an index that does not answer again and again, for every package."""
+    """From the places of pip's own configuration, else from PyTorch's index, which is given to this step only: pip
+    repeats requests to an index that does not answer, for every package."""
     wanted = re.search(r"^torch==\S+", torch.read_text(encoding="utf-8"), re.MULTILINE)
     assert wanted is not None
     name = wanted.group()
@@ -167,10 +167,10 @@ def _collect(wheels: str) -> None:
 
 
 def constrained(installed: dict[str, str], wanted: list[Path]) -> str:
-    """A constraints file that holds every installed package where it is.
+    """A constraints file with the version of every installed package.
 
-    Only a tool of the suite's own that is too old for it may change, and never one of KEPT: torch, torch-npu, vLLM and
-    all that they need cannot be replaced, pip stops instead.
+    Only tools that are too old for the suite may change, and never one of KEPT: torch, torch-npu, vLLM and
+    their requirements cannot be replaced; pip fails instead.
     """
     from pip._vendor.packaging.requirements import Requirement
 

@@ -17,7 +17,7 @@ _ALL_SLOW = re.compile(r"^pytestmark = (\[?)pytest\.mark\.slow(?(1), pytest\.mar
 
 @pytest.fixture(autouse=True)
 def environment_as_at_the_start():
-    """What a test leaves in the environment is no other test's."""
+    """Undo each test's changes of the environment."""
     yield
     own = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
     os.environ.clear()
@@ -43,13 +43,13 @@ settings.register_profile("fuzz", derandomize=False, print_blob=True, **_UNTIMED
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Property tests: the same examples for everybody, fewer where speed was asked for; new ones in `make fuzz`."""
+    """Property tests: the same examples in every run, fewer in `make test-fast`; new ones in `make fuzz`."""
     fast = config.option.markexpr == "not slow"
     settings.load_profile(config.getoption("--hypothesis-profile") or ("fast" if fast else "repeatable"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Files without a test that was asked for are not imported: every test is slow, or none loads an engine."""
+    """Files without a selected test are not imported: every test is slow, or none loads an engine."""
     if config.option.markexpr not in ("not slow", "engine") or collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What makes a report carries the mark by which it runs alone: two engines take each other's memory and time."""
+    """Tests that make a report must carry the mark with which they run alone, because engines share memory and time."""
     for item in items:
         if "demo_report" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("engine"):
             raise pytest.UsageError(f"{item.nodeid}: a test with the demo's report needs pytest.mark.engine")

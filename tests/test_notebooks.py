@@ -80,7 +80,7 @@ def test_what_measures_never_imports_what_shows(section):
     assert [name for name in reached if SHOWS.match(name)] == []
 
 
-def test_only_the_engine_room_imports_vllm():
+def test_only_the_engine_package_imports_vllm():
     lib = ROOT / "lib" / "evalpress"
     importing = set()
     for path in lib.rglob("*.py"):

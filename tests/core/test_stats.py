@@ -135,7 +135,7 @@ def test_the_interval_of_a_difference_is_scipys() -> None:
     ("cv", "word"),
     [(0.0, "steady"), (0.0499, "steady"), (0.05, "fair"), (0.10, "fair"), (0.1001, "unsteady")],
 )
-def test_words_for_steadiness(cv: float, word: str) -> None:
+def test_words_for_stability(cv: float, word: str) -> None:
     assert stats.stability(cv) == word
 
 

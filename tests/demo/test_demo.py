@@ -43,7 +43,7 @@ def _json(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def loaded() -> Iterator[tuple[Any, Any]]:
-    """On one thread: a model this small loses more by handing work to threads than by doing it."""
+    """On one thread: for a model this small, threads cost more time than they save."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield evaluate.load(FOLDER)

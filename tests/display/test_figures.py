@@ -71,7 +71,7 @@ def test_a_figure_is_one_closed_drawing(made):
     assert len(identities) == len(set(identities))
 
 
-def test_a_figure_has_words(made):
+def test_a_figure_has_an_alternative_text(made):
     data, metadata = made._repr_mimebundle_()
     assert data["image/svg+xml"] == made.svg and data["text/plain"] == made.alt
     assert metadata["alt"] == metadata["evalpress"]["alt"] == made.alt and len(made.alt) > 40
@@ -132,7 +132,7 @@ def test_results_without_limits_of_stages_say_so():
     assert "what passes for noise: measured by an older version" in caption
 
 
-def test_a_server_that_keeps_every_promise_is_at_100_per_cent():
+def test_a_server_that_keeps_the_slo_for_every_request_is_at_100_per_cent():
     document = serving_samples.document()
     assert "compiled at 14 requests per second: 100% good" in offered_load(document).alt
     assert "eager at 42 requests per second: 71% good" in offered_load(document).alt

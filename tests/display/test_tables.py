@@ -1,4 +1,4 @@
-"""Tables and display objects: what comes out is read back by parsers that others wrote."""
+"""Tables and display objects: their output is read back by independent parsers."""
 
 from __future__ import annotations
 

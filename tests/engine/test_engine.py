@@ -72,7 +72,7 @@ def test_logits_are_raw_whole_and_close_to_transformers(loaded, reference):
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_a_fresh_engine_comes_and_goes_without_disturbing_the_kept_one(demo, loaded):
+def test_a_fresh_engine_is_loaded_and_freed_without_changing_the_kept_one(demo, loaded):
     ids = loaded.tokenize(TEXT)
     before = loaded.generate([ids], Sampling(max_tokens=4))[0].token_ids
     held = psutil.Process().memory_info().rss

@@ -32,7 +32,7 @@ def shape(monkeypatch, free_gib: float, weights_gib: float = 1.0, **engine) -> p
     return DEMO.model_copy(update={"engine": DEMO.engine.model_copy(update=engine)})
 
 
-def test_engines_live_together_only_where_both_fit(monkeypatch):
+def test_engines_are_loaded_together_only_where_both_fit(monkeypatch):
     # Two engines: 2 × (2 × 1.0 + 2.0) + 3.0 = 11.0 GiB
     assert memory_plan.engines_together(shape(monkeypatch, 11.1, kv_cache_gib=2.0))
     memory_plan._decided.clear()
@@ -50,7 +50,7 @@ def test_a_decision_stays_for_the_process(monkeypatch):
     assert not memory_plan.engines_together(p)
 
 
-def test_the_sets_own_word_and_devices_are_not_planned(monkeypatch):
+def test_a_stated_engine_resident_and_devices_are_not_planned(monkeypatch):
     assert memory_plan.pairing(shape(monkeypatch, 100.0, resident="one")).startswith("one engine after the other: ")
     memory_plan._decided.clear()
     p = shape(monkeypatch, 0.1)
@@ -123,7 +123,7 @@ def test_engines_make_room_for_the_reference_before_it_is_computed(monkeypatch, 
     assert order == ["engines", 7]
 
 
-def test_servers_live_side_by_side_only_where_both_fit_without_this_processs_engines(monkeypatch):
+def test_servers_run_side_by_side_only_where_both_fit_without_this_processs_engines(monkeypatch):
     # 1.5 + 2 × (2 × 0.5 + 0.125 + 3) = 9.75 GiB, where two engines need 5.25
     p = shape(monkeypatch, 9.7, weights_gib=0.5, kv_cache_gib=0.125)
     assert memory_plan.engines_together(p)

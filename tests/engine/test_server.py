@@ -61,7 +61,7 @@ def test_another_program_at_the_address_is_not_taken_for_the_server(tmp_path):
             raise AssertionError("it must not get here")
 
 
-def test_a_server_that_dies_says_why(tmp_path):
+def test_the_reason_of_a_server_that_ends_is_reported(tmp_path):
     dies = [sys.executable, "-S", "-c", "print('GET /Error'); raise RuntimeError('no such model')"]
     with (
         pytest.raises(MeasurementError, match="ended with exit status 1 .*: RuntimeError: no such model$"),
@@ -70,7 +70,7 @@ def test_a_server_that_dies_says_why(tmp_path):
         raise AssertionError("it must not get here")
 
 
-def test_a_server_that_is_killed_says_so(tmp_path):
+def test_a_server_that_is_killed_is_reported_as_killed(tmp_path):
     launch = server.Launch([sys.executable, "-S", "-c", "import time; time.sleep(60)"], {}, "::1", tmp_path / "log")
     os.kill(launch._process.pid, signal.SIGKILL)
     with pytest.raises(MeasurementError, match="killed by SIGKILL, as the system does when memory runs out"):
@@ -100,7 +100,7 @@ def test_a_port_in_use_is_named():
     server.check_port("::1", 0)
 
 
-def test_a_server_that_died_during_the_load_fails_the_measurement_with_its_reason(tmp_path):
+def test_a_server_that_ends_during_the_load_fails_the_measurement_with_its_reason(tmp_path):
     dies = [sys.executable, "-S", "-c", "import time; time.sleep(0.3); raise RuntimeError('no memory left')"]
     launched = {"eager": server.Launch(dies, {}, "127.0.0.1", tmp_path / "log")}
     told = r"during the load on the eager server, the server ended with exit status 1: RuntimeError: no memory left"

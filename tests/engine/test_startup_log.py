@@ -72,7 +72,7 @@ def test_a_compilation_after_the_cache_line_is_not_counted_twice():
     assert found["unaccounted_s"] >= 0
 
 
-def test_printed_figures_win_over_the_times_between_lines():
+def test_printed_figures_are_preferred_to_the_times_between_lines():
     found = startup.phases(GPU_WORDS, import_s=5.0, config_s=0.0, wall_s=12.0, compiled=True)
     assert found["load_weights_s"] == 1.234567
     assert found["compile_s"] == 5.75
@@ -100,7 +100,7 @@ def test_eager_has_no_compile_phase_and_says_so():
     assert found["compile_s_why"] == "eager mode neither compiles nor captures"
 
 
-def test_a_silent_log_leaves_everything_unaccounted():
+def test_a_log_without_known_lines_leaves_everything_unaccounted():
     found = startup.phases([], import_s=1.0, config_s=0.5, wall_s=3.0, compiled=True)
     assert found["unaccounted_s"] == pytest.approx(3.0)
     assert found["total_s"] == pytest.approx(4.5)
@@ -124,7 +124,7 @@ def test_the_peak_of_activations_is_read_where_vllm_prints_it():
     ("printed", "given", "gib"),
     [(0.12, 2**27, 0.125), (0.12, None, 0.12), (50.8, 2**27, 50.8), (None, 2**27, None), (0.12, 0, 0.12)],
 )
-def test_the_bytes_given_to_the_kv_cache_stand_for_what_the_log_rounds(printed, given, gib):
+def test_the_bytes_given_to_the_kv_cache_replace_the_rounded_figure_of_the_log(printed, given, gib):
     lines = [] if printed is None else [(0.0, f"Explicitly set ({printed}/20.84) GiB for KV cache on node 0.")]
     cache = SimpleNamespace(kv_cache_memory_bytes=given, num_gpu_blocks=None)
     llm = SimpleNamespace(llm_engine=SimpleNamespace(vllm_config=SimpleNamespace(cache_config=cache)))

@@ -25,10 +25,10 @@ def test_the_set_decides_cache_size_and_process(monkeypatch):
     demo = params.load("demo")
     monkeypatch.setattr(environment, "_takes_bytes", lambda: False)
     found = environment.engine_env(demo)
-    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # an eighth of a GiB, for a vLLM that knows whole ones only
+    assert found["VLLM_CPU_KVCACHE_SPACE"] == "1"  # an eighth of a GiB, for a vLLM that takes whole ones only
     assert "kv_cache_memory_bytes" not in arguments(demo, "eager")
     monkeypatch.setattr(environment, "_takes_bytes", lambda: True)
-    assert "VLLM_CPU_KVCACHE_SPACE" not in environment.engine_env(demo)  # it would win over the bytes
+    assert "VLLM_CPU_KVCACHE_SPACE" not in environment.engine_env(demo)  # it would override the bytes
     assert arguments(demo, "eager")["kv_cache_memory_bytes"] == 2**27
     assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert environment.server_env(demo)["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"

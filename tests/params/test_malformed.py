@@ -102,7 +102,7 @@ def test_a_set_that_no_folder_can_be_named_after(name: str, tmp_path: Path) -> N
     assert "\n" not in str(error.value)
 
 
-def test_a_file_where_the_user_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path, "extends: base\ntitle: outside\n", "a.yaml")
     monkeypatch.chdir(tmp_path)
     found = params.load("./a.yaml")

@@ -230,7 +230,7 @@ def test_a_library_preloaded_into_a_real_process_is_seen() -> None:
     assert "{'library': 'libiomp5.so', 'source': 'LD_PRELOAD', 'active': True}" in done.stdout
 
 
-def test_the_room_imports_neither_torch_nor_vllm() -> None:
+def test_the_package_imports_neither_torch_nor_vllm() -> None:
     code = "import sys; from evalpress import platforms; platforms.probe('cpu'); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'torch'" not in done.stdout
@@ -255,14 +255,14 @@ def test_a_processor_without_a_model_name_is_named_by_its_maker(tmp_path: Path, 
     assert host.cpu_model() == "K920"
 
 
-def test_tools_are_asked_in_english_whatever_the_user_speaks(tmp_path: Path, monkeypatch) -> None:
+def test_tools_run_in_english_whatever_the_users_locale(tmp_path: Path, monkeypatch) -> None:
     script = '#!/bin/sh\n[ "$LC_ALL" = C ] && echo "Model name: Tested" || echo "Modellname: Geprueft"\n'
     put_on_path(tmp_path, monkeypatch, "lscpu", script)
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert host.cpu_model() == "Tested"
 
 
-def test_what_npu_smi_says_stands_in_the_refusal(tmp_path: Path, monkeypatch) -> None:
+def test_the_message_of_npu_smi_is_in_the_refusal(tmp_path: Path, monkeypatch) -> None:
     table = Path(__file__).resolve().parents[1] / "data" / "ascend" / "npu-smi" / "container_8020_device_used.txt"
     put_on_path(tmp_path, monkeypatch, "npu-smi", f"#!/bin/sh\ncat '{table}'\nexit 255\n")
     with pytest.raises(UserError, match=r"ret is -8020; another container or process holds the device") as told:

@@ -1,4 +1,4 @@
-"""Two runs of one machine: honest ones show no difference, a planted slow-down is found."""
+"""Two runs of one machine: equal ones show no difference, a planted slow-down is found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run(random, blocks=6, scatter=0.03, machine=0.1, factor=1.0, names=10):
 
 
 @pytest.mark.parametrize("machine", [0.0, 0.02, 0.1, 0.3])
-def test_two_honest_runs_show_no_difference_in_19_of_20_rows(machine):
+def test_two_equal_runs_show_no_difference_in_19_of_20_rows(machine):
     random, shown = np.random.default_rng(7), []
     for _ in range(80):
         a, b = run(random, machine=machine), run(random, machine=machine)
@@ -41,7 +41,7 @@ def test_drift_is_what_all_series_share():
     assert drift({name: list(shared * values) for name, values in alone.items()}) == pytest.approx(0.1, rel=0.35)
 
 
-def test_too_little_or_too_wild_gives_no_interval():
+def test_few_or_widely_scattered_blocks_give_no_interval():
     assert ratio([1.0], [2.0], Machine()).ci_low is None
     wild = ratio([1.0, 1e5], [1e-5, 1e7], Machine())
     assert (wild.ci_low, wild.ci_high) == (None, None)

@@ -1,4 +1,4 @@
-"""The model repository: every file, the same numbers in every language, nothing that a model said as markup."""
+"""The model repository: every file, the same numbers in every language, no output of a model as markup."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_blocks_stand_apart(card):
                 assert not before or before.startswith("```"), f"{page.name}: {before!r} {line!r}"
 
 
-def test_what_a_model_said_is_text(report, tmp_path):
+def test_output_of_a_model_is_text(report, tmp_path):
     folder = tmp_path / "demo"
     shutil.copytree(report, folder, ignore=shutil.ignore_patterns("card"))
     path = folder / "results" / "evidence.json"

@@ -1,4 +1,4 @@
-"""Merging: one notebook out of many, nothing taken for a result that is none."""
+"""Merging: one notebook out of many; partial output is not taken for a result."""
 
 from __future__ import annotations
 

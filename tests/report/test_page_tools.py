@@ -114,7 +114,7 @@ def test_a_column_sorts_both_ways_and_details_stay_with_their_rows(tab):
     assert pairs and all(summary.startswith(f"{name}: ") for name, summary in pairs)
 
 
-def test_a_link_to_a_case_opens_what_hides_it(browser, folder):
+def test_a_link_to_a_case_opens_the_folds_around_it(browser, folder):
     with Tab(browser, folder / "report" / "report.html", "#quality-case-knowledge_0") as tab:
         row = tab.page.locator("#quality-case-knowledge_0")
         assert row.is_visible() and row.bounding_box()["y"] < 900
@@ -165,7 +165,7 @@ def test_everything_can_be_done_with_the_keyboard(tab):
     assert outline == "solid"
 
 
-def test_without_the_script_everything_is_there(browser, folder):
+def test_without_the_script_the_page_is_complete(browser, folder):
     with Tab(browser, folder / "report" / "report.html", java_script_enabled=False) as tab:
         tab.page.locator("#quality ~ .ep-fold > summary").click()
         tab.page.locator(f"{QUALITY} .ep-rows > summary").click()

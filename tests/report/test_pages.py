@@ -1,4 +1,4 @@
-"""The two pages of a report, read back by parsers that others wrote: valid, complete, closed, safe."""
+"""The two pages of a report, read back by independent parsers: valid, complete, closed, safe."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_identities_are_unique_and_every_inner_link_arrives(page):
     assert len(labels) == 8 and set(labels) <= set(identities)
 
 
-def test_every_picture_has_words_and_is_a_closed_drawing(page):
+def test_every_picture_has_an_alternative_text_and_is_a_closed_drawing(page):
     pictures = list(page.iter("img"))
     assert len(pictures) == 6
     for picture in pictures:
@@ -193,7 +193,7 @@ def test_code_is_there_and_waits_for_the_toggle(page, source):
     assert ".ep-code { display: none" in source and ":has(#show-code:checked) .ep-code" in source
 
 
-def test_engine_chatter_and_foreign_html_do_not_reach_the_pages(page, folder):
+def test_engine_output_and_foreign_html_do_not_reach_the_pages(page, folder):
     assert "chatter" not in text_of(page) and "chatter" not in (folder / "report.md").read_text()
     assert visible(samples.HOSTILE[1]) in [text_of(node).strip() for node in page.iter("pre")]
 
@@ -210,7 +210,7 @@ def test_the_markdown_has_one_first_heading_and_no_html_but_folds(tokens):
     assert "owned" not in [title for _, title in headings(tokens)]
 
 
-def test_pictures_lie_beside_the_markdown_and_have_words(tokens, folder):
+def test_pictures_are_beside_the_markdown_and_have_alternative_texts(tokens, folder):
     pictures = inline(tokens, "image")
     named = {picture.attrs["src"] for picture in pictures}
     assert named == {f"report_files/{path.name}" for path in (folder / "report_files").iterdir()}
@@ -275,7 +275,7 @@ def test_a_report_without_a_summary_renders(tmp_path):
 
 
 def rendering_time(folder: Path, cells: int) -> float:
-    """Seconds to render one notebook with so many tables."""
+    """Seconds to render one notebook with this many tables."""
     (folder / "notebooks").mkdir(parents=True)
     tables = [("show(x)", Table(f"Table {i}", ("a", "b"), [(i, Code("text"))] * 5)) for i in range(cells)]
     nbformat.write(samples.notebook("Many", "## Part", *tables), folder / "notebooks" / "00_many.ipynb")

@@ -60,7 +60,7 @@ def links_of(page):
     return [node.get("href") for node in files.iter("a")]
 
 
-def test_the_page_links_to_what_lies_beside_it(report, tmp_path):
+def test_the_page_links_to_the_files_beside_it(report, tmp_path):
     done = publish(report, tmp_path / "published", "demo")
     links = links_of(done.page)
     assert links == [
@@ -126,7 +126,7 @@ def test_large_raw_observations_are_zipped(report, tmp_path):
     assert kept[0] == kept[1]
 
 
-def test_raw_observations_stay_behind_when_no_zip_makes_them_small(report, tmp_path):
+def test_raw_observations_are_left_out_when_the_archive_is_too_large(report, tmp_path):
     (report / "results" / "raw" / "big.json").write_bytes(random.Random(0).randbytes(RAW_LIMIT + 1))
     done = publish(report, tmp_path / "published", "demo")
     assert done.left_out == "results/raw (5.0 MiB zipped)"

@@ -1,4 +1,4 @@
-"""What the command line says of unusable input: one line and an exit code."""
+"""Messages of the command line on unusable input: one line and an exit code."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_failures_are_told_in_one_line_each_and_the_rest_still_runs(failing):
 
 
 @pytest.mark.slow
-def test_nothing_of_a_failed_notebook_counts_and_all_of_it_is_kept(failing):
+def test_output_of_a_failed_notebook_is_kept_and_not_used(failing):
     results = failing.report / "results"
     for section, stem in zip(REASONS, STEMS, strict=False):
         assert not (results / f"{section}.json").exists() and not list(results.glob(f"raw/{section}-*"))
@@ -75,7 +75,7 @@ def test_summary_and_renderer_are_told_what_failed(failing):
 
 
 @pytest.mark.slow
-def test_a_dead_kernel_leaves_no_child(failing):
+def test_a_kernel_that_ended_leaves_no_child(failing):
     assert alive(failing) == []
 
 

@@ -212,7 +212,7 @@ def test_preloaded_libraries_are_found_once_and_only_for_cpu(tmp_path, monkeypat
 # Processes
 
 
-def test_marked_processes_end_wherever_they_went(tmp_path):
+def test_marked_processes_are_ended_in_any_session(tmp_path):
     child = "import subprocess, time; subprocess.Popen(['sleep', '300'], start_new_session=True); time.sleep(300)"
     env = {**os.environ, lock.MARKER: str(tmp_path)}
     marked = subprocess.Popen([sys.executable, "-c", child], env=env)

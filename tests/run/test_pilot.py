@@ -15,7 +15,7 @@ def test_a_step_takes_as_long_as_reading_the_weights_or_multiplying_them():
     assert SPEED.step_s(100) == pytest.approx(0.002 + 24 * 0.0003 + 1.0)  # 100 tokens x 1 GFLOP at 100 GFLOP/s
 
 
-def test_requests_come_in_waves_of_so_many_at_once():
+def test_requests_come_in_waves_of_a_given_size():
     wave = SPEED.step_s(4 * 64) + 32 * SPEED.step_s(4)
     assert SPEED.requests_s(8, 64, 32, 4) == pytest.approx(2 * wave)
     assert SPEED.requests_s(2, 64, 32, 4) == pytest.approx(SPEED.step_s(2 * 64) + 32 * SPEED.step_s(2))

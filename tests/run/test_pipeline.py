@@ -41,7 +41,7 @@ def test_a_report_is_one_line_per_notebook_and_ends_with_path_and_verdict(finish
     assert lines[-1] == "reports/demo/report.html · verdict pass"
 
 
-def test_chatter_goes_to_the_log_and_results_to_the_notebook(finished):
+def test_printed_output_goes_to_the_log_and_results_to_the_notebook(finished):
     log = (finished.report / "logs" / "00_setup.log").read_text()
     assert all(f"from {source}" in log for source in ("python", "the file descriptor", "a child"))
     outputs = [out for cell in executed(finished, "00_setup").cells for out in cell.get("outputs", [])]

@@ -1,4 +1,4 @@
-"""What surrounds a run: signals, logs on a full disk, users' own settings, foreign repositories, any text."""
+"""The environment of a run: signals, logs on a full disk, users' own settings, foreign repositories, any text."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_the_name_of_a_file_stays_on_one_line(tmp_path):
     assert all(line.isprintable() for line in str(refused.value).splitlines())
 
 
-def test_sets_lists_what_is_broken_beside_what_is_not(tmp_path, monkeypatch, capsys):
+def test_sets_lists_usable_and_unusable_sets(tmp_path, monkeypatch, capsys):
     (tmp_path / "good.yaml").write_text("title: Good\nmodel: {path: models/demo}\nplatform: {backend: cpu}\n")
     (tmp_path / "bad.yaml").write_text("title: Bad\nplatform: {backend: cpu}\n")
     monkeypatch.setitem(params.load.__globals__, "PARAMS", tmp_path)

@@ -1,4 +1,4 @@
-"""One section's work: measured unless current, alone, whole or not at all; what makes results stale, by name."""
+"""One section's work: measured unless current, one at a time, completely or not at all; reasons for staleness."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_changed_parameter_is_named_with_both_values(measuring):
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", '{"schema": "evalpress/quality/1", "provenance": null}'])
-def test_a_results_file_of_another_shape_is_stale_and_healed_by_the_next_run(measuring, text):
+def test_a_results_file_of_another_shape_is_stale_and_replaced_by_the_next_run(measuring, text):
     measuring().run(work("a"))
     measuring().result_path.write_text(text)
     (why,) = measuring().why_stale()

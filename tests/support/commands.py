@@ -1,4 +1,4 @@
-"""The command line as a user runs it, and the environment that it is run in."""
+"""The command line as a user runs it, and its environment."""
 
 from __future__ import annotations
 

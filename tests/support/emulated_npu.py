@@ -89,7 +89,7 @@ os.register_at_fork(after_in_child=npu.after_fork)
 
 
 class NpuTensor(torch.Tensor):
-    """A tensor that says it is on `npu:0` and keeps its numbers in `on_cpu`."""
+    """A tensor whose device is `npu:0` and whose numbers are in `on_cpu`."""
 
     on_cpu: torch.Tensor
 

@@ -1,4 +1,4 @@
-"""Results for tests that care about a few of their fields: the others are filled so that the model accepts them."""
+"""Results for tests that use a few of their fields: the others are filled so that the model accepts them."""
 
 from __future__ import annotations
 

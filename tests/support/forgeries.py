@@ -1,4 +1,4 @@
-"""Programs that want to be judged right without being right.
+"""Programs that try to be judged right without computing the answer.
 
 Each is asked for a function `answer(n)` that returns n * n + 1, and does not compute it.
 """

@@ -1,4 +1,4 @@
-"""Programs that try to get out of the sandbox, or to take the host down from inside it.
+"""Programs that try to leave the sandbox, or to harm the host from inside it.
 
 Each prints ESCAPED when it got what it wanted. `$port`, `$udp`, `$abstract`, `$folder`, `$home`, `$victim` and
 `$parent` represent things on the host that it may attack, `$scratch` the folder that it may write to. Other

@@ -57,7 +57,7 @@ class Endpoint:
 
     @property
     def is_direct(self) -> bool:
-        """Whether no proxy may come between: a server of ours, or one on loopback."""
+        """Whether it is reached without a proxy: a server of this suite, or one on loopback."""
         return self.own or is_loopback(urlsplit(self.base_url).hostname or "")
 
     def tls(self) -> ssl.SSLContext | bool:

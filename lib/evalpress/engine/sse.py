@@ -12,7 +12,7 @@ from evalpress.engine.endpoint import error_of
 
 DONE = "[DONE]"
 _BROKEN = ("abort", "error")
-"""Finish reasons of an answer that the server gave up."""
+"""Finish reasons of an answer that the server aborted."""
 
 
 class Events:

@@ -1,4 +1,4 @@
-"""What a benchmark client's result files hold, in one form: its requests, its own figures, what it says of the run."""
+"""The content of a benchmark client's result files in one form: its requests, its own figures, facts of the run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
     waited_s: float | None = None
     """From when the request was due to its sending."""
     tool_tpot_s: float | None = None
-    """The time per output token that the tool wrote down for this request."""
+    """The time per output token that the file states for this request."""
     failed: bool = False
 
 
@@ -55,7 +55,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums that the tool wrote down."""
+    """Sums that the file states."""
 
     completed: int | None = None
     failed: int | None = None
@@ -80,7 +80,7 @@ class Run:
     means: bool = False
     """The one request in `requests` holds the means of all, whose output lengths are equal."""
     lacks: str = "the file has no data of single requests"
-    """Why what cannot be recomputed cannot be."""
+    """Why some figures cannot be recomputed."""
     notes: tuple[str, ...] = ()
 
     @property

@@ -80,7 +80,7 @@ def test_contract_keys_and_pooling() -> None:
     assert [row["id"] for row in story["top5_reference"]] == np.argsort(-base["story"].values[-1])[:5].tolist()
     assert [row["id"] for row in story["top5_candidate"]] == np.argsort(-candidate["story"].values[-1])[:5].tolist()
     assert story["top5_candidate"][0]["logit"] == candidate["story"].values[-1].max()
-    assert run["last_positions"]["n_positions"] == 1  # only the prompt's; a text has no last position of interest
+    assert run["last_positions"]["n_positions"] == 1  # only the prompt's; a text's last position is not used
     assert run["last_positions"]["cosine_similarity"] == run["prompts"][0]["last_position"]["cosine_similarity"]
     assert found["noise_floor"]["noise_ratio"] == 1
     results.check_values(found, "alignment")

@@ -1,4 +1,4 @@
-"""Does it catch what it must? Faults planted on the demo model, each with the gate that finds it (CONTRIBUTING.md).
+"""Faults planted on the demo model, each with the gate that finds it (CONTRIBUTING.md).
 
 Tokenizers that differ and a reference in bfloat16 are refused before any logits: see test_comparison.py.
 """
@@ -47,7 +47,7 @@ ARRIVED = ("cosine_similarity", "kl_divergence", "noise_ratio", "unexplained_fli
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Models this small lose more by handing work to threads than by doing it."""
+    """On one thread: for models this small, threads cost more time than they save."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -117,10 +117,10 @@ def test_a_planted_fault_is_found_and_its_stage_named(demo: Bench, fault: Fault)
         fault.change(run.model)
         alarms, found = demo.alarms(demo.run(run)), demo.stage(run)
     assert found["first_beyond_noise"] == fault.stage
-    assert alarms or fault.name == "one matrix in 8-bit floats"  # which only the layer view can tell from bfloat16
+    assert alarms or fault.name == "one matrix in 8-bit floats"  # which only the layer view distinguishes from bfloat16
 
 
-def test_a_fault_in_one_layer_blames_that_layer_only(demo: Bench) -> None:
+def test_a_fault_in_one_layer_is_named_in_that_layer_only(demo: Bench) -> None:
     fault = next(fault for fault in LAYER_FAULTS if fault.name == "one attention head zeroed")
     with reference.loaded(DEMO, "bfloat16") as run:
         fault.change(run.model)
@@ -187,7 +187,7 @@ SEEDS = [seed if seed < 3 else pytest.param(seed, marks=pytest.mark.slow) for se
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_honest_bfloat16_noise_raises_no_alarm(tmp_path: Path, seed: int) -> None:
+def test_bfloat16_noise_raises_no_alarm(tmp_path: Path, seed: int) -> None:
     folder = random_model(tmp_path, ("qwen2", "llama", "qwen3")[seed % 3], seed)
     found = bench(folder, random_texts(seed))
     with reference.loaded(folder, "bfloat16", attention="eager") as run:
@@ -259,7 +259,7 @@ EXPERTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", EXPERTS)
-def test_an_expert_swap_is_named_and_an_honest_mixture_of_experts_is_not(
+def test_an_expert_swap_is_named_and_a_correct_mixture_of_experts_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setitem(CONFIGS, name, EXPERTS[name])

@@ -1,4 +1,4 @@
-"""One wrong position among many: no mean sees it, the positions that stand out are counted."""
+"""One wrong position among many: no mean changes noticeably, the positions that stand out are counted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_one_position_in_a_thousand_is_found_and_named_where_every_mean_passes(s
     assert [row["position"] for row in run["outliers"]["list"]] == [417]
     assert run["outliers"]["list"][0]["ratio"] == pytest.approx(15, rel=0.2)
     assert status.pop("outlier_positions") == "fail"
-    assert shift or set(status.values()) == {"pass"}  # the other gates see nothing
+    assert shift or set(status.values()) == {"pass"}  # the other gates pass
 
 
 def test_a_shift_of_a_whole_row_is_no_outlier() -> None:
@@ -72,7 +72,7 @@ def test_in_float32_the_relative_distance_decides() -> None:
 
 
 def test_a_router_may_flip_elsewhere_than_the_noise_floors_and_the_rest_is_judged() -> None:
-    """One rerouted position of a mixture of experts, a hundred times the noise: right. A third of all: not."""
+    """One rerouted position of a mixture of experts with a hundred times the noise passes; a third of all fails."""
     candidate = REFERENCE + 0.02 * _logits(2)
     candidate[5] += 4 * _logits(3)[5]
     assert _judged(candidate)[1]["noise_ratio"] == "fail"  # as a dense model

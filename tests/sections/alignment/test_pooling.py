@@ -123,7 +123,7 @@ def test_spacing_is_torchs(dtype: str, digits: float) -> None:
     np.testing.assert_array_equal(noise.spacing(values, dtype), expected)
 
 
-def test_the_honest_error_is_at_least_half_a_spacing_of_the_stored_logit() -> None:
+def test_the_rounding_error_is_at_least_half_a_spacing_of_the_stored_logit() -> None:
     r = np.zeros((1, 8), np.float32)
     r[0, 0] = 16
     silent = metrics.compare_rows(r, r, [0])

@@ -50,7 +50,7 @@ EVERY = {name: range(len(ids)) for name, ids in TEXTS.items()}
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Models this small lose more by handing work to threads than by doing it."""
+    """On one thread: for models this small, threads cost more time than they save."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

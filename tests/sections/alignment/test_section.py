@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 class FakeEngine:
-    """Stands for vLLM: transformers in float32, off by 0.001 everywhere."""
+    """In place of vLLM: transformers in float32, off by 0.001 everywhere."""
 
     def __init__(self, run: forward.Pass) -> None:
         self.run = run

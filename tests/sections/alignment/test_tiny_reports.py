@@ -1,4 +1,4 @@
-"""Whole reports over tiny models of the kinds that went wrong; `benchmarks/tiny_models.py` runs all of them."""
+"""Whole reports over tiny models of kinds that failed before; `benchmarks/tiny_models.py` runs all of them."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_requests_one_by_one_are_added_up():
     assert check(blocks, shapes=one_by_one)["e2el_le_duration"] == "note"
 
 
-def test_weights_in_the_processors_cache_excuse_a_share_of_bandwidth_only():
+def test_weights_in_the_processors_cache_allow_a_bandwidth_share_above_one_only():
     modes = faster(decode_throughput=1e9)
     assert check(modes=modes)["shares_le_1"] == "note"
     small = DATA.ceilings.model_copy(update={"cache_bytes": 2**20})

@@ -21,7 +21,7 @@ def test_later_rounds_repeat_what_came_near_the_best_and_the_best_of_all_counts(
     monkeypatch.setattr(rates, "peaks", peaks)
     meter = PeakMeter(params.load("demo"))
     meter.measure("before")
-    speeds["near"] = 2e10  # the first round fell into a bad second for this one
+    speeds["near"] = 2e10  # the first round was slow for this one
     meter.measure("between")
     meter.measure("after")
     near = frozenset({(8, "near"), (8, "best")})

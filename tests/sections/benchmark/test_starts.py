@@ -16,7 +16,7 @@ START = benchmark().data.modes["compiled"].startup
 
 @pytest.fixture
 def started(monkeypatch):
-    """Engines whose starts say what the test wants, one after the other; `asked` are the calls."""
+    """Engines whose starts have the given outcomes, one after the other; `asked` are the calls."""
     asked: list[str] = []
 
     def plan(*words, saved=None):

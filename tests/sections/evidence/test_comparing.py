@@ -1,4 +1,4 @@
-"""What counts as identical, where two outputs part, and what so many tokens without a difference say."""
+"""What counts as identical, where two outputs differ first, and the bound for tokens without a difference."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_a_near_tie_is_within_the_noise():
 
 @pytest.mark.parametrize(("token", "other"), [(0, 2), (2, 0), (2, 1)])
 def test_a_token_far_below_the_best_is_unexplained_whichever_side_wrote_it(token, other):
-    # A candidate that picks the third token: near the runner-up, and yet no rounding chooses it.
+    # A candidate that picks the third token: near the second one, but rounding cannot choose it.
     row = explained([2.0, 1.9, 1.7], [2.0, 2.0, 1.8], token, other)
     assert row.verdict == "unexplained"
     assert row.sentence is not None and row.sentence.endswith("unexplained.")

@@ -14,7 +14,7 @@ from evalpress.sections.registry import by_name
 
 
 class MadeUp:
-    """A reader whose reference prefers token 1 by a hair over token 2."""
+    """A reader whose reference prefers token 1 by a very small margin over token 2."""
 
     def read(self, dtype, texts, positions, kept):
         shift = 0.0 if dtype == "float32" else 0.1

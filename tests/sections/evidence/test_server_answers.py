@@ -1,4 +1,4 @@
-"""The evidence prompts asked of a server, alone and among others; what it cannot give is a reason."""
+"""The evidence prompts sent to a server, alone and among others; missing data is reported with a reason."""
 
 from __future__ import annotations
 

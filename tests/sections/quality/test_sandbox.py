@@ -26,7 +26,7 @@ SECRET = "hunter2-do-not-tell"
 LIMITS = sandbox.Limits(wall_s=1.5, cpu_s=1, memory_mib=128, processes=8)
 AVAILABLE = [kind for kind in sandbox.KINDS if not probe.failures(sandbox.Sandbox(kind))]
 
-# Without a sandbox the suite does not run model-written code at all: there is nothing to hold, and the reason says why.
+# Without a sandbox the suite does not run model-written code at all: there is nothing to test.
 needs_sandbox = pytest.mark.skipif(not AVAILABLE, reason=str(sandbox.describe().get("kind_why")))
 
 
@@ -58,7 +58,7 @@ def left_over(before: dict[int, Path]) -> set[int]:
 
 @dataclass
 class World:
-    """What a hostile program may go for, and whether it is unharmed."""
+    """Possible targets of a hostile program, and whether they are unharmed."""
 
     folder: Path
     tcp: socket.socket
@@ -123,7 +123,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=AVAILABLE)
 def escapes(request, world):
-    """Every escape tried, several at a time: their outcomes by name, and what became of the host."""
+    """Every escape tried, several at a time: their outcomes by name, and the state of the host."""
     box = sandbox.Sandbox(request.param)
     before = foreign_processes()
     with ThreadPoolExecutor(6) as pool:
@@ -199,7 +199,7 @@ def _tests(*pairs):
 
 @needs_sandbox
 @pytest.mark.parametrize("kind", AVAILABLE)
-def test_honest_program_works(kind, monkeypatch):
+def test_legitimate_program_works(kind, monkeypatch):
     monkeypatch.setattr(sandbox, "find", lambda: sandbox.Sandbox(kind))
     program = "import math\ndef answer(n):\n    print('working')\n    return int(math.pow(n, 2)) + 1"
     found = checkers.check("python_function", program, function="answer", tests=_tests((2, 5), (0, 1)))
@@ -224,7 +224,7 @@ def test_limits_are_reported(kind):
 
 
 @needs_sandbox
-def test_dying_caller_takes_the_sandbox_along(tmp_path):
+def test_the_sandbox_ends_with_its_caller(tmp_path):
     """The control pipe closes with its owner, however that ends."""
     before = foreign_processes()
     caller = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Verdicts of rules, and the numbers made of them."""
+"""Verdicts of rules, and the numbers computed from them."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=60, deadline=None)
 @given(output=st.one_of(st.text(st.characters(), max_size=80), st.lists(PIECES, max_size=20).map("".join)))
-def test_anything_a_model_says_can_be_stored_shown_and_read_back(tmp_path_factory, output):
+def test_any_output_of_a_model_can_be_stored_shown_and_read_back(tmp_path_factory, output):
     folder = tmp_path_factory.mktemp("any")
     (folder / "cases.yaml").write_text(CASES)
     cases = judging.load_cases([str(folder / "cases.yaml")])

@@ -1,4 +1,4 @@
-"""The section against servers that already run and behave as servers, gateways and routers do."""
+"""The section with servers that already run and behave as real servers, gateways and routers do."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_the_conclusion_of_a_real_demo_report_word_for_word():
 
 
 def test_the_conclusion_of_a_real_model_whose_modes_are_equally_fast_word_for_word():
-    """SmolLM2-135M-Instruct in bfloat16 on a CPU: what its report measured of speed and numerics."""
+    """SmolLM2-135M-Instruct in bfloat16 on a CPU: the speed and numerics that its report measured."""
     ratio = {"ratio": 0.965, "ci_low": 0.803, "ci_high": 1.161}
     run = {"noise_ratio": 1.03, "cosine_similarity": 0.999936}
     bench = BENCH | {"comparison": {"batch": {"output_throughput": ratio}}}

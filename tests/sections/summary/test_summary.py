@@ -162,7 +162,7 @@ def test_skipped_sections_carry_their_reason(tmp_path):
 
 
 def test_limits_of_logits_grow_with_what_the_dtype_alone_costs(demo):
-    """As for a mixture of experts, whose router flips at near ties; four times the noise floor's own is no more."""
+    """As for a mixture of experts, whose router flips at near ties; four times the noise floor's own is allowed."""
     floor = {"kl_divergence": 0.05, "cosine_similarity": 0.97}
     for found, expected in ((0.19, "pass"), (0.21, "fail")):
         data = alignment(floor, kl_divergence=found)
@@ -173,7 +173,7 @@ def test_limits_of_logits_grow_with_what_the_dtype_alone_costs(demo):
         assert status({"alignment": data}, "vllm_compiled.cosine_similarity", demo) == expected
 
 
-def test_a_stand_in_never_fails_the_verdict(demo):
+def test_a_second_implementation_never_fails_the_verdict(demo):
     data = alignment(kl_divergence=1.0, stand_in=True, dtype="bfloat16")
     assert status({"alignment": data}, "vllm_compiled.kl_divergence", demo) == "off"
 

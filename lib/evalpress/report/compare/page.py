@@ -34,7 +34,7 @@ _NOT_SAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Pages:
-    """Where the two pages lie."""
+    """Where the two pages are."""
 
     html: Path
     markdown: Path

@@ -90,7 +90,7 @@ def _speeds(
 
 
 def _changes(workload: str, a: Benchmark, b: Benchmark, why_not: str) -> Iterator[Row]:
-    """Each compiling mode against eager: both modes of a run meet the same machine, so its drift cancels."""
+    """Each compiling mode against eager: both modes of a run use the same machine, so its drift cancels."""
     for mode, found in a.pairs.items():
         if mode in b.pairs:
             pair = [one.comparison[workload]["output_throughput"] for one in (found, b.pairs[mode])]
@@ -150,4 +150,4 @@ def _start(name: str, a: Any, b: Any, machine: Machine, why_not: str) -> Row:
 
 
 _STARTS = 3
-"""Fewer starts give no interval that says anything: Student's factor is 12.7 for two."""
+"""Fewer starts give no meaningful interval: Student's factor is 12.7 for two."""

@@ -106,7 +106,7 @@ def _rate_words(rate: Rate) -> str:
 
 
 def _tone(mode: str, index: int, params: Mapping[str, Any]) -> str:
-    """A mode keeps its colour over the whole report; a server that already ran has none of its own."""
+    """A mode has the same colour in the whole report; a server that was already running has none of its own."""
     return figure_style.SERIES[index % len(figure_style.SERIES)] if mode == RUNNING else style_of(mode, params).tone
 
 

@@ -13,7 +13,7 @@ from evalpress.sections.serving.points import Level, Rate
 from evalpress.sections.serving.start_results import Starts
 
 RUNNING = "running"
-"""Stands for the mode of a server that this suite did not start."""
+"""In place of the mode of a server that this suite did not start."""
 
 
 class Server(Model):

@@ -1,4 +1,4 @@
-"""The headline: speed of all modes in few rows, valid only with correctness."""
+"""The headline: speed of all modes in few rows, valid only if the results are correct."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Measured(TypedDict, total=False):
 
 
 def judged_runs(alignment: Alignment) -> list[tuple[str, str]]:
-    """Name and mode of the runs of vLLM that the summary tells of: every compiling one, else eager; may be empty."""
+    """Name and mode of the runs of vLLM that the summary reports: every compiling one, else eager; may be empty."""
     modes = [name.removeprefix(_VLLM) for name in alignment.candidates if name.startswith(_VLLM)]
     return [(_VLLM + mode, mode) for mode in [mode for mode in modes if mode != EAGER] or modes]
 
