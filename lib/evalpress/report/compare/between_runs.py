@@ -3,8 +3,8 @@
 Blocks of one run show how much a figure scatters around that run's own mean. They do not show how the whole run
 differs from others: a shared machine may be slow for an hour. Two other figures do. All series of a run are measured in
 turns, block by block, so what moves them together is the machine: the spread of that common factor over the run is
-taken as the uncertainty of the run as a whole, and is not divided by the number of blocks. And both runs measured the peak
-rates of their machine: on the same kind of host, the ratio of those rates is no property of the software.
+taken as the uncertainty of the run as a whole, and is not divided by the number of blocks. And both runs measured the
+peak rates of their machine: on the same kind of host, the ratio of those rates is no property of the software.
 """
 
 from __future__ import annotations
