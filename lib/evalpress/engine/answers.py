@@ -69,7 +69,7 @@ class Generated:
 
 
 def logits_row(entries: dict[int, Any]) -> NDArray[np.float32]:
-    """vLLM's `{token id: Logprob}` of a whole vocabulary as one row."""
+    """vLLM's `{token id: Logprob}` of a whole vocabulary as float32 [vocabulary]; NaN for an id that is missing."""
     ids = np.fromiter(entries.keys(), dtype=np.int64, count=len(entries))
     row = np.full(int(ids.max()) + 1, np.nan, dtype=np.float32)
     row[ids] = np.fromiter((entry.logprob for entry in entries.values()), dtype=np.float32, count=len(entries))
@@ -96,6 +96,11 @@ def logits_rows(logprobs: Any) -> NDArray[np.float32]:
 
 
 def completion(output: Any) -> Completion:
+    """A completion from vLLM's `RequestOutput`, times in seconds.
+
+    Raises:
+        MeasurementError: vLLM gave no request metrics.
+    """
     metrics, done = output.metrics, output.outputs[0]
     if metrics is None:
         raise MeasurementError("vLLM returned no request metrics although disable_log_stats is False")

@@ -171,6 +171,9 @@ class Engine:
         """Natural-log probability of each continuation after its context, both as token ids.
 
         The engine must have been loaded with `logprobs_mode="raw_logprobs"`; the set's own engines give logits.
+
+        Raises:
+            MeasurementError: it was not, or the engine failed.
         """
         if self.arguments.get("logprobs_mode") != "raw_logprobs":
             raise MeasurementError("log-likelihoods need an engine with logprobs_mode='raw_logprobs'")

@@ -10,6 +10,7 @@ from evalpress.core.results import Model
 
 
 def described(text: str, *default: Any) -> Any:
+    """A field with its description, and a default where one is given."""
     return Field(*default, description=text)
 
 

@@ -126,11 +126,11 @@ class Baseline:
         return [{"id": token, "text": self.token_text(token), "logit": logit} for token, logit in pairs]
 
     def errors(self, text: Text, rows: Rows) -> NDArray[np.float64]:
-        """The error that correct arithmetic may make at each of the records' positions.
+        """The error that correct arithmetic may make in a logit at each of the records' positions, float64 [positions].
 
         The noise floor's error at one position is one draw: it counts as at least the 90th percentile over all
         positions (with the median, 1 of 320 runs of correct implementations had an unexplained flip), or, with experts,
-        as so many times the median as a position may be off that does not stand out.
+        as ROUTED_FACTOR times the median, the limit beyond which a position stands out.
         """
         known = np.concatenate([of_text["max_abs_err"] for of_text in self.noise.values()])
         least = outliers.ROUTED_FACTOR * np.median(known) if self.routed else np.percentile(known, _TYPICAL)

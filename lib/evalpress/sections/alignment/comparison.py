@@ -104,6 +104,9 @@ def compared(
 
     Args:
         generated: the texts' next tokens are those that the candidate generated: they are what it chose.
+    Raises:
+        MeasurementError: another size of vocabulary than the reference's, a logit that is not finite, or no common
+            position.
     """
     found: dict[str, list[Rows]] = {}
     for text_id, part in parts:

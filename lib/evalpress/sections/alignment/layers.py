@@ -161,7 +161,7 @@ def _feeder(kept: list[Array], feed: Sequence[Array] | None) -> Any:
 
 
 def rerouted(reference: States, states: States) -> dict[str, NDArray[np.bool_]]:
-    """Layer -> positions at which other experts were chosen than in the reference."""
+    """Layer -> bool [positions of all texts]: whether other experts were chosen than in the reference."""
     return {
         name: (np.concatenate(expected) != np.concatenate(states.routes[name])).any(axis=1)
         for name, expected in reference.routes.items()

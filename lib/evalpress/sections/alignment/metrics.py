@@ -166,20 +166,20 @@ def _name_bad_logit(reference: NDArray[np.float32], candidate: NDArray[np.float3
 
 
 def agrees(rows: Rows) -> NDArray[np.bool_]:
-    """Whether the candidate chose the reference's best token, per position."""
+    """Whether the candidate chose the reference's best token: bool [positions]."""
     same: NDArray[np.bool_] = rows["top_ids"][:, 0, 0] == rows["chosen_id"]
     return same
 
 
 def overlaps(rows: Rows) -> NDArray[np.int64]:
-    """Tokens common to both sides' five best, per position."""
+    """Number of tokens common to both sides' five best, 0 to 5: int64 [positions]."""
     left, right = rows["top_ids"][:, 0, :, None], rows["top_ids"][:, 1, None, :]
     common: NDArray[np.int64] = (left == right).sum(axis=(1, 2))
     return common
 
 
 def rmse(rows: Rows) -> float:
-    """Root mean square error over all positions and tokens."""
+    """Root mean square error over all positions and tokens, in logits."""
     return math.sqrt(float(rows["mse"].mean()))
 
 
@@ -215,6 +215,8 @@ def pooled(rows: Rows, *, shifted: bool = False) -> dict[str, Any]:
 
     Args:
         shifted: the candidate's rows are log-probabilities; what depends on the shift is None.
+    Raises:
+        ValueError: there are no positions.
     """
     if len(rows) == 0:
         raise ValueError("positions: found none, allowed at least one")

@@ -46,14 +46,14 @@ _MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
 
 
 def spacing(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
-    """Distance of neighbouring numbers of the dtype at the size of each value."""
+    """Distance of neighbouring numbers of the dtype at the size of each value; float64 of the shape of `values`."""
     _, exponent = np.frexp(np.abs(values).astype(np.float64))
     found: NDArray[np.float64] = np.ldexp(1.0, exponent - 1 - _MANTISSA[dtype])
     return found
 
 
 def honest_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:
-    """The error that a correct implementation may make in a logit, per position.
+    """The error that a correct implementation may make in a logit, in logits: float64 [positions].
 
     It is the noise floor's largest error there, and at least half a spacing of the dtype at the reference's best
     logit, the error of storing a logit in the dtype, and at least `least`.

@@ -43,13 +43,13 @@ _UNIFORM = math.sqrt(12)
 
 
 def errors(rows: Rows) -> NDArray[np.float64]:
-    """Centred RMSE of every position."""
+    """Centred RMSE of every position, in logits: float64 [positions]."""
     found: NDArray[np.float64] = np.sqrt(np.maximum(0.0, rows["mse"] - rows["mean_difference"] ** 2))
     return found
 
 
 def ratios(rows: Rows, floor: Rows, every: Rows, dtype: str) -> NDArray[np.float64]:
-    """Error over rounding error of every position; beyond a factor it stands out.
+    """Error over rounding error of every position, float64 [positions]; beyond a factor it stands out.
 
     Args:
         rows: the run's records.

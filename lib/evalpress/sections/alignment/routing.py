@@ -20,7 +20,7 @@ _KEYS = ("kl_divergence", "cosine_similarity", "cosine_similarity_why")
 
 
 def stands_out(rows: Rows, every: Rows, dtype: str) -> NDArray[np.bool_]:
-    """Positions whose error is beyond ROUTED_FACTOR times the noise floor's median.
+    """Whether a position's error is beyond ROUTED_FACTOR times the noise floor's median: bool [positions].
 
     Args:
         rows: a run's records, or the noise floor's.

@@ -197,7 +197,11 @@ def _prefill(p: Params, mode: Mode, name: str, texts: Sequence[Text], watch: Sto
 
 
 def tokenised(p: Params, tokenizer: Any) -> list[Text]:
-    """The set's texts as token ids, special tokens as the tokenizer adds them, cut to the longest allowed."""
+    """The set's texts as token ids, special tokens as the tokenizer adds them, cut to the longest allowed.
+
+    Raises:
+        UserError: a text has no tokens.
+    """
     found = []
     for prompt in prompts.load(p.alignment.prompts):
         ids = tuple(tokenizer.encode(prompt.text)[: _longest(p)])

@@ -183,7 +183,11 @@ class Checks:
         return Found([answers], baseline, "first", self.asked, {"reference": described}, scores_why="not generated")
 
     def other_mode(self, mode: Mode, base: Mode) -> Found:
-        """One mode against another; the answers of the evidence's own mode are those that are compared with."""
+        """One mode against another; the answers of the evidence's own mode are those that are compared with.
+
+        Raises:
+            MeasurementError: the set has one mode only.
+        """
         if len(self._every()) < 2:
             raise MeasurementError("the set names one mode only (engine.modes)")
         if self.main in (mode, base):
@@ -197,7 +201,11 @@ class Checks:
         return self.by_mode[mode]
 
     def prefix_cache(self) -> Found:
-        """Prompts that share whole blocks, asked of an engine that keeps them and of one that does not."""
+        """Prompts that share whole blocks, sent to an engine with the prefix cache and to one without.
+
+        Raises:
+            MeasurementError: the prompts do not fit the context, or nothing was read from the cache.
+        """
         p, plain = self.job.params, self._plain()
         loaded = engine.get(p, plain)
         long = self._long_prompts(SHARED_BLOCKS * loaded.block_size, loaded.max_model_len)

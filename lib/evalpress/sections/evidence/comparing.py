@@ -117,7 +117,11 @@ def _scores(found: Found) -> dict[str, Any]:
 
 
 def rate_upper_95(events: int, n: int) -> float:
-    """Upper bound of a one-sided 95 % interval of a rate (Clopper and Pearson 1934); about 3 / n for no event."""
+    """Upper bound of a one-sided 95 % interval of a rate (Clopper and Pearson 1934); about 3 / n for no event.
+
+    Raises:
+        ValueError: n is 0, or `events` is not between 0 and n.
+    """
     if not (n > 0 and 0 <= events <= n):
         raise ValueError(f"rate: found {events} of {n}, allowed 0 to n of n > 0")
     if events == n:

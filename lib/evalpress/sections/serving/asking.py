@@ -50,8 +50,11 @@ def offered(endpoint: Endpoint, wanted: str | None = None) -> Offered:
 def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
     """The run book's curl command, executed unchanged except for the port, which is the server's own.
 
-    No proxy and no `.curlrc` is used. curl reads the key from its standard input, so that no list of
-    processes shows it.
+    No `.curlrc` is used, and no proxy for a server of this suite. curl reads the key from its standard input, so that
+    no list of processes shows it.
+
+    Raises:
+        MeasurementError: curl fails or does not answer in time, or the answer is no completion.
     """
     asked = launch.prompt(params, params.serving.mode)
     printed = launch.curl_argv(launch.address(params), served, asked, launch.curl_options(params))
