@@ -51,7 +51,7 @@ doctor: env ## check what this host has and lacks for a report, with remedies (A
 pdf: env ## print a finished report as PDF (needs Chromium)
 	@$(PY) -m evalpress pdf --set $(NAMED) $(ARGS)
 
-publish: env ## copy a finished report to reports/published/SET and rebuild the index there
+publish: env ## add a finished report to reports/published/SET, where earlier ones stay, and rebuild the index
 	@$(PY) -m evalpress publish --set $(NAMED) $(ARGS)
 
 test: env ## all tests; those that load an engine one after the other, at the end

@@ -15,7 +15,8 @@ import yaml
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
 from evalpress.report import links, publish, render
-from evalpress.report.publish import RAW_LIMIT, write_index
+from evalpress.report.publish import RAW_LIMIT, keep_history
+from evalpress.report.published_index import write_index
 from evalpress.report.render import facts
 
 
@@ -47,9 +48,9 @@ def test_a_finished_report_is_copied_whole(report, tmp_path):
         re.sub(r'<nav class="ep-files".*?</nav>', "", page.read_text()) for page in (done.page, report / "report.html")
     ]
     assert bare[0] == bare[1]
-    assert {path.name for path in folder.iterdir()} == {
-        "report.html", "report.md", "report_files", "summary.json", "results",
-    }  # fmt: skip
+    files = {"report.html", "report.md", "report_files", "summary.json", "results"}
+    assert {path.name for path in folder.iterdir()} == files | {done.dated.name}
+    assert {path.name for path in done.dated.iterdir()} == files
     assert {path.name for path in (folder / "results").iterdir()} == {"benchmark.json", "raw"}
     assert done.left_out == ""
 
@@ -148,23 +149,97 @@ def test_names_that_leave_the_folder_are_refused(report, tmp_path, name):
         publish(report, tmp_path / "published", name)
 
 
-def test_the_list_names_every_report_newest_first(report, tmp_path):
+def measured(report, day, commit="0123456789abcdef", **changed):
+    """The report as if it had been measured on a day of November, its own results with it."""
+    summary = {
+        "set": "demo", "model": "Model <script>", "platform": "ascend", "device": {"name": "Ascend910"},
+        "verdict": "pass", "measured": f"2026-11-{day}T10:00:00Z", "created": f"2026-11-{day}T11:00:00Z", "gates": [],
+    }  # fmt: skip
+    provenance = {"git": {"commit": commit}, "versions": {"vllm": "0.32.0", "vllm_why": None, "torch_npu": "2.9.0"}}
+    (report / "summary.json").write_text(json.dumps(summary | changed))
+    (report / "results" / "setup.json").write_text(json.dumps({"day": day, "provenance": provenance}))
+    (report / "results" / "benchmark.json").write_text(json.dumps({"provenance": provenance}))
+
+
+def files_below(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_publishing_adds_and_never_rewrites(report, tmp_path):
     root = tmp_path / "published"
-    for name, day, verdict in (("old", "01", "pass"), ("new", "02", "fail")):
-        summary = {
-            "set": name, "model": f"Model {name} <script>", "platform": "ascend", "device": {"name": "Ascend910"},
-            "verdict": verdict, "created": f"2026-11-{day}T10:00:00Z",
-        }  # fmt: skip
-        (report / "summary.json").write_text(json.dumps(summary))
-        publish(report, root, name)
-    rows, tree = listed(root / "index.html")
-    assert [row[0] for row in rows] == ["Model new <script>new", "Model old <script>old"]
-    assert [row[1:4] for row in rows] == [
-        ["Ascend NPUAscend910", "✗ fail", "2026-11-02 10:00 UTC"],
-        ["Ascend NPUAscend910", "✓ pass", "2026-11-01 10:00 UTC"],
+    measured(report, "01")
+    first = publish(report, root, "demo")
+    assert first.dated.name == "2026-11-01-0123456789"
+    before = files_below(first.dated)
+    measured(report, "03", commit="f" * 40)
+    second = publish(report, root, "demo")
+    assert second.dated.name == "2026-11-03-ffffffffff"
+    assert files_below(first.dated) == before
+    shown = json.loads((root / "demo" / "summary.json").read_text())
+    assert shown["measured"].startswith("2026-11-03")
+    assert "../../index.html" in links_of(first.dated / "report.html")
+    assert "../report.html" in links_of(first.dated / "report.html")
+    for page in (first.page, first.dated / "report.html", second.dated / "report.html"):
+        assert all((page.parent / link).resolve().is_file() for link in links_of(page))
+
+
+def test_an_older_measurement_is_added_below_the_newest(report, tmp_path):
+    root = tmp_path / "published"
+    for day in ("03", "01"):
+        measured(report, day)
+        publish(report, root, "demo")
+    assert json.loads((root / "demo" / "summary.json").read_text())["measured"].startswith("2026-11-03")
+    rows, _ = listed(root / "index.html")
+    assert [row[5] for row in rows] == ["2026-11-03 10:00 UTC", "2026-11-01 10:00 UTC"]
+
+
+def test_the_same_measurement_is_not_added_twice_but_another_of_the_day_is(report, tmp_path):
+    root = tmp_path / "published"
+    measured(report, "01")
+    names = [publish(report, root, "demo").dated.name for _ in range(2)]
+    measured(report, "01", measured="2026-11-01T12:00:00Z")
+    names.append(publish(report, root, "demo").dated.name)
+    assert names == ["2026-11-01-0123456789"] * 2 + ["2026-11-01-0123456789-2"]
+    assert len(listed(root / "index.html")[0]) == 2
+
+
+def test_a_folder_of_one_report_alone_keeps_it_as_history(report, tmp_path):
+    root = tmp_path / "published"
+    measured(report, "01")
+    shutil.copytree(report, root / "demo")
+    keep_history(root / "demo")
+    dated = root / "demo" / "2026-11-01-0123456789"
+    assert (dated / "report.html").is_file() and (root / "demo" / "report.html").is_file()
+    measured(report, "02")
+    publish(report, root, "demo")
+    assert json.loads((dated / "summary.json").read_text())["measured"].startswith("2026-11-01")
+
+
+def test_the_list_says_what_a_reader_chooses_by(report, tmp_path):
+    root = tmp_path / "published"
+    rows = [{"label": "output throughput", "unit": "tok/s", "eager": 3100.4, "compiled": 3782.1}]
+    gates = [{"id": "decode.kl_divergence", "section": "alignment", "status": "fail"}, {"status": "pass"}]
+    measured(report, "01")
+    publish(report, root, "old")
+    (report / "report.zh.html").write_text(
+        (report / "report.html").read_text().replace('<html lang="en"', '<html lang="zh"')
+    )
+    measured(report, "02", verdict="fail", gates=gates, headline={"valid": True, "rows": rows})
+    publish(report, root, "new")
+    found, tree = listed(root / "index.html")
+    assert found[0] == [
+        "Model <script>new, newest",
+        "output throughput, tok/s: eager 3,100, compiled 3,782",
+        "✗ failalignment: decode, kl divergence",
+        "Ascend NPUAscend910",
+        "vLLM 0.32.0torch-npu 2.9.0",
+        "2026-11-02 10:00 UTC",
+        "English中文",
+        "Markdown · verdict (JSON)results (JSON): 2 filesbenchmark · setup · benchmark-requests",
     ]
+    assert found[1][:2] == ["Model <script>old, newest", "not valid or not measured"]
     links = [node.get("href") for node in tree.iter("a")]
-    assert all((root / link).is_file() for link in links) and len(links) == 6
+    assert all((root / link).is_file() for link in links) and "new/results/raw/benchmark-requests.json" in links
     assert len(list(tree.iter("h1"))) == 1 and not list(tree.iter("script"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,14 +20,14 @@ _REMOTE = re.compile(
 _BESIDE = {"report.md": "Markdown", "summary.json": "verdict and gates (JSON)"}
 
 
-def placed(page: str, folder: Path, index: bool = False) -> str:
-    """`page` with links to the files that are in `folder`, the page's own; `index`: the list of reports is above it."""
-    made = _list(folder, index)
+def placed(page: str, folder: Path, above: Mapping[str, str] | None = None) -> str:
+    """`page` with links to the files that are in `folder`, the page's own, after those of `above`: address -> words."""
+    made = _list(folder, above or {})
     return _PLACE.sub(lambda match: f"{match[1]}{made}{match[2]}", page, count=1)
 
 
-def _list(folder: Path, index: bool) -> str:
-    items = ['<a href="../index.html">all reports</a>'] if index else []
+def _list(folder: Path, above: Mapping[str, str]) -> str:
+    items = [_link(address, words) for address, words in above.items()]
     items += [_link(name, words) for name, words in _BESIDE.items() if (folder / name).is_file()]
     if results := sorted(path.name for path in (folder / "results").glob("*.json") if path.name != "status.json"):
         named = ", ".join(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
@@ -52,12 +52,17 @@ def _raw(folder: Path) -> Iterator[str]:
         yield f"<details><summary>raw observations: {len(names)} files</summary><ul>{files}</ul></details>"
 
 
+def commit_of(folder: Path) -> str:
+    """The state of this suite that measured all results of `folder`; "" where it is not known or not one."""
+    found = {one for path in (folder / "results").glob("*.json") if (one := _measured_by(path))}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _commit(folder: Path) -> Iterator[str]:
     """The state of this suite that measured, with a link where its repository has an address on the web."""
-    found = {one for path in (folder / "results").glob("*.json") if (one := _measured_by(path))}
-    if len(found) != 1:
+    commit = commit_of(folder)
+    if not commit:
         return
-    commit = found.pop()
     web = web_address(shell.output(("git", "-C", str(ROOT), "remote", "get-url", "origin")) or "")
     short = escape_html(commit[:10])
     yield f'suite at <a href="{escape_html(f"{web}/tree/{commit}")}">{short}</a>' if web else f"suite at {short}"

@@ -1,29 +1,32 @@
-"""Finished reports as a folder that any web server, or a reader's disk, can show."""
+"""Finished reports as a folder that any web server, or a reader's disk, can show.
+
+`<root>/<set>/<date>-<commit>/` holds one measurement and is never written again. `<root>/<set>/` itself holds a copy of
+the newest measurement, so that one address always shows it, in any viewer and on any file system. The two copies are
+the same files but for the page's links, and a git repository stores equal files once.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
-
 from evalpress.core.errors import UserError
 from evalpress.core.results import write_text
-from evalpress.core.version import __version__
-from evalpress.display.blocks import SYMBOLS
-from evalpress.display.tables import Badge, visible
-from evalpress.report.exporters import FILES, TEMPLATES, stylesheet
+from evalpress.report.exporters import FILES
 from evalpress.report.folders import replacing
-from evalpress.report.links import placed
-from evalpress.report.render import readable
+from evalpress.report.links import commit_of, placed
+from evalpress.report.published_index import write_index
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NEEDED = ("summary.json", "report.html", "report.md", FILES)
+_DATED = re.compile(r"(?:\d{4}-\d\d-\d\d|undated)-[A-Za-z0-9-]+")
+_COMMIT_LENGTH = 10
 RAW_LIMIT = 5 * 1024 * 1024
 """Bytes of raw observations that are published as they are; more is zipped, and left out where the archive is larger,
 too, to keep clones of the project small."""
@@ -31,39 +34,126 @@ too, to keep clones of the project small."""
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: the report's page, the list of reports, and what was left out (empty when nothing)."""
+    """What was published: the report's page, its dated folder, the list of reports, and what was left out (empty when nothing)."""
 
     page: Path
+    dated: Path
     index: Path
     left_out: str
 
 
 def publish(report_dir: Path, published_root: Path, set_name: str) -> Published:
-    """Copy a finished report to `published_root/<set_name>/` and rebuild the list of published reports.
+    """Add a finished report to `published_root/<set_name>/` and rebuild the list of published reports.
 
     The pages, the summary and the results go along, and the raw observations: as they are, as `results/raw.zip` where
-    they exceed `RAW_LIMIT`, not at all where the archive does. The page gets links to what lies there.
+    they exceed `RAW_LIMIT`, not at all where the archive does. The page gets links to what lies there. A measurement
+    that is published already is not added again. The set's own folder then holds the newest measurement.
 
     Raises:
         UserError: the report is not finished, or the name is no plain folder name.
     """
-    if not _NAME.fullmatch(set_name):
+    if not _NAME.fullmatch(set_name) or _DATED.fullmatch(set_name):
         raise UserError(f"publish: set name: found {set_name!r}, allowed letters, digits, '.', '_' and '-'")
     missing = [name for name in _NEEDED if not (report_dir / name).exists()]
     if missing:
         raise UserError(f"publish: {report_dir.name}: unfinished report, it has no {', '.join(missing)}")
-    with replacing(published_root / set_name) as folder:
-        for name in ("summary.json", "report.md"):
-            shutil.copyfile(report_dir / name, folder / name)
-        shutil.copytree(report_dir / FILES, folder / FILES)
-        left_out = ""
-        if (report_dir / "results").is_dir():
-            shutil.copytree(report_dir / "results", folder / "results", ignore=shutil.ignore_patterns(".*"))
-            _drop_failed(report_dir, folder / "results")
-            left_out = _pack(folder / "results")
-        page = (report_dir / "report.html").read_text(encoding="utf-8")
-        write_text(folder / "report.html", placed(page, folder, index=True))
-    return Published(published_root / set_name / "report.html", write_index(published_root), left_out)
+    folder = published_root / set_name
+    keep_history(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+        left_out = _copy(report_dir, Path(scratch))
+        dated = _add(Path(scratch), folder)
+        if _moment(dated) >= max(map(_moment, _history(folder))):
+            _show(Path(scratch), folder)
+    return Published(folder / "report.html", dated, write_index(published_root), left_out)
+
+
+def keep_history(folder: Path) -> None:
+    """Bring a folder that holds one report alone into today's form: the report goes into its dated folder, too."""
+    if (folder / "summary.json").is_file() and not list(_history(folder)):
+        _add(folder, folder)
+        _link_page(folder, {"../index.html": "all reports"})
+
+
+def _copy(report_dir: Path, fresh: Path) -> str:
+    """The files of a report that are published; returns what had to be left out."""
+    for path in sorted((*report_dir.glob("report*.html"), *report_dir.glob("report*.md"), report_dir / "summary.json")):
+        shutil.copyfile(path, fresh / path.name)
+    shutil.copytree(report_dir / FILES, fresh / FILES)
+    if not (report_dir / "results").is_dir():
+        return ""
+    shutil.copytree(report_dir / "results", fresh / "results", ignore=shutil.ignore_patterns(".*"))
+    _drop_failed(report_dir, fresh / "results")
+    return _pack(fresh / "results")
+
+
+def _add(source: Path, folder: Path) -> Path:
+    """Copy a measurement to a dated folder of its own, if it is not in one; returns that folder."""
+    name = wanted = _dated_name(source)
+    count = 1
+    while (folder / name).exists():
+        if _results(folder / name) == _results(source):
+            return folder / name
+        count += 1
+        name = f"{wanted}-{count}"
+    with replacing(folder / name) as fresh:
+        for path in _published_files(source):
+            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, fresh / path.name)
+        _link_page(fresh, {"../../index.html": "all reports", "../report.html": "newest of this set"})
+    return folder / name
+
+
+def _show(source: Path, folder: Path) -> None:
+    """Move what is in `source` to the set's own folder, in place of what it shows; its dated folders stay."""
+    for path in _published_files(folder):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in _published_files(source):
+        path.rename(folder / path.name)
+    _link_page(folder, {"../index.html": "all reports"})
+
+
+def _published_files(folder: Path) -> list[Path]:
+    """Everything of a report in its folder: no dated folder, nothing hidden."""
+    return sorted(
+        path for path in folder.iterdir() if not path.name.startswith(".") and not _DATED.fullmatch(path.name)
+    )
+
+
+def _link_page(folder: Path, above: dict[str, str]) -> None:
+    for path in folder.glob("report*.html"):
+        write_text(path, placed(path.read_text(encoding="utf-8"), folder, above))
+
+
+def _history(folder: Path) -> Iterator[Path]:
+    """The dated folders of a set."""
+    return (path.parent for path in folder.glob("*/summary.json") if _DATED.fullmatch(path.parent.name))
+
+
+def _dated_name(folder: Path) -> str:
+    """Day of the last measurement and commit of the suite that measured."""
+    commit = commit_of(folder)[:_COMMIT_LENGTH] or "mixed"
+    return f"{_moment(folder)[:10] or 'undated'}-{commit}"
+
+
+def _moment(folder: Path) -> str:
+    """When the last measurement of a report ended, ISO-8601; "" where its summary does not say."""
+    summary = _summary(folder)
+    return str(summary.get("measured") or summary.get("created") or "")
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _results(folder: Path) -> tuple[str, dict[str, bytes]]:
+    """What tells one measurement from another: its moment and its results files."""
+    files = {path.name: path.read_bytes() for path in (folder / "results").glob("*.json")}
+    files.pop("status.json", None)
+    return _moment(folder), files
 
 
 def _drop_failed(report_dir: Path, results: Path) -> None:
@@ -90,35 +180,3 @@ def _pack(results: Path) -> str:
         return ""
     archive.unlink()
     return f"results/raw ({size / 2**20:.1f} MiB zipped)"
-
-
-def write_index(published_root: Path) -> Path:
-    """Write `index.html`, the list of everything published below the folder, newest first."""
-    rows = [_row(path) for path in published_root.glob("*/summary.json")]
-    rows.sort(key=lambda row: row["name"])
-    rows.sort(key=lambda row: row["created"], reverse=True)
-    environment = Environment(loader=FileSystemLoader(TEMPLATES / "index"), autoescape=True)
-    template = environment.get_template("index.html.j2")
-    page = template.render(rows=rows, stylesheet=Markup(stylesheet()), version=__version__)
-    write_text(published_root / "index.html", page)
-    return published_root / "index.html"
-
-
-def _row(path: Path) -> dict[str, Any]:
-    """One published report as the list shows it."""
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        verdict = summary["verdict"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path.parent.name}/summary.json: not a summary with a verdict") from None
-    status = verdict if verdict in SYMBOLS else "info"
-    finished = summary.get("measured") or summary.get("created")
-    return {
-        "name": path.parent.name,
-        "model": visible(readable(summary.get("model")) or "not named"),
-        "platform": visible(readable(summary.get("platform")) or "not named"),
-        "device": visible(readable(summary.get("device"))),
-        "created": str(finished or ""),
-        "date": readable(finished) or "not dated",
-        "badge": Markup(Badge(status, str(verdict)).html()),
-    }
