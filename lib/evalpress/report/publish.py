@@ -34,7 +34,7 @@ too, to keep clones of the project small."""
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: the report's page, its dated folder, the list of reports, and what was left out (empty when nothing)."""
+    """What was published: page, dated folder, list of reports, and what was left out (empty when nothing)."""
 
     page: Path
     dated: Path
