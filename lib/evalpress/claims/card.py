@@ -269,7 +269,7 @@ def load(path: Path) -> Card:
 
 
 def _tuples(value: Any) -> Any:
-    """YAML's lists as tuples, which strict pydantic asks for."""
+    """YAML's lists as tuples, which strict pydantic models require."""
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

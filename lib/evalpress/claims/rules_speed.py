@@ -60,7 +60,7 @@ def tokens_per_request(card: Card) -> Iterator[Finding]:
 
 
 def spread(card: Card) -> Iterator[Finding]:
-    """A mean lies between its extremes."""
+    """A mean is between its extremes."""
     times = card.speed.ttft
     if times is not None:
         yield judge(

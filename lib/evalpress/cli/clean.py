@@ -38,5 +38,5 @@ def _clean(args: argparse.Namespace) -> int:
 
 
 def _generated(reports: Path) -> list[str]:
-    """Folders that a report was made in, recognised by their lock file: nothing else is ever removed."""
+    """Folders that a report was made in, recognised by their lock file: nothing else is removed."""
     return sorted(path.parent.name for path in reports.glob("*/.lock") if path.parent.name != _PUBLISHED)

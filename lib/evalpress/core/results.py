@@ -177,7 +177,7 @@ def check_values(value: Any, at: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, never a part; secrets are hidden.
+    """Write JSON so that a reader gets the old file or the whole new one, never a part; secrets are hidden.
 
     Any text can be written and read back: half of a surrogate pair, which UTF-8 lacks, is written as a JSON escape.
 

@@ -35,7 +35,7 @@ _PAIR = re.compile(r"""([A-Za-z][\w-]*)["']?\s*[:=]\s*["']?(?=((?:Bearer |Basic 
 _OPTION = re.compile(r"(?:^|\s)--?([A-Za-z][\w-]*)\s+(?=([^\s-]\S*))")
 """A name and its value in a text: JSON, `a=b`, a query, `Header: value`; `--option value`."""
 _COMMON = frozenset(("default", "disabled", "enabled", "required", "optional", "password", "bearer", "secret", "token"))
-"""Words that are no secret wherever they stand."""
+"""Words that are no secret in any place."""
 _LOGIN = re.compile(r"(?<=://)[^\s/?#'\"<>@]*(?:@[^\s/?#'\"<>@]*)*@(?=[^\s/?#'\"<>@])")
 _known: set[str] = set()
 
@@ -121,7 +121,7 @@ def remember_environment() -> None:
 
 
 def scrub(text: str) -> str:
-    """`text` without any secret that this process knows."""
+    """`text` without the secrets noted in this process."""
     for secret in sorted(_known, key=len, reverse=True):
         if secret in text:
             text = text.replace(secret, f"{HIDDEN}@" if secret.endswith("@") else HIDDEN)

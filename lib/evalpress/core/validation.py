@@ -67,7 +67,7 @@ def first(error: ValidationError, model: type[BaseModel]) -> tuple[KeyPath, str]
 
 
 def key_of(item: Mapping[str, Any]) -> KeyPath:
-    """Where one of `ValidationError.errors()` stands."""
+    """The key path of one of `ValidationError.errors()`."""
     return tuple(part for part in item["loc"] if part != "[key]")
 
 
@@ -139,7 +139,7 @@ def allowed(item: Mapping[str, Any]) -> str:
 
 
 def found(value: Any) -> str:
-    """A value as a reader of the file knows it, shortened, with its kind."""
+    """A value as it is written in the file, shortened, with its kind."""
     if isinstance(value, bool):
         return f"{str(value).lower()} (true or false)"
     if value is None:

@@ -165,7 +165,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
     """
     try:
         return _read(_FastLoader(text))
-    except (yaml.YAMLError, _RefusedError, RecursionError, ValueError):  # PyYAML's own parser tells where and why
+    except (yaml.YAMLError, _RefusedError, RecursionError, ValueError):  # PyYAML's own parser gives place and reason
         pass
     try:
         loader = _Loader(text)

@@ -62,7 +62,7 @@ def model_config(config: Qwen2Config) -> dict[str, Any]:
 
 
 def tokenizer_config() -> dict[str, Any]:
-    """tokenizer_config.json; the class is one that transformers 4.57 knows, unlike the one that 5 writes."""
+    """tokenizer_config.json; the class is one that transformers 4.57 has, unlike the one that 5 writes."""
     plain = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

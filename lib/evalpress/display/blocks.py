@@ -193,7 +193,7 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class Switch:
-    """Blocks of which a reader sees one at a time, the first to begin with: one table for each of several metrics.
+    """Blocks of which one at a time is visible, at first the first one: one table for each of several metrics.
 
     Args:
         label: what is switched, in a phrase.

@@ -113,7 +113,7 @@ class DeviceMemory:
 
 
 def free_device_bytes(backend: str) -> Callable[[], int | None]:
-    """A function that gives the least free memory of the backend's devices; None on a CPU and where no tool tells."""
+    """A function that returns the least free bytes of the backend's devices; None on a CPU and without a tool."""
 
     def free() -> int | None:
         found = platforms.detect()

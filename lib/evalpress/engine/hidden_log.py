@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class _Keeper(logging.Handler):
-    """Keeps vLLM's records, and passes on to the caller's handlers those that the caller wants to see."""
+    """Keeps vLLM's records, and passes on to the caller's handlers those of the caller's log level."""
 
     def __init__(self, onward: logging.Logger | None, shown: int) -> None:
         super().__init__()

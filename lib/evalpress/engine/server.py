@@ -52,7 +52,7 @@ class Launch:
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], host: str, log: Path) -> None:
         self.log, self._host = log, host
-        self._api_key = env.get("VLLM_API_KEY")  # a key of the set's own, which the server asks its clients for
+        self._api_key = env.get("VLLM_API_KEY")  # the set's own key, which the server requires of its clients
         log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         self._server: Server | None = None

@@ -20,7 +20,7 @@ _NOT_IN_LOGS = "vLLM's log does not tell"
 
 @dataclass(frozen=True)
 class StartLog:
-    """What a log tells of one start; keys and units as in the benchmark's `startup`, `memory` and `compilation`."""
+    """What a log holds of one start; keys and units as in the benchmark's `startup`, `memory` and `compilation`."""
 
     vllm_version: str | None
     starts: int

@@ -159,7 +159,7 @@ def _covered(intervals: Sequence[tuple[float, float]], start: float, end: float)
 
 
 def compile_figures(lines: Sequence[Line], *, compiled: bool) -> Figures:
-    """Parts of `compile_s` where the log tells them: Dynamo's tracing and the backend's compilation, in seconds."""
+    """Parts of `compile_s` where the log has them: Dynamo's tracing and the backend's compilation, in seconds."""
     out: dict[str, float | None] = {
         "dynamo_s": figure(lines, _DYNAMO, within=sum) if compiled else None,
         "backend_compile_s": figure(lines, _BACKEND, within=sum) if compiled else None,

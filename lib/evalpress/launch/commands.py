@@ -32,7 +32,7 @@ _BEARER = re.compile(r"Authorization: Bearer \$[A-Za-z_]\w*")
 DEFAULT_PORT = 8000
 
 _OFFLINE_ONLY = ("max_logprobs", "logprobs_mode")
-"""For the raw logits of the alignment section; no request to the server asks for them."""
+"""For the raw logits of the alignment section; no request to the server uses them."""
 _DEFAULTS = {
     "enforce_eager": False,
     "trust_remote_code": False,
@@ -157,7 +157,7 @@ def curl_argv(base_url: str, served: str, prompt: str | Sequence[int], options: 
 
 
 def prompt(params: Params, mode: Mode) -> str | list[int]:
-    """What the quick start asks: the card's prompt, or token ids where the model has no tokenizer."""
+    """The prompt of the quick start: the card's prompt, or token ids where the model has no tokenizer."""
     return TOKEN_PROMPT if engine_arguments(params, mode).get("skip_tokenizer_init") else PROMPT
 
 

@@ -32,7 +32,7 @@ SPAWN = ("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
 
 
 def in_process(params: Params) -> bool:
-    """Whether the engine core lives in the kernel's process: by default on CPU with a single worker."""
+    """Whether the engine core runs in the kernel's process: by default on CPU with a single worker."""
     engine = params.engine
     if engine.in_process is not None:
         return engine.in_process
@@ -88,7 +88,7 @@ def _processors() -> tuple[tuple[int, ...], int]:
 
 @cache
 def _takes_bytes() -> bool:
-    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 knows whole GiB in a variable only, and in 0.32
+    """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 takes whole GiB in a variable only, and in 0.32
     the variable takes precedence. Read in its source, since importing it takes seconds."""
     found = importlib.util.find_spec("vllm")
     if found is None or found.origin is None:
@@ -110,7 +110,7 @@ def server_env(params: Params) -> dict[str, str]:
 def preload_env(params: Params) -> dict[str, str]:
     """`LD_PRELOAD` with tcmalloc and Intel's OpenMP, for CPU sets with `platform.preload`, where they are installed.
 
-    Both make vLLM's CPU backend faster (its installation guide asks for them). What the caller already
+    Both make vLLM's CPU backend faster (its installation guide recommends them). What the caller already
     preloads stays, first; nothing found, nothing set.
     """
     if params.platform.backend != "cpu" or not params.platform.preload or not sys.platform.startswith("linux"):

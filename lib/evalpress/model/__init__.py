@@ -134,7 +134,7 @@ def describe(params: Params) -> dict[str, Any]:
 
 
 def _dimensions(found: config.Configuration) -> dict[str, Any]:
-    """Heads and rotary base, where the configuration tells them."""
+    """Heads and rotary base, where the configuration states them."""
     try:
         size: int | None = layers.head_dim(found)
     except layers.UnknownLayersError:

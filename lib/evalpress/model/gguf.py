@@ -96,7 +96,7 @@ def convert(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _portable(path: Path) -> None:
-    """Name the tokenizer class that transformers 4 knows too."""
+    """Set a tokenizer class that transformers 4 has too."""
     stated = json.loads(path.read_text(encoding="utf-8"))
     stated["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

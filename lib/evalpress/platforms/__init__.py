@@ -71,7 +71,7 @@ def _absence(backend: Backend) -> str:
 
 
 def require(backend: str, where: str, devices: int = 1) -> Platform:
-    """The platform that a set asks for.
+    """The platform that a set needs.
 
     `where` names file and key for the message ("params/x.yaml: platform.backend"). Every host has a CPU; the
     others raise UserError in one line when they, or enough of their `devices`, are not here.

@@ -87,7 +87,7 @@ def driver_version(smi: str | None = None) -> str | None:
 
 
 def _from_torch(driver: str | None) -> tuple[Device, ...]:
-    """The NPUs that torch_npu sees, for containers that lack npu-smi: asked in a separate process, which ends.
+    """The NPUs that torch_npu lists, for containers that lack npu-smi: read in a separate process, which ends.
 
     A process that has initialised an NPU keeps memory on it, and what it forks cannot use the device.
     """

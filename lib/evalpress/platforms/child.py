@@ -48,7 +48,7 @@ def call(function: str, *arguments: Any) -> Any:
 
 
 def devices(kind: str) -> list[dict[str, Any]]:
-    """Name, total and free bytes of the devices that torch sees under `torch.<kind>`; empty where it sees none."""
+    """Name, total and free bytes of the devices that torch lists under `torch.<kind>`; empty where it lists none."""
     try:
         found: list[dict[str, Any]] = call(f"{__package__}.child:_devices_here", kind)
     except MeasurementError:

@@ -134,5 +134,5 @@ def _text(path: Path) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """A path of the mount table, in which blanks stand as octal numbers."""
+    """A path of the mount table, in which blanks are octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

@@ -187,7 +187,7 @@ def _component(
 
 
 def _engine(component: str, found: str | None, backend: str, row: VersionSet | None, exact: bool) -> Verdict:
-    """The verdict on the engine that leads the set: is it one that the table knows?"""
+    """The verdict on the engine of the set: whether the table has a row for it."""
     if found is not None and row is None:
         known = rows(backend)
         why = "the table of matched sets has no row for this minor version"

@@ -43,7 +43,7 @@ def reads_lines(first: Any) -> bool:
 
 
 def runs(path: Path) -> list[Run]:
-    """The run of either file; the other one is read too, where it lies beside it under its usual name."""
+    """The run of either file; the other one is read too, where it is beside it under its usual name."""
     if path.suffix == ".jsonl":
         summary = path.with_name(path.name.replace(".jsonl", "_aiperf.json"))
         records: Path | None = path
@@ -106,7 +106,7 @@ def _printed(body: Mapping[str, Any]) -> list[Printed]:
 
 
 def _means(body: Mapping[str, Any]) -> tuple[Request, ...]:
-    """A request that stands for all, where all outputs have one length: then the mean TPOT follows from the means."""
+    """One request with the means of all, where all outputs have one length: the mean TPOT then follows from them."""
     low, high = (number(inner(body, "output_sequence_length", key)) for key in ("min", "max"))
     first, whole = (
         None

@@ -129,7 +129,7 @@ def _printed(own: Mapping[str, Mapping[str, str]], told: Mapping[str, Any]) -> l
 
 
 def _means(own: Mapping[str, Mapping[str, str]]) -> tuple[Request, ...]:
-    """A request that stands for all, where all outputs have one length."""
+    """One request with the means of all, where all outputs have one length."""
     lengths = [_value(own.get("OutputTokens", {}).get(key)) for key in ("Min", "Max")]
     first, whole = (_value(own.get(name, {}).get("Average")) for name in ("TTFT", "E2EL"))
     if lengths[0] is None or lengths[0] != lengths[1] or first is None or whole is None:

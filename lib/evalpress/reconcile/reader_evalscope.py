@@ -115,7 +115,7 @@ def _printed(body: Mapping[str, Any]) -> list[Printed]:
     found: list[Printed] = []
     for names, key, definition, scale, rounding in _FIGURES:
         name = next((one for one in names if number(body.get(one)) is not None), None)
-        if name is not None and (number(body[name]) or 0.0) >= 0:  # -1 stands for «does not apply»
+        if name is not None and (number(body[name]) or 0.0) >= 0:  # -1: does not apply
             found += figure(name, key, body[name], definition, scale=scale, rounding=rounding)
     return found
 
@@ -133,7 +133,7 @@ def _percentiles(rows: Any) -> list[Printed]:
 
 
 def _means(summary: Mapping[str, Any], percentiles: Any) -> tuple[Request, ...]:
-    """A request that stands for all, where all outputs have one length."""
+    """One request with the means of all, where all outputs have one length."""
     lengths = {number(row.get("Output tokens")) for row in percentiles if isinstance(row, Mapping)}
     first, whole = _first(summary, ("Avg TTFT (ms)",)), _first(summary, ("Avg Latency (s)",))
     if len(lengths) != 1 or None in lengths or first is None or whole is None:

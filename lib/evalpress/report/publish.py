@@ -150,7 +150,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 
 def _results(folder: Path) -> tuple[str, dict[str, bytes]]:
-    """What tells one measurement from another: its moment and its results files."""
+    """What distinguishes one measurement from another: its time and its results files."""
     files = {path.name: path.read_bytes() for path in (folder / "results").glob("*.json")}
     files.pop("status.json", None)
     return _moment(folder), files

@@ -77,7 +77,7 @@ class SharedKernelEngine:
 
 
 def _mark_failed(manager: Any) -> None:
-    """papermill calls a cell completed whose kernel died, and all cells after it as well."""
+    """After the kernel has ended: papermill marks the running cell and all cells after it as completed."""
     started = [
         (i, cell) for i, cell in enumerate(manager.nb.cells) if cell.metadata.papermill["status"] != manager.PENDING
     ]

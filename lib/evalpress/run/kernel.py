@@ -242,4 +242,4 @@ def _cancel_leftovers() -> None:
 
 
 def _ignore(message: dict[str, Any]) -> None:
-    """An output hook: a silent request's output is not needed."""
+    """An output hook for silent requests, whose output is not needed."""

@@ -18,7 +18,7 @@ from evalpress.run.terminal import say
 class LogPump:
     """A pipe for file descriptors 1 and 2 of a process tree, emptied by a thread into the current log file.
 
-    The pipe is emptied even if the file cannot be written: a process that prints into a full pipe would wait for ever.
+    The pipe is emptied even if the file cannot be written: a process that prints into a full pipe waits.
     A file that cannot be written is reported once. Secrets are hidden before anything reaches the file.
     """
 

@@ -169,7 +169,7 @@ def _raw_digests(folder: Path, section: str, names: Iterable[str]) -> dict[str, 
 
 
 def _raw_differences(folder: Path, stored: results.Document[Any]) -> list[str]:
-    """Raw observations that are gone or were edited since the results were written."""
+    """Raw observations that were removed or edited since the results were written."""
     recorded = stored.provenance.get("raw")
     told = []
     for name, known in (recorded if isinstance(recorded, dict) else {}).items():

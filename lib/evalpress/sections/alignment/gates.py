@@ -121,7 +121,7 @@ def _layers(layers: Layers | None) -> Iterator[tuple[str, Gate]]:
 
 
 def _of_a_stand_in(found: Gate) -> Gate:
-    """A stand-in is shown and never decides the verdict."""
+    """A second implementation is shown and never decides the verdict."""
     if found.status not in ("fail", "warn"):
         return found
     return found.model_copy(update={"status": "off", "allowed": f"{_NOT_JUDGED}{_STAND_IN} ({found.allowed})"})

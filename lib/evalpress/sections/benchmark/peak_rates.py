@@ -101,7 +101,7 @@ def _peak_rates(
 
 
 def _cache_bytes() -> int | None:
-    """Size of the processor's largest cache in bytes, as Linux tells it."""
+    """Size of the processor's largest cache in bytes, as Linux reports it."""
     sizes = []
     for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = path.read_text(encoding="ascii").strip()

@@ -65,7 +65,7 @@ class WorkloadShape(Model):
 class PairedMetric(Model):
     """One metric, block by block: `ratio` is compiled / eager with its 95 % interval.
 
-    In a pair of `variants`, `compiled` stands for the variant that the pair is named by.
+    In a pair of `variants`, `compiled` is the variant that the pair is named by.
     """
 
     eager: float | None

@@ -32,7 +32,7 @@ def compare(both: int, only_this: int, only_other: int, neither: int, margin: fl
         both, only_this, only_other, neither: items by which run got them right; at least one item.
         margin: the loss that is still acceptable, a share above 0.
 
-    This run is not inferior when the whole interval lies above -margin, inferior when the whole lies below it.
+    This run is not inferior when the whole interval is above -margin, inferior when the whole interval is below it.
 
     Raises:
         ValueError: no item.

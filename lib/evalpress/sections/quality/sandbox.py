@@ -212,7 +212,7 @@ def _supervisor(argv: list[str], limits: Limits, control: int) -> list[str]:
 
 
 def _view() -> tuple[list[str], list[list[str]]]:
-    """The host folders that the guest sees read-only, and the root's symbolic links as (target, path)."""
+    """The host folders that are read-only in the guest, and the root's symbolic links as (target, path)."""
     system = [Path(name) for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")]
     links = [[str(path.readlink()), str(path)] for path in system if path.is_symlink()]
     read_only = [str(path) for path in system if path.is_dir() and not path.is_symlink()]

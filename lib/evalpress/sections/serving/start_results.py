@@ -26,7 +26,7 @@ class ServedStart(Model):
     graph_capture_s: float | None
     graph_capture_s_why: str | None = None
     compile_cache: str | None
-    """What the start found in the compile cache, as its log tells."""
+    """What the start found in the compile cache, by its log."""
     compile_cache_why: str | None = None
 
 

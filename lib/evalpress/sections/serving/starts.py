@@ -42,7 +42,7 @@ imports this file again."""
 
 
 def measure(job: Job) -> tuple[Starts | None, str | None]:
-    """The starts that the set asks for, or None and why there are none; the servers of the load are gone by then."""
+    """The set's repeated starts, or None and why there are none; the servers of the load have ended before."""
     asked = job.params.serving.starts
     if job.params.serving.base_url:
         return None, "the server was already running (serving.base_url)"

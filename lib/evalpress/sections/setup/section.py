@@ -24,7 +24,7 @@ from evalpress.sections.setup.results import (
 )
 
 _PLATFORM_PLUGIN = {"ascend": "ascend"}
-"""Backends that vLLM knows only through a plugin: the name of its entry point."""
+"""Backends that vLLM supports only through a plugin: the name of its entry point."""
 
 
 def measure(job: Job) -> Results:
