@@ -54,6 +54,8 @@ class PlatformParams(Block):
     backend: Literal["cpu", "cuda", "ascend"]
     preload: bool = True
     """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
+    energy: bool = True
+    """Read power, utilisation and temperature beside workloads and load, where the device's tools tell them."""
 
 
 class Variant(Block):

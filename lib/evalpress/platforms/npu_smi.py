@@ -26,9 +26,11 @@ _REMEDIES = {
 class NpuDevice:
     """One chip. Memory in MiB (what the tool calls MB), power in watts; None where the table has `-` or `NA`.
 
-    On cards with two chips the tool prints the card's power beside the first chip only.
+    `card` is the number that the tool calls NPU. On cards with two chips it prints the card's power beside the first
+    chip only.
     """
 
+    card: int
     index: int
     name: str
     health: str
@@ -81,6 +83,7 @@ def _device(name: re.Match[str], chip: re.Match[str]) -> NpuDevice:
     readings = name[4].split()
     utilisation = chip[3].split()
     return NpuDevice(
+        card=int(name[1]),
         index=int(chip[2]) if chip[2] else int(name[1]),
         name=name[2],
         health=name[3],

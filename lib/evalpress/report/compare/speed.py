@@ -92,8 +92,9 @@ def _speeds(
 def _changes(workload: str, a: Benchmark, b: Benchmark, why_not: str) -> Iterator[Row]:
     """Each compiling mode against eager: both modes of a run use the same machine, so its drift cancels."""
     for mode, found in a.pairs.items():
-        if mode in b.pairs:
-            pair = [one.comparison[workload]["output_throughput"] for one in (found, b.pairs[mode])]
+        both = [one.comparison.get(workload, {}) for one in (found, b.pairs[mode])] if mode in b.pairs else []
+        pair = [one["output_throughput"] for one in both if "output_throughput" in one]
+        if len(pair) == 2:
             name = workload if mode == COMPILED else f"{mode}.{workload}"
             yield _change(f"benchmark.speed_up.{name}", pair, why_not)
 

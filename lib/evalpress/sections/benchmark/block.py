@@ -38,13 +38,14 @@ def run_block(
     groups = [prompts] if load.concurrent else [[prompt] for prompt in prompts]
     completions: list[Completion] = []
     gaps: list[float] = []
-    start = time.perf_counter()
+    began, start = time.monotonic(), time.perf_counter()
     for group in groups:
         completions += loaded.generate(group, sampling)
         gaps += loaded.inter_token_latencies
     duration = time.perf_counter() - start
     return Block(
         block=number,
+        began=began,
         duration=duration,
         failed=sum(len(c.token_ids) != sampling.max_tokens for c in completions),
         requests=tuple(_request(c) for c in completions),

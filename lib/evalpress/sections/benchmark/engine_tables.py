@@ -7,6 +7,7 @@ from evalpress.core.units import GIB, MIB
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
 from evalpress.engine.results import Memory, Startup
+from evalpress.sections import energy_table
 from evalpress.sections.benchmark.phase_labels import LONG, named_starts
 from evalpress.sections.benchmark.results import BreakEven, BreakEvenFigures, PeakRates, PeakRound, Results
 
@@ -136,6 +137,13 @@ def _note(found: PeakRates) -> str:
         "matrix products that reached half of the best one. A model that fits into its processor's largest cache"
         f"{cache} can read its weights faster than from memory; the bandwidth bound is then not an upper limit."
     )
+
+
+def energy(document: Document[Results]) -> Table:
+    """Joules per output token, tokens per second and watt, utilisation and temperature of every workload and mode."""
+    data = document.data
+    rows = [([name, mode], found[name]) for name in data.workloads for mode, found in data.energy.items()]
+    return energy_table.table(["workload", "mode"], rows, data.energy_source, data.energy_why or "")
 
 
 def break_even(document: Document[Results]) -> Prose:

@@ -26,6 +26,8 @@ class Block(Model):
     """The requests of one block. `duration` by this process's clock, in seconds."""
 
     block: int | None = None
+    began: float | None = None
+    """On the monotonic clock of the process that measured."""
     duration: float
     failed: int
     """Requests that did not generate as many tokens as were asked for."""

@@ -10,6 +10,7 @@ from evalpress.core import results
 from evalpress.core.results import Model
 from evalpress.engine.results import Compilation, Memory, Startup
 from evalpress.params.engine import COMPILED
+from evalpress.platforms.power import NOT_READ, Energy
 from evalpress.sections.benchmark import migration
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
@@ -261,6 +262,10 @@ class Results(results.Results):
     break_even: BreakEven
     variants: dict[str, Pair] = Field(default={}, description="each mode of engine.variants against eager")
     identities: tuple[Invariant, ...] = Field(description="invariants that were checked")
+    energy: dict[str, dict[str, Energy]] = Field(default={}, description="mode -> workload, over its blocks")
+    energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
+    energy_source: str | None = Field(default=None, description="what told the power, in words")
+    energy_source_why: str | None = NOT_READ
     left_out: tuple[str, ...] = Field(default=(), description="what run.budget_minutes left out")
 
     @property

@@ -13,9 +13,12 @@ from evalpress.engine.results import Compilation, Memory
 from evalpress.launch import environment
 from evalpress.params.engine import COMPILED, EAGER
 from evalpress.params.schema import Mode, Params
+from evalpress.platforms import power_sources
+from evalpress.platforms.power import Meter
 from evalpress.sections.benchmark import (
     budget,
     comparison,
+    energy,
     invariants,
     metrics,
     observations,
@@ -71,6 +74,7 @@ def stages(job: Job) -> Stages[Results]:
     yield "peak rates", peaks.result()[0]
     blocks: Blocks = {name: {mode: [] for mode in params.engine.modes} for name in params.benchmark.workloads}
     loaded: dict[str, LoadedMode] = {}
+    meters: list[Meter] = []
     curves: Blocks = {}
     began = time.monotonic()
     left_out: tuple[str, ...] = ()
@@ -80,7 +84,9 @@ def stages(job: Job) -> Stages[Results]:
         if params.run.budget_minutes and not loaded:
             plan = _within_budget(params, group, params.run.budget_minutes, time.monotonic() - began)
             params, left_out = params.model_copy(update={"benchmark": plan.benchmark}), plan.left_out
-        _run(params, group, blocks, peaks)
+        with power_sources.meter(params.platform.backend, wanted=params.platform.energy) as meter:
+            _run(params, group, blocks, peaks)
+        meters.append(meter)
         yield "blocks", {n: {mode: metrics.figures(found[mode]) for mode in group} for n, found in blocks.items()}
         scaling.run(params, group, curves)
         job.raw("blocks", observations.plain(blocks))
@@ -91,7 +97,8 @@ def stages(job: Job) -> Stages[Results]:
     best, why = peaks.result()
     if best:
         job.raw("ceilings", best.model_dump(mode="json"))
-    return report(params, facts, loaded, blocks, best, why, curves, left_out)
+    found = report(params, facts, loaded, blocks, best, why, curves, left_out)
+    return found.model_copy(update=energy.of_blocks(meters, blocks))
 
 
 def _within_budget(params: Params, group: tuple[Mode, ...], minutes: float, elapsed_s: float) -> budget.Plan:

@@ -60,7 +60,7 @@ def comparison(document: Document[Results]) -> Table:
     data = document.data
     alone = set(data.pairs) <= {COMPILED}
     rows: list[list[Cell]] = []
-    for workload in data.workloads:
+    for workload in dict.fromkeys(name for pair in data.pairs.values() for name in pair.comparison):
         for metric, (label, unit) in LABELS.items():
             for mode, pair in data.pairs.items():
                 found = pair.comparison[workload][metric]

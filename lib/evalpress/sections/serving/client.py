@@ -73,6 +73,8 @@ class Load:
     """How long the client ran."""
     cpu_share: float
     """The client's process time as a share of one core."""
+    began: float = 0.0
+    """On this process's monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,11 @@ def _run(target: Target, work: _Work, connections: int) -> Load:
                 return replace(await _request(http, target, prompt, start), late_s=late_s)
 
             gc.freeze()  # a full garbage collection during the load would look like a pause of the server
-            start, cpu = time.perf_counter(), time.process_time()
+            began, start, cpu = time.monotonic(), time.perf_counter(), time.process_time()
             found = await work(send, start)
             seconds = time.perf_counter() - start
             share = (time.process_time() - cpu) / seconds
-            done.append(Load(tuple(sorted(found, key=lambda o: o.sent_s)), seconds, share))
+            done.append(Load(tuple(sorted(found, key=lambda o: o.sent_s)), seconds, share, began))
 
     def thread() -> None:
         try:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from evalpress.core.results import Model
 from evalpress.core.results import Results as SectionResults
+from evalpress.platforms.power import NOT_READ, Energy
 from evalpress.sections.serving import migration
 from evalpress.sections.serving.points import Level, Rate
 from evalpress.sections.serving.start_results import Starts
@@ -45,6 +46,13 @@ class Saturation(Model):
     mean_tpot_ms_why: str | None = None
     reached: bool
     reached_why: str
+
+
+class LoadEnergy(Energy):
+    """What one load on a server took, ramp and cool-down of every repeat included."""
+
+    mode: str
+    load: str = Field(description="the point's name: concurrency-<requests> or rate-<share of saturation>")
 
 
 class Curl(Model):
@@ -176,6 +184,10 @@ class Results(SectionResults):
     """What a request must keep to count as good."""
     windows: dict[str, str] = Field(default_factory=dict)
     """The rule by which ramp and cool-down are left out, for `levels` and `rates`."""
+    energy: tuple[LoadEnergy, ...] = Field(default=(), description="of every level and rate, over its repeats")
+    energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
+    energy_source: str | None = Field(default=None, description="what told the power, in words")
+    energy_source_why: str | None = NOT_READ
     client: str
     cores: int
     """Of the host, shared by client and servers."""

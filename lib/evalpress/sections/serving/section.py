@@ -8,9 +8,10 @@ from evalpress import engine
 from evalpress.core.progress import step
 from evalpress.params.schema import Mode, Params
 from evalpress.platforms.host import usable_cores
+from evalpress.platforms.power import Meter
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.job import Job
-from evalpress.sections.serving import asking, http_cost, invariants, load, search, servers, starts, window
+from evalpress.sections.serving import asking, energy, http_cost, invariants, load, search, servers, starts, window
 from evalpress.sections.serving.load import Loads
 from evalpress.sections.serving.prompts import Prompts
 from evalpress.sections.serving.results import Results
@@ -33,6 +34,8 @@ def measure(job: Job) -> Results:
         engine.import_vllm(params)
     prompts = Prompts.of(params)
     found: dict[str, Any] = {"servers": {}, "levels": (), "rates": (), "http_cost": (), "saturation": {}}
+    found["energy"] = ()
+    meters: list[Meter] = []
     searched: dict[str, Any] = {}
     repeats: dict[tuple[str, str], list[Any]] = {}
     for group in servers.groups(params):
@@ -40,12 +43,15 @@ def measure(job: Job) -> Results:
             _ask(job, targets, found)
             inside = http_cost.in_process(job, _loaded(job, targets), prompts)
             loads = Loads(job, targets, prompts)
-            loads.measure()
+            with energy.meter(params) as meter:
+                loads.measure()
             peak = load.saturation(loads.levels, params.engine.max_num_seqs)
             if params.serving.slo_search and params.serving.slo:
                 rates = {mode: at.request_throughput for mode, at in peak.items()}
                 searched |= search.search(loads, params.serving.slo_search, rates)
         repeats |= loads.repeats
+        meters.append(meter)
+        found["energy"] += energy.of_loads(meter, loads.repeats)
         found["levels"] += tuple(loads.levels)
         found["rates"] += tuple(loads.rates)
         found["saturation"] |= peak
@@ -56,6 +62,7 @@ def measure(job: Job) -> Results:
         starts=again,
         starts_why=no_starts,
         **_absent(params, found, searched),
+        **energy.described(meters),
         identities=invariants.check(repeats, params.serving.input_len, params.serving.output_len),
         slo_ms={str(name): limit for name, limit in params.serving.slo.items()},
         windows={"levels": window.RULE_CLOSED, "rates": window.RULE_OPEN},

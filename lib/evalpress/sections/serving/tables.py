@@ -21,6 +21,7 @@ from evalpress.display.tables import (
     pick,
     snippet,
 )
+from evalpress.sections import energy_table
 from evalpress.sections.serving.points import Bounds, Level, Point, Rate
 from evalpress.sections.serving.results import HttpCost, Results
 
@@ -229,6 +230,13 @@ def highest_rate(document: Document[Results]) -> Table:
     heads += [Column("does not", "req/s"), Column("goodput", "req/s"), "rates tried"]
     note = f"The highest rate lies between the two. {_slo(data)}"
     return Table(title, heads, rows, note=note)
+
+
+def energy(document: Document[Results]) -> Table:
+    """Joules per output token, tokens per second and watt, utilisation and temperature of every load."""
+    data = document.data
+    rows = [([one.load.replace("-", " "), one.mode], one) for one in data.energy]
+    return energy_table.table(["load", "server"], rows, data.energy_source, data.energy_why or "")
 
 
 def http_cost(document: Document[Results]) -> Table:

@@ -61,7 +61,10 @@ def _speed(data: Benchmark) -> Iterator[str]:
     name = throughput_workload(data)
     if name is None:
         return
-    told = [_speed_up(mode, pair.comparison[name]["output_throughput"]) for mode, pair in data.pairs.items()]
+    told = [
+        _speed_up(mode, found) if (found := pair.comparison.get(name, {}).get("output_throughput")) else None
+        for mode, pair in data.pairs.items()
+    ]
     yield from (sentence for sentence in told if sentence)
     if not told or None in told:
         for mode, measured in data.modes.items():
