@@ -1,7 +1,7 @@
 """docs/architectures.md: the facts of every causal language model that both transformers and the installed vLLM
 support.
 
-Default configurations, no weights. Each figure stands beside an independent count: parameters of the class that
+Default configurations, no weights. Each figure is beside an independent count: parameters of the class that
 transformers builds on the meta device, KV values that its own cache holds after a forward pass there.
 
     python scripts/architectures_docs.py            writes it (a minute or two)

@@ -54,7 +54,7 @@ def _block(model: type[BaseModel], prefix: str) -> list[str]:
 
 
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """The text that stands below each field in the source."""
+    """The docstring below each field in the source."""
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     found: dict[str, str] = {}
     body = getattr(node, "body", [])

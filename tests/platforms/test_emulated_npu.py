@@ -22,7 +22,7 @@ PROGRAM = """
 import json, multiprocessing, os, sys
 import emulated_npu
 import numpy as np, torch
-# Children find a module called torch_npu; transformers here must not, it would ask for its fused operations.
+# Children find a module called torch_npu; transformers here must not, it would call its fused operations.
 os.environ["PYTHONPATH"] += os.pathsep + sys.argv[1]
 from evalpress.core.paths import ROOT
 from evalpress.model import forward

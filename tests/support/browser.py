@@ -24,7 +24,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 class Page:
-    """One tab. Collects what it logs and what it asks for."""
+    """One tab. Collects its log messages and its requests."""
 
     def __init__(self, socket: Any) -> None:
         self._socket, self._count = socket, 0

@@ -26,7 +26,7 @@ FORKED = (
 
 
 class EmulatedNpu:
-    """The part of `torch.npu` that the suite and torch itself ask for."""
+    """The part of `torch.npu` that the suite and torch itself use."""
 
     def __init__(self) -> None:
         self.owner: int | None = None

@@ -69,7 +69,7 @@ def empty_caches() -> None:
 
 
 def return_to_system() -> None:
-    """Ask the allocator of this process, glibc's or a preloaded tcmalloc, to return free pages."""
+    """Return free pages of this process's allocator, glibc's or a preloaded tcmalloc, to the system."""
     library = ctypes.CDLL(None)
     for name, arguments in (("MallocExtension_ReleaseFreeMemory", ()), ("malloc_trim", (0,))):
         function = getattr(library, name, None)

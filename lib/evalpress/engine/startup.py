@@ -89,7 +89,7 @@ def phases(
     Returns:
         Phases, `total_s` (= import_s + config_s + wall_s) and `unaccounted_s`, the rest that no line explains.
         A phase that this platform or mode does not have is null with a `_why`; none is negative. `compile_s_note`
-        stands beside a figure that holds more than compilation.
+        is beside a figure that includes more than compilation.
     """
     seen = _moments(lines)
     # Until the first line on loading: processes of the engine core and its workers, the device, the groups.

@@ -116,7 +116,7 @@ HARNESS_HOST = Patch(
     "harness_host_facts",
     "lm_eval.evaluator",
     "add_env_info",
-    why="the harness asks the host about itself with commands that take seconds; provenance has those facts",
+    why="the harness runs commands that collect facts of the host and take seconds; provenance has those facts",
     **_READ,
 )
 PATCHES: tuple[Patch, ...] = (
@@ -240,7 +240,7 @@ class _VllmFinder(importlib.metadata.DistributionFinder):
 
 @contextlib.contextmanager
 def a_distribution_called_vllm() -> Iterator[None]:
-    """lm_eval asks for the version of the distribution `vllm`; asked last, so an installed one is found first."""
+    """lm_eval needs the version of the distribution `vllm`; an installed one is found before this one."""
     finder = _VllmFinder()
     sys.meta_path.append(finder)
     try:

@@ -1,7 +1,7 @@
 """A model's configuration: what config.json states, under one name per quantity, with transformers' defaults.
 
 Model families name the same quantity differently (`n_embd`, `d_model`, `hidden_size`). transformers translates
-the names of the architectures that it knows (`attribute_map`) and nests the text part of multimodal models
+the names of the architectures that it supports (`attribute_map`) and nests the text part of multimodal models
 (`get_text_config()`); for an architecture that it does not know, `_ALIASES` translates. Experts have several
 names in either case (`_EXPERTS`).
 """

@@ -39,7 +39,7 @@ def ascend():
 
 def test_the_same_model_on_the_same_device_is_compared(ascend):
     found = {one.quantity: one for one in beside(ascend, DATA, "Ascend910")}
-    assert found["output_throughput.eager"].status == "consistent"  # 3,411.4 tok/s lies within 3,333 to 3,467
+    assert found["output_throughput.eager"].status == "consistent"  # 3,411.4 tok/s is within 3,333 to 3,467
     assert found["output_throughput.compiled"].status == "inconsistent"
     assert found["ttft.eager"].status == "consistent"
     assert found["logits.cosine_similarity"].status == "consistent"

@@ -149,7 +149,7 @@ class Search(Model):
     """Requests per second: the highest rate tried that kept it in every repeat."""
     request_rate_why: str | None = None
     request_rate_high: float | None
-    """The lowest rate tried that did not; the true one lies between."""
+    """The lowest rate tried that did not; the highest rate that does is between the two."""
     request_rate_high_why: str | None = None
     request_goodput: float | None
     """At `request_rate`, per second."""
