@@ -55,7 +55,7 @@ class PlatformParams(Block):
     preload: bool = True
     """CPU only: preload tcmalloc and Intel's OpenMP for the engine where they are installed."""
     energy: bool = True
-    """Read power, utilisation and temperature beside workloads and load, where the device's tools tell them."""
+    """Read power, utilisation and temperature beside workloads and load, where the device's tools report them."""
 
 
 class Variant(Block):

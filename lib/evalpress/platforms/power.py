@@ -1,6 +1,6 @@
 """Power, utilisation and temperature of the device beside a measurement, and the energy that it took.
 
-A meter asks the platform's own tool again and again in a thread: npu-smi on Ascend, NVML on CUDA, the RAPL counters of
+A meter reads the platform's own tool repeatedly in a thread: npu-smi on Ascend, NVML on CUDA, the RAPL counters of
 the processor on CPU. Where a tool counts energy, two readings give it exactly; where it tells power, the energy is the
 integral of the straight lines between readings. Either way nothing is known between two readings: their distance is
 the resolution, and a measurement that is not much longer has no figure.
@@ -26,11 +26,11 @@ FEWEST_READINGS = 10
 """A total time shorter than this many times the resolution has no figure of energy."""
 _KEYS = ("joules", "j_per_output_token", "output_tok_s_per_w", "mean_w")
 _SILENT = 3
-"""After so many failed readings in a row the meter stops asking."""
+"""After this many failed readings in a row the meter stops."""
 
 
 class Energy(Model):
-    """What one load took, idle power included: of the whole device, and of whatever else used it."""
+    """Energy of one load, idle power included: of the whole device, with all programs that used it."""
 
     joules: float | None
     joules_why: str | None = None
@@ -52,7 +52,7 @@ class Energy(Model):
 
 @dataclass(frozen=True)
 class Reading:
-    """One answer of a source. `joules` is a counter's value since any moment, `watts` a power; a source has one.
+    """One reading of a source. `joules` is a counter's value since any moment, `watts` a power; a source has one.
 
     None where the source does not tell it.
     """
@@ -69,7 +69,7 @@ class Source(Protocol):
     name: str
     """What is read, in words for the report."""
     period_s: float
-    """Seconds between two readings, beside what a reading itself takes."""
+    """Seconds between two readings, without the time of a reading itself."""
 
     def read(self) -> Reading:
         """One reading.
@@ -175,7 +175,7 @@ def _at(times: Sequence[float], values: Sequence[float], at: float) -> float:
 
 
 class Meter:
-    """Reads a source in a thread for the length of a `with` block; without a source it says why there is none."""
+    """Reads a source in a thread for the length of a `with` block; without a source `why` gives the reason."""
 
     def __init__(self, source: Source | None, why: str = "") -> None:
         self.source, self.why = source, why

@@ -18,7 +18,7 @@ _OFF = "the set reads no power (platform.energy)"
 
 
 class NpuSmiSource:
-    """`npu-smi info`, run again and again: power of the cards that hold the visible chips, AI cores' utilisation."""
+    """`npu-smi info`, run repeatedly: power of the cards that hold the visible chips, AI cores' utilisation."""
 
     period_s = 0.5
 
@@ -147,7 +147,7 @@ _SOURCES: dict[str, Callable[[], Source]] = {"ascend": _npu, "cuda": _gpu, "cpu"
 
 
 def meter(backend: str, *, wanted: bool = True) -> Meter:
-    """A meter of the platform's power; one that reads nothing and says why where it cannot be read.
+    """A meter of the platform's power; where it cannot be read, a meter without readings and with the reason.
 
     Args:
         backend: cpu, cuda or ascend.

@@ -31,8 +31,8 @@ def table(heads: Sequence[str], rows: Sequence[tuple[Sequence[Cell], Energy]], s
         return Table(TITLE, ["", ""], [["not measured", Missing(why)]])
     cells: list[list[Cell]] = [[*names, *(pick(found, key) for key in _HEADS)] for names, found in rows]
     note = (
-        f"Read from {source}, beside the load. The whole device's energy: idle power and other programs' share are in "
-        "it. Energy of a load is known to about one reading's distance at each of its ends. Tokens per second and watt "
-        "is tokens per joule."
+        f"Read from {source} during the load. Energy of the whole device, with idle power and the share of other "
+        "programs. It is uncertain by about the time between two readings at each end of a load. Tokens per second "
+        "and watt are tokens per joule."
     )
     return Table(TITLE, [*heads, *_HEADS.values()], cells, note=note)

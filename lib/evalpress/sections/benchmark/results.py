@@ -264,7 +264,7 @@ class Results(results.Results):
     identities: tuple[Invariant, ...] = Field(description="invariants that were checked")
     energy: dict[str, dict[str, Energy]] = Field(default={}, description="mode -> workload, over its blocks")
     energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
-    energy_source: str | None = Field(default=None, description="what told the power, in words")
+    energy_source: str | None = Field(default=None, description="source of the power readings, in words")
     energy_source_why: str | None = NOT_READ
     left_out: tuple[str, ...] = Field(default=(), description="what run.budget_minutes left out")
 

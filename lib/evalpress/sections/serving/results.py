@@ -49,7 +49,7 @@ class Saturation(Model):
 
 
 class LoadEnergy(Energy):
-    """What one load on a server took, ramp and cool-down of every repeat included."""
+    """Energy of one load on a server, ramp and cool-down of every repeat included."""
 
     mode: str
     load: str = Field(description="the point's name: concurrency-<requests> or rate-<share of saturation>")
@@ -186,7 +186,7 @@ class Results(SectionResults):
     """The rule by which ramp and cool-down are left out, for `levels` and `rates`."""
     energy: tuple[LoadEnergy, ...] = Field(default=(), description="of every level and rate, over its repeats")
     energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
-    energy_source: str | None = Field(default=None, description="what told the power, in words")
+    energy_source: str | None = Field(default=None, description="source of the power readings, in words")
     energy_source_why: str | None = NOT_READ
     client: str
     cores: int
