@@ -81,7 +81,7 @@ def summary() -> nbformat.NotebookNode:
             ("Time to first token", Quantity(5.02, "ms"), Quantity(4.11, "ms"), "0.82× (0.79× to 0.85×)"),
             ("Start-up", Quantity(8.23, "s"), Quantity(26.1, "s"), "pays for itself after 91,000 tokens"),
         ),
-        warning="a quality gate failed, and speed counts only with quality.",
+        warning="a quality gate failed: speed figures are not valid.",
         note="Paired blocks in the order A B B A; intervals are 95 % Student-t on log ratios.",
     )
     return samples.notebook(
