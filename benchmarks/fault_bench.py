@@ -162,14 +162,21 @@ def kind_of(process: psutil.Process) -> str:
 
 
 @contextmanager
-def reports(root: Path) -> Iterator[bool]:
-    """The reports' folder as a small disk of its own where this user may mount one; yields whether it is."""
+def reports(root: Path, *, kept: bool = False) -> Iterator[bool]:
+    """The reports' folder as a small disk of its own where this user may mount one; yields whether it is.
+
+    Args:
+        kept: the disk stays, and is used again where it is there.
+    """
     folder = root / "reports"
     folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_mount():
+        yield True
+        return
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
     try:
         yield mounted
     finally:
-        if mounted:
+        if mounted and not kept:
             subprocess.run(["umount", "-l", str(folder)], check=False)

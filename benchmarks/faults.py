@@ -1,6 +1,7 @@
 """Fault injection: the state that a report leaves when it is ended, at six moments and in four ways.
 
     python benchmarks/faults.py [--only MOMENT] [--fault FAULT] [--sparse]
+    python benchmarks/faults.py --sparse --rows FILE --root FOLDER --most 3     # three more of them, again and again
 
 Real throughout: the demo model on vLLM in eager mode, in the kernel's process, the OpenAI server with its engine core
 in a separate process, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few
@@ -13,6 +14,9 @@ Faults: kill -9 of each process that the moment has (kernel, engine core, server
 it has). After each fault: results that were there before are intact or the new ones are complete, no process is left,
 no traceback on the terminal, and the next run finishes what is missing. With `--sparse` the next run is made once per
 moment, after its last fault; after the others `evalpress status` must name the section as not current.
+
+With `--rows` each row is appended to a file, and combinations that are in it are not tried again; `--root` keeps the
+report between calls, so that a call with `--most` takes a few minutes.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 from evalpress.core.paths import ROOT
@@ -149,37 +154,73 @@ def compared(before: dict[str, bytes], now: dict[str, bytes]) -> str:
     return "new"
 
 
+Combination = tuple[str, str, str]
+"""Moment, fault, process that is hit."""
+
+
+def combinations(moments: Sequence[str], faults: Sequence[str]) -> list[Combination]:
+    """All of them, in order."""
+    return [
+        (moment, fault, victim)
+        for moment in moments
+        for fault in faults
+        for victim in (VICTIMS[moment] if fault == "kill -9" else VICTIMS[moment][-1:])
+    ]
+
+
+def recorded(path: Path | None) -> list[dict[str, Any]]:
+    """The rows of earlier calls."""
+    if path is None or not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def shown(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The table of all rows, and how many combinations are not as they must be."""
+    heads = ("moment", "fault", "exit", "the terminal says", "results", "processes left", "afterwards")
+    print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
+    for one in rows:
+        print("| " + " | ".join(one["row"]) + " |")
+    print(f"\n{sum(not one['good'] for one in rows)} of {len(rows)} combinations are not as they must be")
+
+
 def main() -> int:
     """Try the combinations; returns 1 where one is not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SECTION, action="append", help="one moment")
     parser.add_argument("--fault", choices=INJECT, action="append", help="one fault")
     parser.add_argument("--sparse", action="store_true", help="the next run once per moment")
+    parser.add_argument("--rows", type=Path, help="append each row to this file, one JSON object a line")
+    parser.add_argument("--root", type=Path, help="where the report is made, kept for the next call")
+    parser.add_argument("--most", type=int, default=1000, help="so many combinations in this call")
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="evalpress-faults-"))
-    wrong = count = 0
+    root = given.root or Path(tempfile.mkdtemp(prefix="evalpress-faults-"))
+    wanted = combinations(given.only or list(SECTION), given.fault or list(INJECT))
+    rows = recorded(given.rows)
+    done = {tuple(one["combination"]) for one in rows}
     benches: dict[str, Bench] = {}
-    with reports(root) as on_tmpfs:
-        print(f"full disk: {'a tmpfs of 64 MiB' if on_tmpfs else 'no file may grow'}\n")
-        heads = ("moment", "fault", "exit", "the terminal says", "results", "processes left", "afterwards")
-        print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads), flush=True)
-        for moment in given.only or SECTION:
-            bench = benches.setdefault(SECTION[moment], Bench(root, on_tmpfs, SECTION[moment]))
-            if bench.count == 0 and (first := bench.run("report")).returncode and bench.state([]) != "current":
+    with reports(root, kept=given.root is not None) as on_tmpfs:
+        print(f"full disk: {'a tmpfs of 64 MiB' if on_tmpfs else 'no file may grow'}\n", flush=True)
+        for moment, fault, victim in [one for one in wanted if one not in done][: given.most]:
+            bench = benches.setdefault(SECTION[moment], Bench(root, on_tmpfs, SECTION[moment], len(rows)))
+            if (
+                bench.state([]) != "current"
+                and (first := bench.run("report")).returncode
+                and bench.state([]) != "current"
+            ):
                 print(first.stdout + first.stderr)
                 return 1
-            tries = [
-                (fault, victim)
-                for fault in given.fault or INJECT
-                for victim in (VICTIMS[moment] if fault == "kill -9" else VICTIMS[moment][-1:])
-            ]
-            for fault, victim in tries:
-                row, good = tried(bench, moment, fault, victim, finish=not given.sparse or (fault, victim) == tries[-1])
-                print("| " + " | ".join(row) + " |", flush=True)
-                wrong, count = wrong + (not good), count + 1
-    shutil.rmtree(root, ignore_errors=True)
-    print(f"\n{wrong} of {count} combinations are not as they must be")
-    return 1 if wrong else 0
+            last = (moment, fault, victim) == [one for one in wanted if one[0] == moment][-1]
+            row, good = tried(bench, moment, fault, victim, finish=last or not given.sparse)
+            rows.append({"combination": [moment, fault, victim], "row": row, "good": good})
+            print(("ok  " if good else "BAD ") + " | ".join(row), flush=True)
+            if given.rows:
+                with given.rows.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(rows[-1], ensure_ascii=False) + "\n")
+    shown(rows)
+    if given.root is None:
+        shutil.rmtree(root, ignore_errors=True)
+    return 0 if all(one["good"] for one in rows) else 1
 
 
 if __name__ == "__main__":
