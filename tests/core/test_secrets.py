@@ -133,7 +133,7 @@ def test_the_run_book_and_the_parameters_of_a_results_file_hold_no_secret(tmp_pa
 
     (tmp_path / "mine.yaml").write_text(
         "title: t\nmodel: {path: models/demo}\nplatform: {backend: cpu}\n"
-        "engine: {env: {HF_TOKEN: hf, MY_PASSWORD: ab}, extra: {hf_token: xy}}\n"
+        "engine: {env: {HF_TOKEN: hf, MY_PASSWORD: ab}, extra: {hf_token: xy}, variants: {v: {extra: {api_key: vw}}}}\n"
         'serving: {base_url: "http://bench:pw@127.0.0.1:18533"}\n'
     )
     loaded = params.load(str(tmp_path / "mine.yaml"))
@@ -142,5 +142,5 @@ def test_the_run_book_and_the_parameters_of_a_results_file_hold_no_secret(tmp_pa
     read = json.dumps([parameters_read(by_name(name), loaded) for name in ("setup", "serving", "benchmark")])
     for text in (book, read):
         assert "bench:pw@" not in text and "HF_TOKEN" in text
-        for secret in ('"hf"', '"ab"', '"xy"', "=hf ", "=ab ", "'hf'", "'ab'", "'xy'"):
+        for secret in ('"hf"', '"ab"', '"xy"', '"vw"', "=hf ", "=ab ", "'hf'", "'ab'", "'xy'"):
             assert secret not in text

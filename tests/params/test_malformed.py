@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from evalpress import params
+from evalpress import model, params
 from evalpress.core import yaml12
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
@@ -87,6 +87,39 @@ def _write(folder: Path, text: str, name: str) -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('engine: {env: {"A=B": c}}', r"engine.env: found 'A=B', allowed letters, digits and underscores"),
+        ('engine: {env: {"": c}}', r"engine.env: found '', allowed letters"),
+        ('engine: {env: {A: "x\\0"}}', r"engine.env: A: found a NUL character"),
+        ("engine: {extra: {model: other}}", r"engine.extra: found 'model', .*: set model.path"),
+        ("engine: {extra: {dtype: float32}}", r"engine.extra: found 'dtype', .*: set engine.dtype"),
+        ("engine: {variants: {a: {extra: {seed: 1}}}}", r"engine.variants.a.extra: found 'seed'"),
+        ("engine: {extra: {max_logprobs: 5}}", r"engine.extra: found 'max_logprobs', which the report sets itself"),
+        ("engine: {seed: -1}", r"engine.seed: found -1 .*allowed at least 0"),
+        ("engine: {seed: 99999999999}", r"engine.seed: found 99999999999 .*allowed less than 4294967296"),
+        ('serving: {host: ""}', r"serving.host: found '' .*allowed text that is not empty"),
+        (
+            'serving: {base_url: "http://h h:80"}',
+            r"serving: base_url: found .http://h h:80', allowed an address without blanks",
+        ),
+        ('serving: {base_url: "http://h\\0:80"}', r"serving: base_url: found .*allowed an address without blanks"),
+        ('skip: {setup: ""}', r"skip.setup: found '' .*allowed text that is not empty"),
+    ],
+)
+def test_what_no_run_could_use(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^.*x\.yaml:7: {message}") as error:
+        params.load(str(_write(tmp_path, f"{GOOD}{text}\n", "x.yaml")))
+    assert "\n" not in str(error.value) and str(error.value).isprintable()
+
+
+def test_a_home_folder_that_nobody_has(tmp_path: Path) -> None:
+    text = GOOD.replace("path: m", "path: ~no-such-user/m")
+    with pytest.raises(UserError, match="model.path: '~no-such-user/m' not found"):
+        model.resolve(params.load(str(_write(tmp_path, text, "x.yaml"))))
 
 
 @pytest.mark.parametrize("name", ["评测.yaml", "my set.yaml", "naïve.yml", "a.b-c_d.yaml"])

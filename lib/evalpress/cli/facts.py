@@ -11,6 +11,7 @@ from typing import Any
 
 from evalpress.cli.verb import Verbs, plain
 from evalpress.core.errors import UserError
+from evalpress.core.paths import expanded
 
 _TEXT = "architecture facts of a model folder or a config.json; loads no engine"
 _KEYS = (
@@ -32,7 +33,7 @@ def add(verbs: Verbs) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    found = document(Path(args.model).expanduser(), args.engine_dtype, args.kv_dtype, args.trust_remote_code)
+    found = document(expanded(args.model), args.engine_dtype, args.kv_dtype, args.trust_remote_code)
     if args.json:
         print(json.dumps(found, ensure_ascii=False, indent=1))
         return 0

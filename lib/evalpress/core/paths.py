@@ -37,7 +37,15 @@ CACHE = _cache()
 
 def resolve(path: str | Path) -> Path:
     """An absolute path as it is, any other one relative to the project root."""
-    return ROOT / Path(path).expanduser()
+    return ROOT / expanded(path)
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with the home folder in place of `~`; as it is where there is no such user, or none with a home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def told(path: str | Path) -> str:

@@ -23,6 +23,7 @@ _TYPES = {
     "dict_type": "a mapping",
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
+    "string_too_short": "text that is not empty",
 }
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _KINDS = {str: "text", int: "whole number", float: "number", dict: "mapping", tuple: "list", list: "list"}

@@ -78,7 +78,7 @@ def places(params: Params) -> list[Path]:
     """Where `model.path` may be on this machine: beside the file that states it, then in the project."""
     stated = params.place("model.path")
     beside = stated.file.resolve().parent if stated and stated.file else None
-    here = Path(params.model.path).expanduser()
+    here = paths.expanded(params.model.path)
     return list(dict.fromkeys(folder / here for folder in (beside, paths.ROOT) if folder is not None))
 
 

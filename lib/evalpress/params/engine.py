@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 EAGER, COMPILED = "eager", "compiled"
 Mode = str
@@ -16,6 +16,41 @@ SectionName = Literal["setup", "benchmark", "serving", "evidence", "alignment", 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_ITS_OWN = {
+    "model": "model.path",
+    "revision": "model.revision",
+    "trust_remote_code": "model.trust_remote_code",
+    "enforce_eager": "engine.modes",
+    "kv_cache_memory_bytes": "engine.kv_cache_gib",
+    **{
+        key: f"engine.{key}"
+        for key in (
+            *("dtype", "max_model_len", "gpu_memory_utilization", "max_num_seqs", "seed", "compilation_config"),
+            *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"),
+        )
+    },
+}
+"""Keywords of LLM(...) that a parameter gives: set in `extra`, they would make the report name another value."""
+_NEEDED = ("max_logprobs", "logprobs_mode", "disable_log_stats")
+"""Keywords without which a report has no logits and no times."""
+
+
+def _further(given: dict[str, Any]) -> dict[str, Any]:
+    """`extra` without keywords that have a place of their own."""
+    for key in given:
+        if key in _OF_ITS_OWN:
+            raise ValueError(
+                f"found {key!r}, allowed keywords without a parameter of their own: set {_OF_ITS_OWN[key]}"
+            )
+        if key in _NEEDED:
+            raise ValueError(f"found {key!r}, which the report sets itself")
+    return given
+
+
+Further = Annotated[dict[str, Any], AfterValidator(_further)]
 
 
 class Block(BaseModel):
@@ -63,7 +98,7 @@ class Variant(Block):
 
     compilation_config: dict[str, Any] = {}
     """Passed to vLLM as it is, in place of `engine.compilation_config`."""
-    extra: dict[str, Any] = {}
+    extra: Further = {}
     """Further keywords of vLLM's LLM(...) for this variant, over those of `engine.extra`."""
 
 
@@ -80,7 +115,7 @@ class EngineParams(Block):
     pipeline_parallel_size: PositiveInt = 1
     data_parallel_size: PositiveInt = 1
     distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     modes: tuple[Mode, ...] = (EAGER, COMPILED)
     """Each is loaded and measured; with `variants` and without `modes`: eager and every variant."""
     resident: Literal["both", "one"] = "both"
@@ -91,7 +126,7 @@ class EngineParams(Block):
     """Passed to vLLM as it is, in compiled mode only."""
     variants: dict[str, Variant] = {}
     """More than one way of compiling: name -> its compilation; each name is a mode as `eager` and `compiled` are."""
-    extra: dict[str, Any] = {}
+    extra: Further = {}
     """Any further keyword of vLLM's LLM(...), passed as it is."""
     env: dict[str, str] = {}
     """Environment variables set before vLLM is imported."""
@@ -110,6 +145,16 @@ class EngineParams(Block):
                 allowed = "up to 24 small letters, digits and underscores, the first a letter"
                 raise ValueError(f"found {name[:40]!r}, allowed {allowed}; none of {', '.join(_RESERVED)}")
         return variants
+
+    @field_validator("env")
+    @classmethod
+    def _variables(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if not _VARIABLE.fullmatch(name):
+                raise ValueError(f"found {name[:40]!r}, allowed letters, digits and underscores, the first no digit")
+            if "\0" in value:
+                raise ValueError(f"{name}: found a NUL character, which no variable can hold")
+        return env
 
     @property
     def known_modes(self) -> tuple[Mode, ...]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
-from evalpress.core.paths import PARAMS, ROOT, resolve, told
+from evalpress.core.paths import PARAMS, ROOT, expanded, resolve, told
 from evalpress.core.validation import KeyPath, dotted, found, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.params import names, overrides
@@ -33,7 +33,7 @@ def find(set_name: str) -> Path:
         UserError: there is no such file, or a set cannot have this name.
     """
     if set_name.endswith((".yaml", ".yml")):
-        places = [Path.cwd() / Path(set_name).expanduser(), resolve(set_name)]
+        places = [Path.cwd() / expanded(set_name), resolve(set_name)]
     else:
         if why := names.refused(set_name):
             raise UserError(f"set {set_name!r}: not the name of a set: {why}")
@@ -79,7 +79,7 @@ def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
         if not _is_file(resolve(name)):
             raise UserError(f"{params.where(dotted(key))}: file {name[:200]!r} not found")
     secrets.remember(params.model_dump(mode="json"))
-    secrets.remember([params.engine.env, params.engine.extra, params.serving.base_url], inside=True)
+    secrets.remember([params.engine.model_dump(mode="json"), params.serving.base_url], inside=True)
     secrets.remember_environment()
     return params
 

@@ -112,7 +112,7 @@ class ServingParams(Block):
     """Each is served and loaded in turn; the first is the one of the run book. With `engine.variants`: all of them."""
     base_url: str | None = None
     """Measure a server that already runs (for instance http://localhost:8000) instead of starting one."""
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port."""
     startup_timeout_s: Annotated[float, Field(gt=0)] = 600
@@ -165,6 +165,8 @@ class ServingParams(Block):
     @model_validator(mode="after")
     def _address(self) -> ServingParams:
         if self.base_url is not None:
+            if not self.base_url.isprintable() or " " in self.base_url:
+                raise ValueError(f"base_url: found {self.base_url!r}, allowed an address without blanks")
             parts = urlsplit(self.base_url)  # a ValueError of its own for brackets that do not match
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError(f"base_url: found {self.base_url!r}, allowed http://host:port or https://host:port")
@@ -212,7 +214,7 @@ class Params(Block):
     gates: GateParams = GateParams()
     claims: tuple[str, ...] = ()
     """Files of published numbers to audit, shown as claims."""
-    skip: dict[SectionName, str] = {}
+    skip: dict[SectionName, Annotated[str, Field(min_length=1)]] = {}
     """Sections not to run, each with the reason that the report prints."""
     run: RunParams = RunParams()
     _places: dict[KeyPath, Place] = PrivateAttr(default_factory=dict)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from evalpress.core import results
 from evalpress.core.errors import UserError
-from evalpress.core.paths import REPORTS, resolve, shown
+from evalpress.core.paths import REPORTS, expanded, resolve, shown
 from evalpress.core.validation import mistakes
 from evalpress.sections.job import read_raw, read_results
 from evalpress.sections.registry import SECTIONS, by_name
@@ -128,7 +128,7 @@ def load(name: str = "demo", reports_dir: str | Path = REPORTS) -> Report:
     Raises:
         UserError: there are no results.
     """
-    given = Path(name).expanduser()
+    given = expanded(name)
     folder = given if (given / "results").is_dir() else resolve(reports_dir) / name
     if not (folder / "results").is_dir():
         raise UserError(f"{shown(folder)}: no results; measure them with `make report SET={name}`")

@@ -186,6 +186,8 @@ def test_unusable_addresses_are_refused_before_anything_runs(tmp_path, given, to
     [
         ({"host": "203.0.113.7"}, "serving.host: found '203.0.113.7' .*, allowed an address of this host"),
         ({"host": "no such host"}, "serving.host: found 'no such host'"),
+        ({"host": "a\0b"}, "serving.host: found "),
+        ({"host": "x" * 70 + ".example"}, "serving.host: found "),
         (
             {"base_url": "http://h:1", "api_key_env": "NOT_SET_HERE"},
             "serving.api_key_env: found 'NOT_SET_HERE', which is",

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalpress.core.errors import UserError
-from evalpress.core.paths import resolve, shown
+from evalpress.core.paths import expanded, resolve, shown
 from evalpress.core.results import Document
 from evalpress.core.validation import mistakes
 from evalpress.sections.benchmark.observations import Block, Blocks, typed
@@ -111,7 +111,7 @@ def _set_name(folder: Path) -> str:
 
 
 def _folder(given: str, reports_dir: str) -> Path:
-    for path in (Path(given).expanduser(), resolve(reports_dir) / given, resolve(reports_dir) / "published" / given):
+    for path in (expanded(given), resolve(reports_dir) / given, resolve(reports_dir) / "published" / given):
         if path.name == "results" and path.is_dir():
             return path.parent.absolute()
         if (path / "results").is_dir():

@@ -32,6 +32,6 @@ def _bindable(host: str) -> None:
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((host, 0))
-    except OSError as error:
-        told = error.strerror or str(error)
+    except (OSError, TypeError, ValueError) as error:  # no address; a NUL; a label of a name that is too long
+        told = getattr(error, "strerror", None) or str(error)
         raise UserError(f"serving.host: found {host!r} ({told}), allowed an address of this host") from None
