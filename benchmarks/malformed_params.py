@@ -1,7 +1,7 @@
 """Ten thousand malformed params files: `evalpress report` refuses each with exit status 2 and one line per mistake.
 
 Mutations of the shipped sets (lines dropped, doubled, cut, swapped; values replaced by others of every kind; characters
-that YAML, JSON or a file system find special) and texts of nothing but such characters. A mutation that happens to be
+that YAML, JSON or a file system find special) and texts of such characters only. A mutation that happens to be
 a valid set is no malformed file: it is counted as accepted and another one takes its place.
 
     python benchmarks/malformed_params.py [--count 10000] [--seed 0]

@@ -1,4 +1,4 @@
-"""What a reader does on the page, in a real browser: filter, sort, fold, follow a link, copy; by mouse and keyboard."""
+"""Use of the page in a real browser: filter, sort, fold, follow a link, copy; by mouse and keyboard."""
 
 from __future__ import annotations
 

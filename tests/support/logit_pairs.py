@@ -54,7 +54,7 @@ EXP = 7e-14
 
 
 def relative_bound(terms: int) -> float:
-    """Relative error of two float64 sums of so many terms of one sign, each added up in any order.
+    """Relative error of two float64 sums of this many terms of one sign, each added up in any order.
 
     A sum of n terms is off by at most (n - 1) eps of the sum of their absolute values (Higham, Accuracy and
     Stability of Numerical Algorithms, 4.2); each term is itself a product, off by one or two spacings.

@@ -7,7 +7,7 @@ from evalpress.sections.summary.results import Summary
 
 
 def summary_of(headline, row) -> Summary:
-    """A summary of nothing but a headline of one row."""
+    """A summary with only a headline of one row."""
     return Summary.model_validate(
         {
             "schema": "evalpress/summary/1", "created": "2026-11-25T10:00:00Z", "set": "s", "title": "t",

@@ -1,4 +1,4 @@
-"""The verb clean. Needs nothing but Python itself, so that `make clean` never sets up an environment."""
+"""The verb clean. Needs only Python itself, so that `make clean` never sets up an environment."""
 
 from __future__ import annotations
 

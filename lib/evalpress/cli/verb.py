@@ -62,7 +62,7 @@ def set_name(given: str) -> str:
     """The name of the report's folder for a set that is given by name or by its file.
 
     It is what the file says under `set:`, else the file's name without its suffix. Read without any library, so that
-    `clean` needs nothing but Python: the key is at the start of a line.
+    `clean` needs only Python: the key is at the start of a line.
     """
     is_file = given.endswith((".yaml", ".yml"))
     name = Path(given).stem if is_file else given

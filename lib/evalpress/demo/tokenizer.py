@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer in the manner of Qwen2: NFC, the same splitting of words, digits one by one."""
+"""A byte-level BPE tokenizer like Qwen2's: NFC, the same splitting of words, digits one by one."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Three guarantees, for any string:
 
 - no character that a reader cannot see (controls, text direction marks, lone surrogates) reaches a page;
-- in HTML nothing but text comes out;
-- in Markdown (CommonMark and GitHub's tables) nothing but text or a code span comes out, on one line.
+- in HTML it is text only;
+- in Markdown (CommonMark and GitHub's tables) it is text or a code span, on one line.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class EvidenceParams(Block):
     mode: Mode = "compiled"
     check_tokens: PositiveInt = 1000
     """Output tokens that each determinism check generates in all, at least; the rate of differences that is left
-    possible without any difference is about 3 in so many tokens."""
+    possible without any difference is about 3 in this many tokens."""
     repeats: Annotated[int, Field(ge=2)] = 5
     """How often every prompt is asked in the checks that are repeated."""
 

@@ -58,7 +58,7 @@ def present(backend: str) -> Platform:
 
 
 def _absence(backend: Backend) -> str:
-    """Why `backend` is not here, in the words of what was looked for."""
+    """Why `backend` is not here: what was looked for and not found."""
     tool, module = {"ascend": ("npu-smi", "torch_npu"), "cuda": ("nvidia-smi", "torch")}[backend]
     reasons = []
     if find_spec(module) is None:

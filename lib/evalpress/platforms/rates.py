@@ -13,7 +13,7 @@ from evalpress.platforms import child
 
 REPEATS = 7
 ENOUGH_S = 0.25
-"""Repeats of one piece of work end after so many seconds."""
+"""Repeats of one piece of work end after this many seconds."""
 
 
 @dataclass(frozen=True)

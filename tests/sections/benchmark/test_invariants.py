@@ -1,4 +1,4 @@
-"""Every invariant and every gate of the benchmark section can fail, and its results are kept all the same."""
+"""Every invariant and every gate of the benchmark section can fail, and its results are still kept."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def device_name(backend: str) -> str:
 
 
 class PeakMeter:
-    """Measures the peak rates again and again; what counts is the best of all rounds.
+    """Measures the peak rates in several rounds; the best of all rounds counts.
 
     During one round other programs may use the machine; shares of its rates would then be
     above 1. Rounds after the first repeat only the kinds of products that came near the best one.

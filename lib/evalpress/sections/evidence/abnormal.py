@@ -19,17 +19,17 @@ MAX_RANK = 20
 """A greedy token has rank 1 in the reference, at a near tie 2 or 3."""
 MAX_RANK_SHARE = 0.10
 MIN_RANKS = 40
-"""Share of tokens that may have another rank than 1, of at least so many tokens."""
+"""Share of tokens that may have another rank than 1, and the fewest tokens for which it is judged."""
 LOOP_TOKENS = 48
 LOOP_REPEATS = 5
 LOOP_PERIOD = 32
 """A loop: a piece of at most LOOP_PERIOD tokens, LOOP_REPEATS times or more in a row, LOOP_TOKENS tokens in all."""
 SCRIPTS_IN_WINDOW = 4
 WINDOW_LETTERS = 120
-"""A burst: so many scripts within so many letters."""
+"""A burst: this many scripts within this many letters."""
 MIXED_WORDS = 2
 RARE_LETTERS = 3
-"""A burst, too: so many words of two alphabets, or so many letters of a script that few texts use."""
+"""A burst, too: this many words of two alphabets, or letters of a script that few texts use."""
 
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "KANGXI")
 _COMMON = (

@@ -220,7 +220,7 @@ class Checks:
         return Found([{n: answer(one) for n, one in done.items()}], without, "prefix_cache_off", long, more)
 
     def _long_prompts(self, shared: int, limit: int) -> dict[str, list[int]]:
-        """Every prompt after the same beginning: all prompts with their answers, over and over, `shared` tokens."""
+        """Every prompt after the same beginning: all prompts with their answers, repeated, `shared` tokens."""
         written = [token for name, ids in self.asked.items() for token in (*ids, *self.first[name].token_ids)]
         begin = list(itertools.islice(itertools.cycle(written), shared))
         longest = shared + max(map(len, self.asked.values())) + self.length

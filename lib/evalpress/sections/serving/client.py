@@ -267,7 +267,7 @@ async def _closed(response: Any) -> None:
 
     try:
         await asyncio.wait_for(response.content.read(), _CLOSING_S)
-    except (TimeoutError, aiohttp.ClientError):  # the answer is complete, whatever comes of the connection
+    except (TimeoutError, aiohttp.ClientError):  # the answer is complete, also where the connection fails now
         response.close()
 
 

@@ -108,7 +108,7 @@ def _limit(spec: dict[str, Any]) -> None:
 
 
 def become_guest(spec: dict[str, Any]) -> None:
-    """Confine this process for good and turn it into the guest program. Returns only by an exception."""
+    """Confine this process permanently and turn it into the guest program. Returns only by an exception."""
     os.setsid()
     os.closerange(3, 256)
     os.chdir(spec["scratch"])
