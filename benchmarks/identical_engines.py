@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--blocks", type=int, default=6)
     parser.add_argument("--same", action="store_true", help="one engine under two names: the method alone")
-    parser.add_argument("--series", type=int, default=0, help="number of blocks of one engine, compared over every stretch")
+    parser.add_argument("--series", type=int, default=0, help="blocks of one engine, compared over every stretch")
     asked = parser.parse_args()
     demo = params.load("demo")
     variables = environment.engine_env(demo) | environment.preload_env(demo)
