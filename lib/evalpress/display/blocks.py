@@ -7,10 +7,12 @@ is never trusted as HTML or Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, Protocol, runtime_checkable
 
+from evalpress.display import language
 from evalpress.display import text as t
 from evalpress.display.values import Number, number
 
@@ -51,26 +53,61 @@ Cell = Inline | str | Number | None | tuple["Cell", ...]
 def as_html(cell: Cell, unit: str = "") -> str:
     """`cell` as safe HTML; plain numbers are written in `unit`."""
     if isinstance(cell, tuple):
-        return "".join(as_html(part, unit) for part in cell)
+        return "".join(one.html() if isinstance(one, Inline) else t.escape_html(one) for one in _parts(cell, unit))
     return cell.html() if isinstance(cell, Inline) else t.escape_html(as_plain(cell, unit))
 
 
 def as_markdown(cell: Cell, unit: str = "") -> str:
     """`cell` as safe one-line Markdown."""
     if isinstance(cell, tuple):
-        return "".join(as_markdown(part, unit) for part in cell)
+        parts = _parts(cell, unit)
+        return "".join(one.markdown() if isinstance(one, Inline) else t.escape_markdown(one) for one in parts)
     return cell.markdown() if isinstance(cell, Inline) else t.escape_markdown(as_plain(cell, unit))
 
 
 def as_plain(cell: Cell, unit: str = "") -> str:
     """`cell` as it reads."""
     if isinstance(cell, tuple):
-        return "".join(as_plain(part, unit) for part in cell)
+        return "".join(one.plain() if isinstance(one, Inline) else one for one in _parts(cell, unit))
     if isinstance(cell, Inline):
         return cell.plain()
+    return language.translated(_written(cell, unit))
+
+
+def _written(cell: str | Number | None, unit: str) -> str:
     if cell is None:
         return "n/a"
     return cell if isinstance(cell, str) else number(cell, unit)
+
+
+def _parts(cell: tuple[Cell, ...], unit: str) -> list[Inline | str]:
+    """The parts of a sentence in the order of the current language."""
+    flat = [part if isinstance(part, Inline) else _written(part, unit) for part in _flat(cell)]
+    return language.sentence(flat)
+
+
+def _flat(cell: tuple[Cell, ...]) -> Iterator[Inline | str | Number | None]:
+    for part in cell:
+        if isinstance(part, tuple):
+            yield from _flat(part)
+        else:
+            yield part
+
+
+def in_every_language(shown: Callable[..., MimeBundle]) -> Callable[..., MimeBundle]:
+    """Add what an output is in the other languages to its mark: a report in another language runs no notebook."""
+
+    @wraps(shown)
+    def bundles(self: Any, include: Any = None, exclude: Any = None) -> MimeBundle:
+        data, metadata = shown(self, include, exclude)
+        others = {}
+        for name in language.OTHERS:
+            with language.using(name):
+                others[name] = shown(self, include, exclude)[0]
+        mark = metadata["evalpress"] | {"languages": others}
+        return data, metadata | {"evalpress": mark}
+
+    return bundles
 
 
 def bundle(kind: str, plain: str, *, html: str | None = None, markdown: str | None = None) -> MimeBundle:
@@ -91,7 +128,7 @@ class Code:
 
     def html(self) -> str:
         if not self.text:
-            return '<span class="ep-na">(empty)</span>'
+            return f'<span class="ep-na">{language.translated("(empty)")}</span>'
         return f'<code dir="auto">{t.escape_html(self.text)}</code>'
 
     def markdown(self) -> str:
@@ -109,13 +146,13 @@ class Link:
     anchor: str
 
     def html(self) -> str:
-        return f'<a href="#{t.escape_html(self.anchor)}">{t.escape_html(self.text)}</a>'
+        return f'<a href="#{t.escape_html(self.anchor)}">{t.escape_html(language.translated(self.text))}</a>'
 
     def markdown(self) -> str:
-        return f"[{t.escape_markdown(self.text)}](#{self.anchor})"
+        return f"[{t.escape_markdown(language.translated(self.text))}](#{self.anchor})"
 
     def plain(self) -> str:
-        return t.visible(self.text)
+        return t.visible(language.translated(self.text))
 
 
 @dataclass(frozen=True)
@@ -135,7 +172,7 @@ class Badge:
 
     @property
     def words(self) -> str:
-        return self.label or self.status.replace("_", " ")
+        return language.translated(self.label or self.status.replace("_", " "))
 
     def html(self) -> str:
         symbol = f'<span aria-hidden="true">{SYMBOLS[self.status]}</span>'
@@ -170,6 +207,7 @@ class Details:
     def plain(self) -> str:
         return t.visible(self.text)
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         markdown = t.fold(as_plain(self.summary), t.fence(self.text, "text"))
         return bundle("details", self.plain(), html=self.html(), markdown=markdown)
@@ -203,15 +241,19 @@ class Switch:
     label: str
     blocks: Mapping[str, Block]
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         group = t.escape_html("switch-" + "-".join(self.label.lower().split()))
         html = "".join(
-            f'<details name="{group}"{"" if index else " open"}><summary>{t.escape_html(name)}</summary>'
+            f'<details name="{group}"{"" if index else " open"}><summary>'
+            f"{t.escape_html(language.translated(name))}</summary>"
             f"{block.html()}</details>"
             for index, (name, block) in enumerate(self.blocks.items())
         )
         first, *rest = self.blocks.items()
-        markdown = "\n\n".join([first[1].markdown(), *(t.fold(name, block.markdown()) for name, block in rest)])
+        markdown = "\n\n".join(
+            [first[1].markdown(), *(t.fold(language.translated(name), block.markdown()) for name, block in rest)]
+        )
         return bundle("switch", markdown, html=f'<div class="ep-switch">{html}</div>', markdown=markdown)
 
 
@@ -221,8 +263,10 @@ class Prose:
 
     source: str
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        return bundle("prose", self.source, markdown=self.source)
+        source = language.markdown(self.source)
+        return bundle("prose", source, markdown=source)
 
 
 def snippet(source: str, language: str = "") -> Prose:
@@ -238,6 +282,7 @@ class Verdict:
     headline: Cell
     reasons: Sequence[Cell] = field(default_factory=tuple)
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         badge = Badge(self.status)
         reasons = "".join(f"<li>{as_html(reason)}</li>" for reason in self.reasons)
@@ -269,16 +314,17 @@ class Tiles:
 
     tiles: Sequence[Tile]
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         html = "".join(
-            f"<div><dt>{t.escape_html(tile.label)}</dt><dd>{as_html(tile.figure)}</dd>"
+            f"<div><dt>{t.escape_html(language.translated(tile.label))}</dt><dd>{as_html(tile.figure)}</dd>"
             f'<dd class="ep-tile-detail">{as_html(tile.detail)}</dd></div>'
             for tile in self.tiles
         )
         lines = [
-            f"- {t.escape_markdown(tile.label)}: **{as_markdown(tile.figure)}**"
+            f"- {t.escape_markdown(language.translated(tile.label))}: **{as_markdown(tile.figure)}**"
             + (f" ({as_markdown(tile.detail)})" if tile.detail else "")
             for tile in self.tiles
         ]
-        plain = "\n".join(f"{tile.label}: {as_plain(tile.figure)}" for tile in self.tiles)
+        plain = "\n".join(f"{language.translated(tile.label)}: {as_plain(tile.figure)}" for tile in self.tiles)
         return bundle("tiles", plain, html=f'<dl class="ep-tiles">{html}</dl>', markdown="\n".join(lines))

@@ -14,7 +14,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
+
+from evalpress.display import figure_text, language
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 Panels = tuple[Canvas, list[Axes]]
@@ -117,6 +119,8 @@ class Figure:
     svg: str
     alt: str
     caption: str
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Language → the same picture with its labels in it."""
 
     def __post_init__(self) -> None:
         if not self.alt.strip() or not self.caption.strip():
@@ -124,8 +128,17 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         data = {"image/svg+xml": self.svg, "text/plain": self.alt}
-        mark = {"kind": "figure", "alt": self.alt, "caption": self.caption}
+        mark: dict[str, Any] = {"kind": "figure", "alt": self.alt, "caption": self.caption}
+        mark["languages"] = {name: self._here(name, svg) for name, svg in self.others.items()}
         return data, {"alt": self.alt, "caption": self.caption, "evalpress": mark}
+
+    def _here(self, name: str, svg: str) -> dict[str, str]:
+        """The figure in another language; without a font for its letters the labels stay, and the caption says so."""
+        with language.using(name):
+            caption, alt = language.translated(self.caption), language.translated(self.alt)
+            if svg == self.svg:
+                caption += language.phrase(" (This host has no font for labels in this language: they are in English.)")
+        return {"image/svg+xml": svg, "text/plain": alt, "alt": alt, "caption": caption}
 
 
 @contextmanager
@@ -157,7 +170,18 @@ def finish(figure: Canvas, alt: str, caption: str) -> Figure:
         panels = spec.get_gridspec().ncols if spec else 1
         axes.set_title(textwrap.fill(axes.get_title(loc="left"), _TITLE // panels))
         axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL // panels))
-    return Figure(to_svg(figure, alt), alt, caption)
+    svg = to_svg(figure, alt)
+    return Figure(svg, alt, caption, {name: _in_language(figure, name, svg, alt) for name in language.OTHERS})
+
+
+def _in_language(figure: Canvas, name: str, svg: str, alt: str) -> str:
+    """The picture with its labels in another language; as it is where no font here has its letters."""
+    families = figure_text.families(name)
+    if not families:
+        return svg
+    with language.using(name):
+        figure_text.translate(figure, families)
+        return to_svg(figure, language.translated(alt))
 
 
 def to_svg(figure: Canvas, title: str) -> str:

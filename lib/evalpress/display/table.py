@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalpress.display import options, table_html, table_markdown
-from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_plain, bundle
+from evalpress.display import language, options, table_html, table_markdown
+from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_plain, bundle, in_every_language
 from evalpress.display.values import SELF_EVIDENT, Change, ChangeInterval, Missing, Quantity, pick
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Column:
     @property
     def head(self) -> str:
         shown = self.unit and self.unit not in SELF_EVIDENT and self.unit not in self.title.split()
-        return f"{self.title} ({self.unit})" if shown else self.title
+        title = language.translated(self.title)
+        return f"{title} ({self.unit})" if shown else title
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,10 @@ class Table:
         """The same table in GitHub's Markdown: caption in bold above, notes and folded texts below."""
         return table_markdown.write(self)
 
+    @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         markdown, html = self.markdown(), self.html()
-        if options.frames:
+        if options.frames and language.current() == "en":
             html += str(self.to_frame().to_html(notebook=True))
         return bundle("table", markdown, html=html, markdown=markdown)
 

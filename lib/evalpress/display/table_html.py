@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from evalpress.display import language
 from evalpress.display import text as t
 from evalpress.display.blocks import Badge, Cell, Code, as_html, as_plain
 from evalpress.display.table_cells import Footnotes, Part, details_of, in_line, named
@@ -23,8 +24,8 @@ _NO_ID = re.compile(r"[^\w.-]+")
 
 
 def _safe(text: str) -> Markup:
-    """Any text as HTML text or attribute value."""
-    return Markup(t.escape_html(text))
+    """Any text of the library as HTML text or attribute value."""
+    return Markup(t.escape_html(language.translated(text)))
 
 
 _PAGES = Environment(
@@ -85,7 +86,8 @@ class _Ids:
     def of(self, name: Cell) -> str:
         if not self._prefix:
             return ""
-        wanted = f"{self._prefix}-{_NO_ID.sub('-', as_plain(name)).strip('-')}"
+        with language.using("en"):  # ids are the same in every language
+            wanted = f"{self._prefix}-{_NO_ID.sub('-', as_plain(name)).strip('-')}"
         count = self._used[wanted] = self._used.get(wanted, 0) + 1
         return wanted if count == 1 else f"{wanted}-{count}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from evalpress.display import language
 from evalpress.display import text as t
 from evalpress.display.blocks import Badge, Cell, Code, as_markdown
 from evalpress.display.table_cells import Footnotes, Part, details_of, in_line, named
@@ -24,12 +25,12 @@ def write(table: Table) -> str:
         lines = "\n".join(_lines(heads, rows, notes))
         texts = list(_texts(table, heads, rows))
         if folded:
-            blocks.append(t.fold(caption, "\n\n".join([lines, *texts])))
+            blocks.append(t.fold(language.translated(caption), "\n\n".join([lines, *texts])))
         else:
             blocks += [lines, *texts]
     blocks += [as_markdown(table.note)] if table.note else []
-    blocks += [f"({index}) {t.escape_markdown(why)}" for index, why in notes.numbered()]
-    return "\n\n".join([f"**{t.escape_markdown(table.caption)}**", *blocks])
+    blocks += [f"({index}) {t.escape_markdown(language.translated(why))}" for index, why in notes.numbered()]
+    return "\n\n".join([f"**{t.escape_markdown(language.translated(table.caption))}**", *blocks])
 
 
 def _lines(heads: Sequence[Column], rows: Sequence[Sequence[Cell]], notes: Footnotes) -> Iterator[str]:
@@ -77,7 +78,7 @@ def _texts(table: Table, heads: Sequence[Column], rows: Sequence[Sequence[Cell]]
 
 
 def _block(part: Part) -> str:
-    label = f"**{t.escape_markdown(part.label)}**\n\n"
+    label = f"**{t.escape_markdown(language.translated(part.label))}**\n\n"
     if isinstance(part.cell, Code):
         return label + t.fence(part.cell.text, "text")
     return label + (t.fence(part.text, "text") if part.cell is None else as_markdown(part.cell))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from evalpress.display.language import translated
 from evalpress.display.text import escape_html, escape_markdown
 
 Number = int | float
@@ -86,10 +87,10 @@ class Quantity:
     unit: str = ""
 
     def html(self) -> str:
-        return escape_html(self.plain())
+        return escape_html(translated(self.plain()))
 
     def markdown(self) -> str:
-        return escape_markdown(self.plain())
+        return escape_markdown(translated(self.plain()))
 
     def plain(self) -> str:
         return fmt(self.value, self.unit)
@@ -102,10 +103,10 @@ class Change:
     ratio: float
 
     def html(self) -> str:
-        return escape_html(self.plain())
+        return escape_html(translated(self.plain()))
 
     def markdown(self) -> str:
-        return escape_markdown(self.plain())
+        return escape_markdown(translated(self.plain()))
 
     def plain(self) -> str:
         return _signed_percent(self.ratio)
@@ -122,10 +123,10 @@ class ChangeInterval:
     high: float
 
     def html(self) -> str:
-        return escape_html(self.plain())
+        return escape_html(translated(self.plain()))
 
     def markdown(self) -> str:
-        return escape_markdown(self.plain())
+        return escape_markdown(translated(self.plain()))
 
     def plain(self) -> str:
         return f"{_signed_percent(self.low)} to {_signed_percent(self.high)}"
@@ -146,10 +147,10 @@ class Missing:
     why: str
 
     def html(self) -> str:
-        return escape_html(self.plain())
+        return escape_html(translated(self.plain()))
 
     def markdown(self) -> str:
-        return escape_markdown(self.plain())
+        return escape_markdown(translated(self.plain()))
 
     def plain(self) -> str:
         return f"n/a ({self.why})"

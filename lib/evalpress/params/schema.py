@@ -30,6 +30,7 @@ from evalpress.params.engine import Share as Share
 from evalpress.params.place import Place
 
 _LAST_PORT = 65535
+Language = Literal["en", "zh"]
 
 
 class Workload(Block):
@@ -197,6 +198,27 @@ class RunParams(Block):
     requests and scaling points and says in the report what it left out. None: everything."""
 
 
+class ReportParams(Block):
+    """The languages of the pages. Another language measures nothing again and runs no notebook."""
+
+    language: Language | None = None
+    """The language of report.html and report.md; None: the first of `languages`, or en."""
+    languages: tuple[Language, ...] = ()
+    """All languages of the report: the first is report.html, every other one report.<language>.html."""
+
+    @property
+    def order(self) -> tuple[Language, ...]:
+        """Every language, the one of report.html first."""
+        first = self.language or (self.languages[0] if self.languages else "en")
+        return (first, *(one for one in self.languages if one != first))
+
+    @model_validator(mode="after")
+    def _each_language_once(self) -> ReportParams:
+        if len(set(self.languages)) != len(self.languages):
+            raise ValueError("languages: name each language once")
+        return self
+
+
 class Params(Block):
     """One report."""
 
@@ -217,6 +239,7 @@ class Params(Block):
     skip: dict[SectionName, Annotated[str, Field(min_length=1)]] = {}
     """Sections not to run, each with the reason that the report prints."""
     run: RunParams = RunParams()
+    report: ReportParams = ReportParams()
     _places: dict[KeyPath, Place] = PrivateAttr(default_factory=dict)
     _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,11 +16,13 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from evalpress.core.version import __version__
+from evalpress.display import language
 from evalpress.display.tables import escape_html, escape_markdown, fence
 from evalpress.report.markdown_html import highlighted, to_html
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
+_SAID = re.compile(r"""\bsay\("([^"]*)"\)""")
 _ID = re.compile(r' id="([^"]+)"')
 _HREF = re.compile(r'( href="#)([\w.-]+)')
 _LINK = re.compile(r"\]\(#([\w.-]+)\)")
@@ -52,7 +55,15 @@ def stylesheet() -> str:
 
 def script() -> str:
     """The report's one script, between its tags byte for byte: the page's policy names its digest."""
-    return "\n" + (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    words = "" if language.current() == "en" else f"const words = {_script_words()};\n"
+    return f"\n{words}" + (TEMPLATES / "script.js").read_text(encoding="utf-8")
+
+
+def _script_words() -> str:
+    """The script's texts in the current language, as JSON that cannot end the script."""
+    texts = _SAID.findall((TEMPLATES / "script.js").read_text(encoding="utf-8"))
+    told = json.dumps({text: language.phrase(text) for text in texts}, ensure_ascii=False)
+    return told.replace("<", "\\u003c")
 
 
 def page_parts() -> dict[str, str]:
@@ -86,7 +97,7 @@ class _PageExporter(TemplateExporter):
 
     def _init_resources(self, resources: Any) -> Any:
         ready = super()._init_resources(resources)
-        return ready | page_parts()
+        return ready | page_parts() | _words()
 
 
 class _MarkdownExporter(MarkdownExporter):
@@ -108,6 +119,14 @@ class _MarkdownExporter(MarkdownExporter):
         yield "escaped", escape_markdown
         yield "fenced", fence
         yield "github_links", _github_links
+
+    def _init_resources(self, resources: Any) -> Any:
+        return super()._init_resources(resources) | _words()
+
+
+def _words() -> dict[str, Any]:
+    """What the templates say things with: a function that translates, and the language's tag."""
+    return {"_": language.phrase, "tag": language.TAGS[language.current()], "translated": language.translated}
 
 
 def data_uri(data: str, mimetype: str) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from evalpress.display.language import translated
+
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
 _MARKUP = re.compile(r"[`*]|(?<!\w)_|_(?!\w)|\[(?P<text>[^\]]*)\]\([^)]*\)")
@@ -33,7 +35,8 @@ class Anchors:
     def heading(self, level: int, title: str, prefix: str) -> Heading:
         """A heading whose anchor is the prefix alone for a section's own title, else prefix and title."""
         wanted = prefix if level == 2 and prefix not in self._used else f"{prefix}-{slug_of(title)}"
-        return Heading(level, title, _unique(wanted, self._used), _unique(slug_of(title), self._slugs))
+        shown = translated(title)  # the anchor is the same in every language, the slug that of the shown title
+        return Heading(level, shown, _unique(wanted, self._used), _unique(slug_of(shown), self._slugs))
 
     def output(self, section: str, kind: str, name: str) -> str:
         """The anchor of a table or figure: section, kind and name."""
@@ -64,7 +67,9 @@ def demoted(source: str, anchors: Anchors, prefix: str) -> tuple[str, list[Headi
         if match:
             level = min(len(match[1]) + 1, 6)
             found.append(anchors.heading(level, plain_title(match[2]), prefix))
-            line = f"{'#' * level} {match[2]}"
+            line = f"{'#' * level} {translated(match[2])}"
+        elif not is_code:
+            line = translated(line)
         lines.append(line if is_code else without_tags(line))
     return "\n".join(lines), found
 

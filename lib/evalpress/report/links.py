@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from evalpress.core.paths import ROOT
+from evalpress.display.language import phrase
 from evalpress.display.tables import escape_html
 from evalpress.platforms import shell
 
@@ -27,15 +28,17 @@ def placed(page: str, folder: Path, above: Mapping[str, str] | None = None) -> s
 
 
 def _list(folder: Path, above: Mapping[str, str]) -> str:
-    items = [_link(address, words) for address, words in above.items()]
-    items += [_link(name, words) for name, words in _BESIDE.items() if (folder / name).is_file()]
+    items = [_link(address, phrase(words)) for address, words in above.items()]
+    items += [_link(name, phrase(words)) for name, words in _BESIDE.items() if (folder / name).is_file()]
     if results := sorted(path.name for path in (folder / "results").glob("*.json") if path.name != "status.json"):
         named = ", ".join(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
-        items.append(f"results (JSON): {named}")
+        items.append(phrase("results (JSON): {named}", named=named))
     items += _raw(folder)
     items += _commit(folder)
     listed = "".join(f"<li>{item}</li>" for item in items)
-    return f'<nav class="ep-files" aria-label="Files of this report"><ul>{listed}</ul></nav>' if items else ""
+    return (
+        f'<nav class="ep-files" aria-label="{phrase("Files of this report")}"><ul>{listed}</ul></nav>' if items else ""
+    )
 
 
 def _link(path: str, words: str) -> str:
@@ -45,11 +48,12 @@ def _link(path: str, words: str) -> str:
 def _raw(folder: Path) -> Iterator[str]:
     """Raw observations: their files, or the archive."""
     if (folder / "results" / "raw.zip").is_file():
-        yield _link("results/raw.zip", "raw observations (zip)")
+        yield _link("results/raw.zip", phrase("raw observations (zip)"))
     raw = folder / "results" / "raw"
     if names := sorted(str(path.relative_to(folder)) for path in raw.rglob("*") if path.is_file()):
         files = "".join(f"<li>{_link(name, Path(name).stem)}</li>" for name in names)
-        yield f"<details><summary>raw observations: {len(names)} files</summary><ul>{files}</ul></details>"
+        told = phrase("raw observations: {names} files", names=len(names))
+        yield f"<details><summary>{told}</summary><ul>{files}</ul></details>"
 
 
 def commit_of(folder: Path) -> str:
@@ -65,7 +69,8 @@ def _commit(folder: Path) -> Iterator[str]:
         return
     web = web_address(shell.output(("git", "-C", str(ROOT), "remote", "get-url", "origin")) or "")
     short = escape_html(commit[:10])
-    yield f'suite at <a href="{escape_html(f"{web}/tree/{commit}")}">{short}</a>' if web else f"suite at {short}"
+    linked = f'<a href="{escape_html(f"{web}/tree/{commit}")}">{short}</a>' if web else short
+    yield phrase("suite at {short}", short=linked)
 
 
 def _measured_by(path: Path) -> str:

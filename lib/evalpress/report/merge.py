@@ -17,9 +17,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from evalpress.core.errors import UserError
+from evalpress.display import language
 from evalpress.display.tables import Code, Verdict
 from evalpress.report.headings import Anchors, Heading, demoted
-from evalpress.report.outputs import accepted, error_line
+from evalpress.report.outputs import accepted, error_line, shown_here
 from evalpress.sections.registry import SECTIONS, SUMMARY
 
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(")
@@ -174,7 +175,8 @@ def _contents(cells: list[NotebookNode]) -> str:
     """What a fold holds: "12 tables, 5 figures"."""
     kinds = [o.metadata.evalpress.kind for c in cells if c.cell_type == "code" for o in c.outputs]
     counts = {"table": sum(map(kinds.count, ("table", "switch"))), "figure": kinds.count("figure")}
-    return ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n) or "details"
+    found = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n)
+    return language.translated(found or "details")
 
 
 def _reason(source: Source, not_shown: str) -> NotebookNode:
@@ -185,8 +187,7 @@ def _reason(source: Source, not_shown: str) -> NotebookNode:
     elif source.status == "done":
         told = "The results of this section are complete, but not everything of them could be shown."
         banner = Verdict("warn", told, (Code(not_shown),))
-    data, metadata = banner._repr_mimebundle_()
-    output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+    output = shown_here(banner)
     return _cell(nbformat.v4.new_code_cell("", outputs=[output]), source, "reason", {"section": source.name})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from evalpress.display.language import current, translated
 from evalpress.display.tables import Code, Verdict, visible
 
 TRUSTED = ("text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain")
@@ -37,8 +38,15 @@ def _for_notebooks(output: NotebookNode) -> bool:
 
 def _not_drawn(error: str) -> NotebookNode:
     """In place of a table or figure whose cell raised an exception."""
-    data, mark = Verdict("failed", "This part could not be shown.", (Code(error),))._repr_mimebundle_()
-    return nbformat.v4.new_output("display_data", data=data, metadata=mark)
+    return shown_here(Verdict("failed", "This part could not be shown.", (Code(error),)))
+
+
+def shown_here(banner: Verdict) -> NotebookNode:
+    """A banner of the report's own as an output in the current language."""
+    data, metadata = banner._repr_mimebundle_()
+    mark = metadata["evalpress"]
+    others = mark.pop("languages")
+    return nbformat.v4.new_output("display_data", data=others.get(current(), data), metadata=metadata)
 
 
 def error_line(outputs: list[NotebookNode]) -> str | None:
@@ -56,12 +64,18 @@ def _trusted(output: NotebookNode, name: str) -> NotebookNode:
     mark = output.get("metadata", {}).get("evalpress")
     data = {kind: _text(value) for kind, value in output.get("data", {}).items() if kind in TRUSTED}
     if not isinstance(mark, dict) or not mark.get("kind"):
-        plain = data.get("text/plain") or "(an output that cannot be shown as text)"
+        plain = data.get("text/plain") or translated("(an output that cannot be shown as text)")
         return _output({"text/plain": visible(plain)}, {"kind": "plain"})
+    mark = dict(mark)
+    here = mark.pop("languages", {}).get(current())
+    if isinstance(here, dict):
+        data |= {kind: _text(value) for kind, value in here.items() if kind in TRUSTED}
+        mark |= {key: str(here[key]) for key in ("alt", "caption") if key in here}
+        name = f"{name}.{current()}"
     if any(kind in data for kind in _PICTURES):
         picture = next(kind for kind in _PICTURES if kind in data)
-        return _output({picture: data[picture]}, dict(mark), filename=f"{name}.{picture[6:9]}")
-    return _output(data, dict(mark))
+        return _output({picture: data[picture]}, mark, filename=f"{name}.{picture[6:9]}")
+    return _output(data, mark)
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.results import write_text
+from evalpress.display import language
 from evalpress.report.exporters import FILES
 from evalpress.report.folders import replacing
 from evalpress.report.links import commit_of, placed
@@ -121,7 +122,9 @@ def _published_files(folder: Path) -> list[Path]:
 
 def _link_page(folder: Path, above: dict[str, str]) -> None:
     for path in folder.glob("report*.html"):
-        write_text(path, placed(path.read_text(encoding="utf-8"), folder, above))
+        page = path.read_text(encoding="utf-8")
+        with language.using(language.of_page(page)):
+            write_text(path, placed(page, folder, above))
 
 
 def _history(folder: Path) -> Iterator[Path]:

@@ -175,13 +175,14 @@ class ReportRun:
         """Render unless the report there was made from exactly this; returns whether it did."""
         folder, title = self.asked.folder, self.asked.params.title
         failures, skipped = _by_notebook(self.failures), _by_notebook(self.skipped)
-        digest = staleness.render_digest(folder, title, failures, skipped)
+        languages = self.asked.params.report.order
+        digest = staleness.render_digest(folder, title, failures, skipped, languages)
         if staleness.is_rendered(folder, digest):
             return False
         from evalpress import report as report_room
 
         try:
-            report_room.render(folder, title, failures=failures, skipped=skipped)
+            report_room.render(folder, title, failures=failures, skipped=skipped, languages=languages)
         except OSError as error:
             raise MeasurementError(f"{place(folder)}: report not written: {error.strerror or error}") from None
         staleness.set_rendered(folder, digest)

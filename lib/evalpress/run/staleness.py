@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evalpress.core.errors import UserError
 from evalpress.core.hashing import digest, file_digest
 from evalpress.core.paths import NOTEBOOKS, ROOT, resolve
 from evalpress.core.results import read_json, write_json
+from evalpress.display import language
 from evalpress.params import Params, referenced_files
 from evalpress.sections import staleness, states
 from evalpress.sections.registry import SECTIONS, SUMMARY, Section
 
 _STATE = ".state.json"
-_PAGES = ("report.html", "report.md")
 _TEMPLATES = ROOT / "lib" / "evalpress" / "report"
 
 
@@ -28,7 +28,8 @@ def inputs_digest(section: Section, params: Params) -> str:
     return digest(
         {
             "cells": ["".join(cell["source"]) for cell in cells],
-            "params": params.model_dump(mode="json"),
+            "params": params.model_dump(mode="json", exclude={"report"}),
+            "catalogues": _digests(language.catalogues()),
             "files": {name: file_digest(resolve(name)) for _, name in referenced_files(params)},
             "library": {name: staleness.library_digest(name) for name in sorted(_modules("\n".join(code)))},
         }
@@ -49,7 +50,9 @@ def executed_digest(executed: Path) -> str | None:
         return None
 
 
-def render_digest(folder: Path, title: str, failures: Mapping[str, str], skipped: Mapping[str, str]) -> str:
+def render_digest(
+    folder: Path, title: str, failures: Mapping[str, str], skipped: Mapping[str, str], languages: Sequence[str]
+) -> str:
     """Digest of all that decides what the report looks like."""
     templates = sorted(p for p in _TEMPLATES.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc"))
     return digest(
@@ -61,6 +64,8 @@ def render_digest(folder: Path, title: str, failures: Mapping[str, str], skipped
             "title": title,
             "failures": dict(failures),
             "skipped": dict(skipped),
+            "languages": list(languages),
+            "catalogues": _digests(language.catalogues()),
         }
     )
 
@@ -71,12 +76,22 @@ def is_rendered(folder: Path, digest: str) -> bool:
         state = read_json(folder / _STATE)
     except UserError:
         return False
-    return bool(state == {"render": digest, "pages": _digests([folder / name for name in _PAGES])})
+    return bool(state == {"render": digest, "pages": _digests(_pages(folder))})
 
 
 def set_rendered(folder: Path, digest: str) -> None:
     """Remember what the report was rendered from."""
-    write_json(folder / _STATE, {"render": digest, "pages": _digests([folder / name for name in _PAGES])})
+    write_json(folder / _STATE, {"render": digest, "pages": _digests(_pages(folder))})
+
+
+def _pages(folder: Path) -> list[Path]:
+    """The two pages of the report, and those in other languages."""
+    return [
+        folder / "report.html",
+        folder / "report.md",
+        *sorted(folder.glob("report.*.html")),
+        *sorted(folder.glob("report.*.md")),
+    ]
 
 
 def _results(section: Section, folder: Path) -> list[Path]:

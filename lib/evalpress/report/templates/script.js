@@ -2,6 +2,7 @@
 // The page is complete without this script. It names tables that scroll, opens the fold that a link leads into, and
 // adds buttons: open all sections, copy a command, filter and sort a table.
 (() => {
+  const say = (text) => (typeof words === "undefined" ? text : words[text] ?? text);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const make = (tag, properties = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), properties);
@@ -13,7 +14,7 @@
   const names = new Map();
   const nameOf = (box) => {
     const section = box.closest("section")?.querySelector("h2")?.firstChild?.textContent ?? "";
-    const name = `${section}: ${box.querySelector("caption")?.textContent ?? "table"}`;
+    const name = `${section}: ${box.querySelector("caption")?.textContent ?? say("table")}`;
     names.set(name, (names.get(name) ?? 0) + 1);
     return names.get(name) === 1 ? name : `${name} (${names.get(name)})`;
   };
@@ -62,12 +63,12 @@
   // Sections: open or close all.
   const sections = all(".ep-fold");
   if (sections.length) {
-    const button = make("button", { type: "button", className: "ep-button" }, "Open all sections");
+    const button = make("button", { type: "button", className: "ep-button" }, say("Open all sections"));
     button.addEventListener("click", () => {
       const open = sections.some((fold) => !fold.open);
       for (const fold of sections) fold.open = open;
     });
-    const told = () => { button.textContent = sections.some((fold) => !fold.open) ? "Open all sections" : "Close all sections"; };
+    const told = () => { button.textContent = sections.some((fold) => !fold.open) ? say("Open all sections") : say("Close all sections"); };
     for (const fold of sections) fold.addEventListener("toggle", told);
     document.querySelector(".ep-view")?.append(button);
   }
@@ -87,10 +88,10 @@
     }
   };
   for (const block of all("pre.ep-block:not(.ep-code)")) {
-    const button = make("button", { type: "button", className: "ep-button ep-copy" }, "Copy");
+    const button = make("button", { type: "button", className: "ep-button ep-copy" }, say("Copy"));
     button.addEventListener("click", async () => {
-      button.textContent = (await copy(block.textContent.trimEnd())) ? "Copied" : "Select it and copy";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      button.textContent = (await copy(block.textContent.trimEnd())) ? say("Copied") : say("Select it and copy");
+      setTimeout(() => { button.textContent = say("Copy"); }, 2000);
     });
     const box = make("div", { className: "ep-copied" });
     block.replaceWith(box);
@@ -128,10 +129,10 @@
     const picks = all("thead th[data-choose]", tables[0]).map((head) => {
       const column = head.cellIndex;
       const values = [...new Set(rows.map(({ row }) => textOf(row.cells[column])))];
-      const select = make("select", {}, make("option", { value: "" }, "all"));
+      const select = make("select", {}, make("option", { value: "" }, say("all")));
       const passing = fold && new Set(rowsOf(fold).map(({ row }) => textOf(row.cells[column])));
       const open = values.filter((value) => !passing?.has(value));
-      if (passing?.size === 1 && open.length > 1) select.append(make("option", { value: "*" }, `not ${[...passing][0]}`));
+      if (passing?.size === 1 && open.length > 1) select.append(make("option", { value: "*" }, say("not {value}").replace("{value}", [...passing][0])));
       select.append(...values.sort(collator.compare).map((value) => make("option", { value }, value)));
       bar.append(make("label", {}, `${head.dataset.choose} `, select));
       return { select, shows: (row) => {
@@ -152,7 +153,7 @@
         fold.hidden = inside === 0;
         if (picks.some(({ select }) => select.value)) fold.open = inside > 0;
       }
-      told.textContent = `${count} of ${rows.length} shown`;
+      told.textContent = say("{count} of {rows} shown").replace("{count}", count).replace("{rows}", rows.length);
     };
     for (const { select } of picks) select.addEventListener("change", apply);
     bar.append(told);
