@@ -17,7 +17,7 @@ ONE_SET := $(filter command% environment%,$(origin SET))
 SIDE_BY_SIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs lock model demo-model wheels env
+.PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs messages lock model demo-model wheels env
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -84,6 +84,9 @@ docs: env ## the generated pages of docs/: results, schemas, parameters, archite
 	@$(PY) scripts/results_docs.py
 	@$(PY) scripts/params_docs.py
 	@$(PY) scripts/architectures_docs.py
+
+messages: env ## bring the catalogues of lib/evalpress/locale up to the texts (ARGS=--check only tells)
+	@$(PY) scripts/messages.py $(ARGS)
 
 model: env ## make a model from its recipe under .cache/models/ (MODEL=smollm2-135m)
 	@$(PY) -m evalpress model $(MODEL) $(ARGS)

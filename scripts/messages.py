@@ -26,7 +26,7 @@ from evalpress.display.language import OTHERS
 
 LIBRARY = ROOT / "lib" / "evalpress"
 NOT_SHOWN = ("cli", "core", "demo", "params", "run", "locale")
-"""Packages whose texts reach the terminal or a params file only."""
+"""Packages whose texts reach the terminal or a params file only. The comparison page is in English, too."""
 NO_TEXTS = frozenset(
     {
         "UserError",
@@ -76,7 +76,8 @@ def extracted() -> dict[str, list[str]]:
 
 def _sources() -> Iterator[tuple[str, Iterator[str]]]:
     for file in sorted(LIBRARY.rglob("*.py")):
-        if file.relative_to(LIBRARY).parts[0] not in NOT_SHOWN:
+        place = file.relative_to(LIBRARY)
+        if place.parts[0] not in NOT_SHOWN and "compare" not in place.parts:
             yield str(file.relative_to(ROOT)), of_python(file.read_text(encoding="utf-8"))
     for file in sorted([*LIBRARY.rglob("*.j2"), *LIBRARY.rglob("*.js")]):
         yield str(file.relative_to(ROOT)), of_template(file.read_text(encoding="utf-8"))

@@ -137,7 +137,9 @@ class Figure:
         with language.using(name):
             caption, alt = language.translated(self.caption), language.translated(self.alt)
             if svg == self.svg:
-                caption += language.phrase(" (This host has no font for labels in this language: they are in English.)")
+                caption += " " + language.phrase(
+                    "(This host has no font for labels in this language: they are in English.)"
+                )
         return {"image/svg+xml": svg, "text/plain": alt, "alt": alt, "caption": caption}
 
 

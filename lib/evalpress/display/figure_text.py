@@ -9,7 +9,7 @@ from typing import Final
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator
 
 from evalpress.display.language import translated
 
@@ -36,9 +36,11 @@ def translate(figure: Figure, fonts: tuple[str, ...]) -> None:
     """Put every label of a figure into the current language and into `fonts`."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            named = axis.get_major_formatter()
-            if isinstance(named, FixedFormatter):
-                named.seq = [_label(str(name)) for name in named.seq]
+            if isinstance(axis.get_major_locator(), FixedLocator):
+                names = [one.get_text() for one in axis.get_ticklabels()]
+                here = [_label(name) for name in names]
+                if here != names:
+                    axis.set_ticks(axis.get_ticklocs(), here)
     for text in figure.findobj(Text):
         text.set_text(_label(text.get_text()))
         text.set_fontfamily(list(fonts))

@@ -28,9 +28,10 @@ from evalpress.params.engine import PositiveInt as PositiveInt
 from evalpress.params.engine import SectionName as SectionName
 from evalpress.params.engine import Share as Share
 from evalpress.params.place import Place
+from evalpress.params.running import ReportParams as ReportParams
+from evalpress.params.running import RunParams as RunParams
 
 _LAST_PORT = 65535
-Language = Literal["en", "zh"]
 
 
 class Workload(Block):
@@ -186,37 +187,6 @@ class GateParams(Block):
     noise_ratio_max: NonNegative | None = 4.0
     quality_pass_rate_min: Annotated[float, Field(ge=0, le=1)] | None = None
     evidence_repeats_identical: bool = True
-
-
-class RunParams(Block):
-    """How notebooks are executed."""
-
-    timeout_s: Annotated[float, Field(gt=0)] = 3600
-    """Longest time one notebook may take."""
-    budget_minutes: Annotated[float, Field(gt=0)] | None = None
-    """About how long the whole report may take; half of it is for the benchmark, which then measures fewer blocks,
-    requests and scaling points and says in the report what it left out. None: everything."""
-
-
-class ReportParams(Block):
-    """The languages of the pages. Another language measures nothing again and runs no notebook."""
-
-    language: Language | None = None
-    """The language of report.html and report.md; None: the first of `languages`, or en."""
-    languages: tuple[Language, ...] = ()
-    """All languages of the report: the first is report.html, every other one report.<language>.html."""
-
-    @property
-    def order(self) -> tuple[Language, ...]:
-        """Every language, the one of report.html first."""
-        first = self.language or (self.languages[0] if self.languages else "en")
-        return (first, *(one for one in self.languages if one != first))
-
-    @model_validator(mode="after")
-    def _each_language_once(self) -> ReportParams:
-        if len(set(self.languages)) != len(self.languages):
-            raise ValueError("languages: name each language once")
-        return self
 
 
 class Params(Block):
