@@ -1,4 +1,4 @@
-"""Display objects other than tables: code, badges, prose, verdict banner, key figures, expandable text.
+"""Display objects other than tables: code, badges, prose, expandable text.
 
 What is in a sentence or a cell has `html()`, `markdown()` and `plain()`. What is alone in a notebook
 has `_repr_mimebundle_` and carries a mark by which the report recognises it: an output without the mark
@@ -7,8 +7,8 @@ is never trusted as HTML or Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol, runtime_checkable
 
@@ -272,59 +272,3 @@ class Prose:
 def snippet(source: str, language: str = "") -> Prose:
     """A command or program as a separate block."""
     return Prose(t.fence(source.rstrip("\n"), language))
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The banner at the head of the report: one status, one sentence, the reasons."""
-
-    status: str
-    headline: Cell
-    reasons: Sequence[Cell] = field(default_factory=tuple)
-
-    @in_every_language
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        badge = Badge(self.status)
-        reasons = "".join(f"<li>{as_html(reason)}</li>" for reason in self.reasons)
-        listed = f"<ul>{reasons}</ul>" if reasons else ""
-        html = (
-            f'<div class="ep-verdict ep-{badge.tone}"><p class="ep-verdict-status">{badge.html()}</p>'
-            f'<div><p class="ep-verdict-headline">{as_html(self.headline)}</p>{listed}</div></div>'
-        )
-        lines = [f"> **{badge.markdown()}** · {as_markdown(self.headline)}"]
-        lines += [f"> - {as_markdown(reason)}" for reason in self.reasons]
-        if self.reasons:
-            lines.insert(1, ">")
-        plain = f"{badge.plain()}: {as_plain(self.headline)}"
-        return bundle("verdict", plain, html=html, markdown="\n".join(lines))
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One key figure: what it is, the figure, and what to compare it with."""
-
-    label: str
-    figure: Cell
-    detail: Cell = ""
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """A row of key figures."""
-
-    tiles: Sequence[Tile]
-
-    @in_every_language
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        html = "".join(
-            f"<div><dt>{t.escape_html(language.translated(tile.label))}</dt><dd>{as_html(tile.figure)}</dd>"
-            f'<dd class="ep-tile-detail">{as_html(tile.detail)}</dd></div>'
-            for tile in self.tiles
-        )
-        lines = [
-            f"- {t.escape_markdown(language.translated(tile.label))}: **{as_markdown(tile.figure)}**"
-            + (f" ({as_markdown(tile.detail)})" if tile.detail else "")
-            for tile in self.tiles
-        ]
-        plain = "\n".join(f"{language.translated(tile.label)}: {as_plain(tile.figure)}" for tile in self.tiles)
-        return bundle("tiles", plain, html=f'<dl class="ep-tiles">{html}</dl>', markdown="\n".join(lines))

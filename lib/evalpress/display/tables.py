@@ -6,6 +6,7 @@ Everything that is put into these objects is printed as text. Display objects ma
 
 from __future__ import annotations
 
+from evalpress.display.banner import Tile, Tiles, Verdict
 from evalpress.display.blocks import (
     Badge,
     Cell,
@@ -14,9 +15,6 @@ from evalpress.display.blocks import (
     Link,
     Prose,
     Switch,
-    Tile,
-    Tiles,
-    Verdict,
     output,
     snippet,
 )
