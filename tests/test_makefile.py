@@ -18,6 +18,7 @@ TARGETS = (
     "compare",
     "pdf",
     "doctor",
+    "messages",
     "model",
     "status",
     "sets",
