@@ -262,7 +262,7 @@ class Results(results.Results):
     break_even: BreakEven
     variants: dict[str, Pair] = Field(default={}, description="each mode of engine.variants against eager")
     identities: tuple[Invariant, ...] = Field(description="invariants that were checked")
-    energy: dict[str, dict[str, Energy]] = Field(default={}, description="mode -> workload, over its blocks")
+    energy: dict[str, dict[str, Energy]] = Field(default={}, description="mode -> workload -> energy over its blocks")
     energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
     energy_source: str | None = Field(default=None, description="source of the power readings, in words")
     energy_source_why: str | None = NOT_READ

@@ -43,7 +43,7 @@ class Case(Model):
     remarks: tuple[str, ...]
     ttft_s: float = Field(description="s, time to the first token")
     latency_s: float = Field(description="s, time to the last token")
-    sha256: str = Field(description="of the output's bytes in UTF-8")
+    sha256: str = Field(description="SHA-256 of the output's UTF-8 bytes, hex")
 
 
 class Divergence(Model):

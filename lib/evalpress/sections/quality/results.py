@@ -58,7 +58,7 @@ class JudgedCase(Model):
     output_token_ids: list[int] | None = None
     finish_reason: str | None = Field(None, description="stop, or length where the answer reached its limit")
     latency_s: float | None = Field(None, description="request to last token, s")
-    sha256: str = Field(description="of the output's UTF-8 bytes, hex")
+    sha256: str = Field(description="SHA-256 of the output's UTF-8 bytes, hex")
     checker: str
     checker_args: Any = Field(description="arguments of the checker, as the case gives them")
     rule: str = Field(description="the checker with its arguments, one line of YAML")
@@ -161,7 +161,7 @@ class PassAtK(Model):
     """The share of problems solved by at least one of k completions."""
 
     k: int
-    greedy: bool = Field(description="from the greedy completion; else the unbiased estimate from drawn samples")
+    greedy: bool = Field(description="from the greedy completion, or the unbiased estimate from drawn samples")
     value: Share
     ci_low: Share = Field(description="95 %: Wilson for greedy, over problems (normal) for samples")
     ci_high: Share

@@ -113,24 +113,24 @@ class Point(Latencies):
 
     mode: str
     input_len: int
-    """Tokens per request."""
+    """Prompt tokens per request."""
     output_len: int
-    """Tokens per request."""
+    """Generated tokens per request."""
     repeats: int
     num_prompts: int
     """Requests sent, all repeats together."""
     failed: int
-    """Of the requests sent."""
+    """Requests that failed, of those sent."""
     failed_first: str | None = None
     """The error of the first failed request."""
     duration: float
     """Length of the windows in seconds, all repeats together."""
     completed: int
-    """Requests whose last token came in a window."""
+    """Requests whose last token arrived in a window."""
     total_input_tokens: int
-    """Of the completed requests."""
+    """Prompt tokens of the completed requests."""
     total_output_tokens: int
-    """Tokens that came in a window."""
+    """Output tokens that arrived in a window."""
     request_throughput: float
     """completed / duration, per second."""
     output_throughput: float
@@ -201,7 +201,7 @@ class Rate(Point):
     """An open loop: Poisson arrivals."""
 
     share_of_saturation: float | None
-    """Of the highest request throughput of the closed loops; null for a rate that the search tried."""
+    """Share of the highest request throughput of the closed loops; null for a rate that the search tried."""
     share_of_saturation_why: str | None = None
     request_rate: float
     """Offered requests per second."""

@@ -31,7 +31,7 @@ class Server(Model):
     """Seconds from the start of the process to the first answer of the health check."""
     ready_s_why: str | None = None
     started: str
-    """Beside what it started, in words."""
+    """What else ran while it started, in words."""
 
 
 class Saturation(Model):
@@ -76,9 +76,9 @@ class Stream(Model):
     output: str
     finish_reason: str | None = None
     chunks: int
-    """With text."""
+    """Number of chunks with text."""
     ttft_ms: float
-    """To the first chunk with text."""
+    """Time from sending to the first chunk with text."""
     e2el_ms: float
     mode: str
 
@@ -152,7 +152,7 @@ class Search(Model):
     """The lowest rate tried that did not; the highest rate that does is between the two."""
     request_rate_high_why: str | None = None
     request_goodput: float | None
-    """At `request_rate`, per second."""
+    """Goodput at `request_rate`, requests per second."""
     request_goodput_why: str | None = None
     tried: tuple[Rate, ...]
 
@@ -163,7 +163,7 @@ class Results(SectionResults):
     VERSION: ClassVar[int] = 2
 
     servers: dict[str, Server]
-    """By mode, or `running` for a server that this suite did not start."""
+    """The servers by mode, or `running` for a server that this suite did not start."""
     levels: tuple[Level, ...]
     rates: tuple[Rate, ...]
     curl: Curl
@@ -172,16 +172,16 @@ class Results(SectionResults):
     http_cost_why: str | None = None
     """Why nothing was compared, where nothing was."""
     saturation: dict[str, Saturation]
-    """By mode."""
+    """The highest throughput by mode."""
     slo_search: dict[str, Search] | None
-    """By mode."""
+    """The highest request rate within the SLO by mode."""
     slo_search_why: str | None = None
     starts: Starts | None = None
     """Starts by the run book's command, cold and warm."""
     starts_why: str | None = "measured before this figure was kept"
     identities: tuple[Invariant, ...]
     slo_ms: dict[str, float]
-    """What a request must keep to count as good."""
+    """Limits in ms that a request must keep to count as good."""
     windows: dict[str, str] = Field(default_factory=dict)
     """The rule by which ramp and cool-down are left out, for `levels` and `rates`."""
     energy: tuple[LoadEnergy, ...] = Field(default=(), description="of every level and rate, over its repeats")
@@ -190,7 +190,7 @@ class Results(SectionResults):
     energy_source_why: str | None = NOT_READ
     client: str
     cores: int
-    """Of the host, shared by client and servers."""
+    """Usable cores of the host, shared by client and servers."""
 
     @classmethod
     def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:

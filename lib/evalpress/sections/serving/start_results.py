@@ -37,7 +37,7 @@ class StartFigures(Model):
     kind: Kind
     starts: int
     ready_s: float
-    """Mean."""
+    """Mean over the starts."""
     ready_s_low: float | None
     """95 % interval of the mean, Student's t."""
     ready_s_low_why: str | None = None
@@ -62,4 +62,4 @@ class Starts(Model):
 
     figures: tuple[StartFigures, ...]
     starts: tuple[ServedStart, ...]
-    """Each, in the order of measuring."""
+    """Every start, in the order of measuring."""
