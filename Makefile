@@ -85,7 +85,7 @@ docs: env ## the generated pages of docs/: results, schemas, parameters, archite
 	@$(PY) scripts/params_docs.py
 	@$(PY) scripts/architectures_docs.py
 
-messages: env ## bring the catalogues of lib/evalpress/locale up to the texts (ARGS=--check only tells)
+messages: env ## bring the catalogues of lib/evalpress/locale up to the texts (ARGS=--check only compares)
 	@$(PY) scripts/messages.py $(ARGS)
 
 model: env ## make a model from its recipe under .cache/models/ (MODEL=smollm2-135m)

@@ -1,7 +1,7 @@
 """Fault injection: the state that a report leaves when it is ended, at six moments and in four ways.
 
     python benchmarks/faults.py [--only MOMENT] [--fault FAULT] [--sparse]
-    python benchmarks/faults.py --sparse --rows FILE --root FOLDER --most 3     # three more of them, again and again
+    python benchmarks/faults.py --sparse --rows FILE --root FOLDER --most 3     # three more of them; may be repeated
 
 Real throughout: the demo model on vLLM in eager mode, in the kernel's process, the OpenAI server with its engine core
 in a separate process, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few

@@ -28,7 +28,7 @@ A file `extends:` another set (beside it, or in `params/`): mappings merge key b
 Types are strict (`"1"` is no number), unknown keys are refused, and YAML is read as its version 1.2 says. One key can
 be given beside the file: `--param engine.max_num_seqs=32`.
 """
-_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "fewest entries:"}
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 
 
 def page() -> str:

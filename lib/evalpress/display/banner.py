@@ -1,4 +1,4 @@
-"""What is at the head of a report: the verdict's banner and the key figures."""
+"""The head of a report: the verdict's banner and the key figures."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Catalogue:
         self.text = lru_cache(maxsize=20_000)(self._text)
 
     def _text(self, source: str, depth: int = 0) -> str:
-        """`source` in this language; what the catalogue does not know stays as it is."""
+        """`source` in this language; a text that is not in the catalogue stays unchanged."""
         found = _EDGES.fullmatch(source)
         if found is None or not _LETTERS.search(source):
             return source

@@ -18,9 +18,9 @@ from evalpress.display import catalogue
 
 LANGUAGES: Final = ("en", "zh")
 TAGS: Final = {"en": "en", "zh": "zh-CN"}
-"""What `<html lang>` says."""
+"""The value of `<html lang>`."""
 NAMES: Final = {"en": "English", "zh": "中文"}
-"""Each language in itself."""
+"""The name of each language in that language."""
 OTHERS: Final = LANGUAGES[1:]
 T = TypeVar("T")
 _current: ContextVar[str] = ContextVar("language", default="en")
@@ -53,7 +53,7 @@ def using(language: str) -> Iterator[None]:
 
 
 def translated(text: str) -> str:
-    """A text of the library in the current language; a text that its catalogue does not know as it is."""
+    """A text of the library in the current language; a text that is not in its catalogue is unchanged."""
     if current() == "en":
         return text
     return _PER_CENT.sub("%", _catalogue(current()).text(text))
@@ -101,7 +101,7 @@ def of_page(page: str) -> str:
 
 
 def catalogues() -> list[Path]:
-    """The files of all catalogues: what they say decides what a page looks like."""
+    """The files of all catalogues: their content decides what a page looks like."""
     return [catalogue.path(language) for language in OTHERS]
 
 

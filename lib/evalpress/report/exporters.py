@@ -125,7 +125,7 @@ class _MarkdownExporter(MarkdownExporter):
 
 
 def _words() -> dict[str, Any]:
-    """What the templates say things with: a function that translates, and the language's tag."""
+    """What the templates need of the language: a function that translates, and the language's tag."""
     return {"_": language.phrase, "tag": language.TAGS[language.current()], "translated": language.translated}
 
 
