@@ -4,7 +4,7 @@
     python benchmarks/faults.py --sparse --rows FILE --root FOLDER --most 3     # three more of them; may be repeated
 
 Real throughout: the demo model on vLLM in eager mode, in the kernel's process, the OpenAI server with its engine core
-in a separate process, the notebooks, the page. Of the sections only benchmark and serving are measured, with a few
+in a separate process, the notebooks, the page. Only the sections benchmark and serving are measured, with a few
 short requests.
 
 Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering. The last two

@@ -28,8 +28,8 @@ verdict that was decided by reading the output, and the reason in a few words.
 
 How an output is labelled: **pass** when the answer is right and does what was asked (language, number of items or
 lines, a summary shorter than its text); correct additional text is allowed. **fail** when it is wrong, does
-something else, or is no text. **cut** when it ends at its limit before the answer can be judged. Of a base
-model only the answer counts, without the text after it.
+something else, or is no text. **cut** when it ends at its limit before the answer can be judged. For a
+base model only the answer counts, without the text after it.
 
 *False pass*: the rule passes what the reader does not. *False fail*: the rule fails what the reader passes. What the
 rules leave to a person (`needs_review`) is neither. Shares are of all outputs of the row, with 95 % Wilson intervals.

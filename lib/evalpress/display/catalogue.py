@@ -28,7 +28,7 @@ _SEPARATORS: Final = (("; ", "；"), (": ", "："), (", ", "，"), (" and ", "�
 _BRACKETS = re.compile(r"(.*?\S)\s*[(]([^()]*)[)](.*)", re.DOTALL)
 _QUANTITY = re.compile(r"([−+]?\d[\d.,e−+]*) ([A-Za-z]+)")
 _WEAK: Final = 9
-"""A msgid with fewer letters outside its fields matches only values without blanks, or such as are translated."""
+"""A msgid with fewer letters outside its fields matches only values without blanks, or values with a translation."""
 _UNNAMED: Final = "unnamed"
 _DEPTH: Final = 4
 """How deep values in values are translated."""

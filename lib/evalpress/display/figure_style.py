@@ -206,7 +206,7 @@ def legend_above(axes: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def columns(entries: int) -> int:
-    """Of a legend over the whole width: three names in a line, or two where they need two lines."""
+    """Columns of a legend over the whole width: three, or two where the names need two lines."""
     return entries if entries <= 3 else 2
 
 

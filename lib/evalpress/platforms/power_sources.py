@@ -36,7 +36,7 @@ class NpuSmiSource:
         return chosen, {one.card for one in chosen}
 
     def read(self) -> Reading:
-        """Of a card with two chips the tool prints the power of both together, beside the first."""
+        """Power of the cards; for a card with two chips the tool prints that of both together beside the first chip."""
         table = npu_smi.parse(self._text())
         chosen, cards = self._chosen(table)
         if not chosen:

@@ -50,7 +50,7 @@ class Printed:
     rounding: float = 0.0
     """Half of the last digit that the file gives."""
     method: str = "linear"
-    """Of a percentile: linear (numpy), or nearest (the value at rank ceil(share x n))."""
+    """The method of a percentile: linear (numpy), or nearest (the value at rank ceil(share x n))."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 `<root>/<set>/<date>-<commit>/` holds one measurement and is never written again. `<root>/<set>/` itself holds a copy of
 the newest measurement, so that one address always shows it, in any viewer and on any file system. The two copies are
-the same files but for the page's links, and a git repository stores equal files once.
+the same files except for the page's links, and a git repository stores equal files once.
 """
 
 from __future__ import annotations

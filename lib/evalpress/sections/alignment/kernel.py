@@ -115,7 +115,7 @@ def _second_order_near(x: float) -> float:
 
 @_compiled(_REORDER)
 def _sums(r: Rows32, c: Rows32, origin: float, sums: Rows64) -> tuple[float, float, float, float]:
-    """Add a block to `sums`, but for its exponentials; return the largest |d|, d = c - r, and the block's sums of
+    """Add a block to `sums`, without its exponentials; return the largest |d|, d = c - r, and the block's sums of
     p = exp(r - origin), of p d and of p (exp(d) - 1 - d), the last of which means nothing if |d| exceeds NEAR."""
     rr, cc, dd, rc, largest = 0.0, 0.0, 0.0, 0.0, np.int64(0)
     p_sum, first, second = 0.0, 0.0, 0.0

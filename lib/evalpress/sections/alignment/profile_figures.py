@@ -21,7 +21,7 @@ __dir__ = own_functions(__name__)
 
 Runs = Mapping[str, Run]
 _MOST_LETTERS = 20
-"""Of the names of all groups below an axis; where they are longer, every second group is named."""
+"""Characters of the names of all groups below an axis; where they are longer, every second group is named."""
 _ERRORS = {"max_abs_err": "largest error", "kl_divergence": "KL divergence, nats"}
 
 

@@ -22,7 +22,7 @@ from evalpress.sections.benchmark.results import (
 MIN_STARTS = 3
 """Fewest starts per mode for an interval: two leave one degree of freedom."""
 _SHARED_CONFIDENCE = 0.975
-"""Of each side's own interval: by Bonferroni both hold together with at least 95 %."""
+"""Confidence of each side's own interval: by Bonferroni both hold together with at least 95 %."""
 _LARGEST = 600.0
 """Logarithm beyond which a ratio is no longer distinguishable from infinity."""
 _KEYS = ("extra_startup_s", "saved_s_per_token", "tokens", "seconds", "tokens_low", "tokens_high")

@@ -9,7 +9,7 @@ from typing import TypeVar
 from evalpress.params.schema import BenchmarkParams, ScalingParams, Workload
 
 SHARE = 0.5
-"""Of the budget, for this section: of a whole report on CPU it took about half of the time."""
+"""Share of the budget for this section, which takes about half of the time of a whole report on CPU."""
 MIN_BLOCKS = 3
 """Fewer have no interval."""
 T = TypeVar("T")

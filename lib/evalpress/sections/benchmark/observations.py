@@ -19,7 +19,7 @@ class Request(Model):
     first_token_ts: float
     last_token_ts: float
     tokens_sha256: str
-    """Of the generated token ids."""
+    """Digest of the generated token ids."""
 
 
 class Block(Model):

@@ -23,7 +23,7 @@ from evalpress.sections.job import Job
 SHARED_BLOCKS = 2
 """Blocks of the KV cache that the prompts of the prefix cache's check have in common."""
 TEMPERATURE = 0.8
-"""Of the check with drawn tokens."""
+"""Temperature of the check with drawn tokens."""
 
 
 def answer(completion: Completion) -> Answer:

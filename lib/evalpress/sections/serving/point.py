@@ -34,7 +34,7 @@ class Repeat:
     load: Load
     window: Window
     concurrency: int | None = None
-    """Of a closed loop."""
+    """Requests in flight of a closed loop."""
     counted: Counted | None = None
     """Tokens by the server's and the client's count."""
 

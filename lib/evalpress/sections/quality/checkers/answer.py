@@ -132,7 +132,7 @@ class Number(Checker):
 
 @register("choice")
 class Choice(Checker):
-    """Of the options, one is chosen, and it is `answer`: the first that stands by itself, or the final one.
+    """The output chooses one of the options, `answer`: the first that stands by itself, or the final one.
 
     `final`: the only option named; else the one in a box or after “the answer is”, else the one named alone in
     the first or in the last sentence that names any. Where these disagree, a person decides.

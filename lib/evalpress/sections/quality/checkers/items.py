@@ -56,7 +56,7 @@ class Items(Checker):
 
 @register("named")
 class Named(Checker):
-    """Of a known vocabulary, the first different ones named are exactly one of `sets`, and none more beside them.
+    """The first different things named from a known vocabulary are exactly one of `sets`, without a further one.
 
     `options` gives each thing with its synonyms; `sets` names things by their first word. Things named in later
     sentences are taken for explanation. A right set that does not come first is left to a person.
