@@ -107,3 +107,15 @@ def test_what_is_found_stands_in_the_results_and_in_the_table(routed: bool) -> N
     assert "t, position 417" in str(shown.rows[0])
     assert shown.rows[0][3] == 1
     assert "comparing logits" in details.spent(document).source
+
+
+def test_a_measurement_that_an_older_version_did_not_make_is_no_table_of_nothing() -> None:
+    older = SimpleNamespace(
+        outliers=None, outliers_why="measured by an older version", n_positions=9, beside_alone=None
+    )
+    runs = {"vllm_eager": older, "vllm_eager_concurrent": older}
+    document: Any = SimpleNamespace(data=SimpleNamespace(candidates={"vllm_eager": older}, decode=runs))
+    assert details.outliers(document).source == ("Single positions that stand out: measured by an older version.")
+    assert "older version" in details.beside_alone(document).source
+    document.data.decode = {"vllm_eager": older}
+    assert details.beside_alone(document).source == "No run answered the prompts among others."

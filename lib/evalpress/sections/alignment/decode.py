@@ -25,9 +25,9 @@ from evalpress.sections.alignment import metrics, paired
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Baseline, Text, TokenText
 from evalpress.sections.alignment.comparison import Parts, columns, compared
 from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.results import CONCURRENT
 from evalpress.sections.alignment.stopwatch import ENGINE_STEPS, Stopwatch
 
-CONCURRENT = "_concurrent"
 OTHERS = 16
 """Requests beside the prompts in the run under concurrency."""
 _CHUNK = 32

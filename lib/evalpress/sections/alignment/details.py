@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from evalpress.core.results import Document
-from evalpress.display.tables import Cell, Column, Prose, Table, number
-from evalpress.sections.alignment.results import DecodeRun, Results, Run
+from evalpress.display.tables import Cell, Column, Missing, Prose, Table, number
+from evalpress.sections.alignment.results import CONCURRENT, OLDER, DecodeRun, Results, Run
 from evalpress.sections.alignment.tables import name_of
 
 _SHOWN = 3
@@ -17,23 +17,26 @@ _PARTS = {
 }
 
 
-def outliers(document: Document[Results]) -> Table:
+def outliers(document: Document[Results]) -> Table | Prose:
     """Positions whose error is far beyond the error of correct arithmetic there, run by run."""
     runs: dict[str, Run | DecodeRun] = {name_of(name): run for name, run in document.data.candidates.items()}
     runs |= {f"decode: {name.replace('_', ' ')}": run for name, run in document.data.decode.items()}
+    judged = [run.outliers for run in runs.values() if run.outliers is not None]
+    if not judged:
+        why = dict.fromkeys(run.outliers_why or "not measured" for run in runs.values())
+        return Prose(f"Single positions that stand out: {'; '.join(why) or 'no run was compared'}.")
     rows: list[list[Cell]] = []
     for name, run in runs.items():
         if run.outliers is None:
-            rows.append([name, run.n_positions, None, None, run.outliers_why or ""])
+            rows.append([name, run.n_positions, *[Missing(run.outliers_why or "not measured")] * 2, ""])
             continue
         first = [f"{one.prompt_id}, position {one.position}: {number(one.ratio)}" for one in run.outliers.list[:_SHOWN]]
         rows.append([name, run.n_positions, run.outliers.largest_ratio, run.outliers.count, "; ".join(first) or "none"])
     heads: list[Column | str] = ["run", "positions", Column("largest ratio", "ratio"), "stand out", "which"]
-    factor = next((number(run.outliers.factor) for run in runs.values() if run.outliers is not None), "n/a")
     note = (
-        "Centred RMSE of a position over the noise floor's there, or over the noise floor's median (of a mixture of "
-        f"experts: largest) where that is more; beyond {factor} a position stands out. One bad position in a thousand "
-        "changes no mean."
+        "Centred RMSE of a position (RMSE of the logits less their mean error, which softmax does not see) over the "
+        "noise floor's there, or over the noise floor's median (of a mixture of experts: largest) where that is more; "
+        f"beyond {number(judged[0].factor)} a position stands out. A mean hides one bad position in a thousand."
     )
     return Table("Single positions that stand out", heads, rows, note=note)
 
@@ -41,8 +44,9 @@ def outliers(document: Document[Results]) -> Table:
 def beside_alone(document: Document[Results]) -> Prose:
     """How large the errors of prompts among others are beside those of the same prompts alone."""
     said = []
-    for name, run in document.data.decode.items():
-        found = run.beside_alone
+    among_others = [name for name in document.data.decode if name.endswith(CONCURRENT)]
+    for name in among_others:
+        found = document.data.decode[name].beside_alone
         if found is None:
             continue
         words = (
@@ -53,7 +57,11 @@ def beside_alone(document: Document[Results]) -> Prose:
             said.append(f"{words}; the ratio of errors is not known: {found.ratio_why}.")
         else:
             said.append(f"{words}; errors are {number(found.ratio)} times as large (at least {number(found.low)}).")
-    return Prose("\n\n".join(said) or "No run answered the prompts among others.")
+    if said:
+        return Prose("\n\n".join(said))
+    if among_others:
+        return Prose(f"Errors among others beside those alone: {OLDER}.")
+    return Prose("No run answered the prompts among others.")
 
 
 def spent(document: Document[Results]) -> Prose:

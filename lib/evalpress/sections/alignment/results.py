@@ -21,7 +21,9 @@ from evalpress.sections.alignment.agreement_results import (
     described,
 )
 
-_OLDER = "measured by an older version of this suite, which did not record it"
+CONCURRENT = "_concurrent"
+"""End of the name of a run whose prompts were answered among others."""
+OLDER = "measured by an older version of this suite, which did not record it"
 
 
 class Source(Model):
@@ -253,14 +255,14 @@ class Results(Base):
     def _from_first(cls, data: dict[str, Any]) -> dict[str, Any]:
         runs = {name: _migrated(run) for name, run in data["candidates"].items()}
         found = data | {"noise_floor": _migrated(data["noise_floor"]), "candidates": runs}
-        found |= {"decode": {}, "decode_why_not": {"all": _OLDER}}
+        found |= {"decode": {}, "decode_why_not": {"all": OLDER}}
         if found.get("layers"):
             missing: dict[str, Any] = {
                 "limits": None,
-                "limits_why": _OLDER,
+                "limits_why": OLDER,
                 "honest": {},
                 "left_out": None,
-                "left_out_why": _OLDER,
+                "left_out_why": OLDER,
             }
             found["layers"] = found["layers"] | missing
         return found
@@ -276,7 +278,7 @@ _NEW = (
 
 
 def _unknown(*keys: str) -> dict[str, Any]:
-    return dict.fromkeys(keys) | {f"{key}_why": _OLDER for key in keys}
+    return dict.fromkeys(keys) | {f"{key}_why": OLDER for key in keys}
 
 
 def _metrics(found: dict[str, Any]) -> dict[str, Any]:
