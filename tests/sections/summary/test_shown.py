@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from evalpress import params
 from evalpress.display.tables import Prose
+from evalpress.params import overrides
 from evalpress.sections.gate import gate
+from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables
 from evalpress.sections.summary.results import SummarySection
 from summary_samples import summary_of
@@ -47,3 +54,17 @@ def test_a_gate_leads_to_the_table_of_what_it_judges():
     ):
         (row,) = tables.gates(made(gates=(gate(section, name, "fail", 1, "0"),))).rows
         assert row[-1].anchor == place
+
+
+@pytest.mark.parametrize("why", ["other programs ran, so it is not shown", 'it\'s "odd": $HOME and $(ARGS)', "两 空格"])
+def test_the_command_that_is_printed_gives_the_same_parameters_again(tmp_path, why):
+    given = {"skip": {"serving": why}, "engine.max_num_seqs": 32}
+    job = SimpleNamespace(params=params.load("demo").stated_at({}, given))
+    command = summary._command(job)
+    (tmp_path / "Makefile").write_text("report:\n\t@printf '%s\\0' $(ARGS)\n", encoding="utf-8")
+    read = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    words = read.split("\0")[:-1]
+    assert words[::2] == ["--param"] * 2
+    assert overrides.parse(words[1::2]) == given
+    shown = made(command=command, sections={"serving": SummarySection(status="skipped", why=why)})
+    assert "Without it, they are measured" in tables.reproduce(shown).source

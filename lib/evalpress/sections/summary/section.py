@@ -62,11 +62,16 @@ def build(job: Job) -> Summary:
 
 
 def _command(job: Job) -> str:
-    """The command that makes this report again, with the parameters that were given beside the file."""
+    """The command that makes this report again, with the parameters that were given beside the file.
+
+    Quoted twice, as it is read twice: by the shell of the reader, and by the shell that make starts. Make itself reads
+    `$`.
+    """
     given = secrets.redacted(job.params.overrides)
-    options = " ".join(f"--param {key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
+    settings = (f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
+    options = " ".join(f"--param {shlex.quote(setting)}" for setting in settings)
     command = f"make report SET={shlex.quote(job.params.set)} BACKEND={job.params.platform.backend}"
-    return f"{command} ARGS={shlex.quote(options)}" if options else command
+    return f"{command} ARGS={shlex.quote(options.replace('$', '$$'))}" if options else command
 
 
 def verdict(found: list[Gate]) -> str:

@@ -26,6 +26,7 @@ from evalpress.display.tables import (
     moment,
     snippet,
 )
+from evalpress.display.wording import listed
 from evalpress.params.engine import COMPILED, EAGER
 from evalpress.sections.benchmark.tables import change
 from evalpress.sections.gate import Gate
@@ -237,8 +238,13 @@ def _seconds(start: str, end: str) -> Cell:
 
 
 def reproduce(summary: Summary) -> Prose:
-    """The command that makes this report again."""
-    return snippet(summary.command, "bash")
+    """The command that makes this report again, and what it leaves out as this report did."""
+    skipped = [_title(name) for name, state in summary.sections.items() if state.status == "skipped"]
+    command = snippet(summary.command, "bash").source
+    if not skipped or "--param" not in summary.command or "skip" not in summary.command:
+        return Prose(command)
+    left_out = f"Left out by the parameter `skip`, as in this report: {listed(skipped)}. Without it, they are measured."
+    return Prose(f"{command}\n\n{left_out}")
 
 
 def _title(name: str) -> str:
