@@ -161,7 +161,7 @@ def _workload(index: int, faster: float, rng: random.Random) -> dict[str, Any]:
     row: dict[str, Any] = {"output_throughput": output, "request_throughput": 62.0 * faster}
     row |= {"duration": 9.0, "completed": 48, "failed": 0, "total_input_tokens": 1536, "total_output_tokens": 2400}
     row |= {"total_token_throughput": output * 1.6, "n_blocks": 8, "cv_output_throughput": 0.03}
-    row |= {"steadiness": "steady", "decode_limited_by": "launch overhead", "prefill_limited_by": "arithmetic"}
+    row |= {"steadiness": "steady", "decode_limited_by": "neither peak", "prefill_limited_by": "arithmetic"}
     row |= {"decode_throughput": output * 1.1, "prefill_throughput": output * 4, "mbu": 0.08, "mfu": 0.04}
     row |= {"bandwidth_bound_tok_s": output * 13.0, "arithmetic_bound_tok_s": output * 100.0}
     for metric, mean in (("ttft", ttft), ("tpot", tpot), ("itl", tpot), ("e2el", ttft + 64 * tpot)):

@@ -9,7 +9,7 @@ import samples_facts
 from blocks import block, request
 from evalpress import params
 from evalpress.sections.benchmark import metrics
-from evalpress.sections.benchmark.results import PeakRates, WorkloadShape
+from evalpress.sections.benchmark.results import NEITHER, PeakRates, Roofline, WorkloadShape
 from evalpress.sections.benchmark.roofline import bottleneck, bounds, devices, roofline
 
 LARGE = samples_facts.dense(
@@ -35,7 +35,14 @@ def speed(decode, prefill):
 def test_bottleneck_in_words():
     assert bottleneck({"memory bandwidth": 0.5, "arithmetic": 0.2}) == "memory bandwidth"
     assert bottleneck({"memory bandwidth": 0.05, "arithmetic": 0.1}) == "arithmetic"
-    assert bottleneck({"memory bandwidth": 0.09, "arithmetic": 0.01}) == "launch overhead"
+    assert bottleneck({"memory bandwidth": 0.09, "arithmetic": 0.01}) == NEITHER == "neither peak"
+
+
+def test_a_bottleneck_that_an_older_version_inferred_is_read_as_neither(demo):
+    found = roofline(demo, speed(1.0, 1.0), SHAPE, LARGE, PEAKS).model_dump()
+    older = found | {"decode_limited_by": "launch overhead", "prefill_limited_by": "arithmetic"}
+    read = Roofline.model_validate(older)
+    assert (read.decode_limited_by, read.prefill_limited_by) == (NEITHER, "arithmetic")
 
 
 def test_a_short_prompt_of_a_large_model_is_limited_by_the_weights_it_reads(demo):

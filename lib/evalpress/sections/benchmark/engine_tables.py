@@ -121,7 +121,9 @@ def peak_rates(document: Document[Results]) -> Table:
             (f"matrix product ({found.matrix_form})", "matmul_tflop_s", "TFLOP/s", found.matmul_tflop_s),
         )
     ]
-    return Table("Peak rates of this device, measured in this run", ["what", "best", *rounds], rows, note=_note(found))
+    return Table(
+        "Peak rates of this device, measured in this run", ["what", "best", *rounds], rows, note=_note(document, found)
+    )
 
 
 def _rate(record: PeakRound, key: str, unit: str) -> Cell:
@@ -129,13 +131,28 @@ def _rate(record: PeakRound, key: str, unit: str) -> Cell:
     return value if isinstance(value, Missing) else Quantity(value, unit)
 
 
-def _note(found: PeakRates) -> str:
+def _note(document: Document[Results], found: PeakRates) -> str:
     cache = f" ({found.cache_bytes / MIB:,.0f} MiB here)" if found.cache_bytes else ""
     return (
         f"Bandwidth: bytes read and written. {found.threads} torch threads. The best of all rounds counts, because "
         "other programs may use the machine during a single round. Rounds after the first repeat only the kinds of "
         "matrix products that reached half of the best one. A model that fits into its processor's largest cache"
         f"{cache} can read its weights faster than from memory; the bandwidth bound is then not an upper limit."
+        + _in_engine_dtype(document, found)
+    )
+
+
+def _in_engine_dtype(document: Document[Results], found: PeakRates) -> str:
+    """What matrix products reach in the engine's dtype, where those in another are faster; else nothing."""
+    dtype = document.params.get("engine", {}).get("dtype", "")
+    if " in " not in found.matrix_form or found.matrix_form.endswith(f" in {dtype}"):
+        return ""
+    best = found.matrix_form.rpartition(" in ")[2]
+    known = found.engine_dtype_tflop_s
+    rate = "a lower rate" if known is None else f"at most {fmt(known, 'TFLOP/s')}"
+    return (
+        f" The engine computes in {dtype}, in which matrix products reached {rate} here; MFU is a share of the rate in "
+        f"{best}, so kernels in {dtype} may be what keeps it low."
     )
 
 

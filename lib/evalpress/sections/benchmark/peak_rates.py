@@ -37,6 +37,7 @@ class PeakMeter:
         self._rounds: list[PeakRound] = []
         self._raw: dict[str, list[float]] = {"memory_bandwidth_gb_s": [], "matmul_tflop_s": []}
         self._best_product: rates.Product | None = None
+        self._in_dtype: float = 0.0
         self._near: rates.Kinds | None = None
 
     def measure(self, when: str) -> None:
@@ -58,6 +59,8 @@ class PeakMeter:
         best = max(products, key=lambda product: product.flop_s)
         if self._best_product is None or best.flop_s > self._best_product.flop_s:
             self._best_product = best
+        here = [product.flop_s for product in products if product.form.endswith(f" in {self._params.engine.dtype}")]
+        self._in_dtype = max([self._in_dtype, *here])
         self._near = self._near or frozenset((p.size, p.form) for p in products if p.flop_s >= NEAR * best.flop_s)
         self._raw["memory_bandwidth_gb_s"] += [rate / 1e9 for rate in copies]
         self._raw["matmul_tflop_s"] += [product.flop_s / 1e12 for product in products]
@@ -79,11 +82,11 @@ class PeakMeter:
             return None, "benchmark.ceilings is off"
         if self._best_product is None:
             return None, "; ".join(str(one.matmul_tflop_s_why) for one in self._rounds) or "no round was measured"
-        return _peak_rates(self._params, self._rounds, self._raw, self._best_product), None
+        return _peak_rates(self._params, self._rounds, self._raw, self._best_product, self._in_dtype), None
 
 
 def _peak_rates(
-    params: Params, rounds: Sequence[PeakRound], raw: Mapping[str, Sequence[float]], best: rates.Product
+    params: Params, rounds: Sequence[PeakRound], raw: Mapping[str, Sequence[float]], best: rates.Product, dtype: float
 ) -> PeakRates:
     import torch
 
@@ -93,6 +96,8 @@ def _peak_rates(
         copy_bytes=_COPY_BYTES[params.platform.backend],
         matrix_size=best.size,
         matrix_form=best.form,
+        engine_dtype_tflop_s=dtype / 1e12 if dtype else None,
+        engine_dtype_tflop_s_why=None if dtype else "no product in the engine's dtype was measured",
         threads=torch.get_num_threads(),
         cache_bytes=_cache_bytes() if params.platform.backend == "cpu" else None,
         rounds=tuple(rounds),

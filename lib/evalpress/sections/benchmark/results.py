@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evalpress.core import results
 from evalpress.core.results import Model
@@ -16,6 +16,12 @@ from evalpress.sections.benchmark.speed_results import SpeedFigures
 
 Better = Literal["higher", "lower"]
 InvariantStatus = Literal["ok", "note", "broken"]
+
+
+NEITHER = "neither peak"
+"""The bottleneck in words where a phase reaches a tenth of no peak rate."""
+_INFERRED = "launch overhead"
+"""What earlier versions wrote in its place; nothing had timed it."""
 
 
 class Roofline(Model):
@@ -33,6 +39,11 @@ class Roofline(Model):
     decode_limited_by_why: str | None = None
     prefill_limited_by: str | None = Field(description="bottleneck of prefill, in words")
     prefill_limited_by_why: str | None = None
+
+    @field_validator("decode_limited_by", "prefill_limited_by", mode="before")
+    @classmethod
+    def _nothing_inferred(cls, found: object) -> object:
+        return NEITHER if found == _INFERRED else found
 
 
 class WorkloadFigures(SpeedFigures, Roofline):
@@ -138,6 +149,10 @@ class PeakRates(Model):
     copy_bytes: int
     matrix_size: int
     matrix_form: str = "a @ b"
+    engine_dtype_tflop_s: float | None = Field(
+        default=None, description="the best of the products in the engine's dtype"
+    )
+    engine_dtype_tflop_s_why: str | None = "measured by an older version of this suite, which did not record it"
     threads: int
     devices: int = Field(default=1, description="devices of one engine that work at the same time")
     cache_bytes: int | None = None

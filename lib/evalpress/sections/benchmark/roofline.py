@@ -9,7 +9,7 @@ from typing import Any
 from evalpress.core.results import nulls
 from evalpress.model import ArchitectureFacts
 from evalpress.params.schema import Params
-from evalpress.sections.benchmark.results import PeakRates, Roofline, WorkloadShape
+from evalpress.sections.benchmark.results import NEITHER, PeakRates, Roofline, WorkloadShape
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
 _OFF = "benchmark.ceilings is off"
@@ -131,6 +131,10 @@ def _limited_by(
 
 
 def bottleneck(shares: Mapping[str, float]) -> str:
-    """Which peak rate limits a phase, by the share of each that it reaches; below a tenth, the launching of steps."""
+    """Which peak rate limits a phase, by the share of each that it reaches; below a tenth, neither does.
+
+    What does then (kernels that are slow in this dtype or at this shape, the launching of steps, scheduling), no figure
+    of this suite tells apart.
+    """
     nearest = max(shares, key=lambda name: shares[name])
-    return nearest if shares[nearest] >= 0.1 else "launch overhead"
+    return nearest if shares[nearest] >= 0.1 else NEITHER

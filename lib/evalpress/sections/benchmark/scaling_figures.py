@@ -105,8 +105,7 @@ def peak_rates(document: Document[Results]) -> Figure:
         alt = f"Rates beside the peak rates. {'; '.join(said) or 'None measured'}."
         caption = (
             "Decode and prefill rates of each workload, and the upright bar that the measured memory bandwidth or "
-            "matrix rate would allow; the scale is logarithmic. Where the gap is wide, launching and scheduling take "
-            "the rest of the time."
+            "matrix rate would allow; the scale is logarithmic. Where the gap is wide, neither peak is the limit."
         )
         return finish(figure, alt, caption + missing_words(missing))
 

@@ -112,7 +112,8 @@ def speed(document: Document[Results]) -> Table:
         "throughput are this suite's own: prompt tokens over the time in which a request was between scheduled and "
         "first token, and tokens after the first over the time in which decoding ran. MBU (of decode) and MFU (of "
         "prefill) are shares of the peak rates measured in this run. A phase that reaches a tenth of either peak is "
-        "called limited by it; below that, the launching of steps (launch overhead) is named, inferred and not timed."
+        "called limited by it; below that, neither limits it: kernels, launching or scheduling do, which this report "
+        "does not separate."
     )
     return Table.from_records("Throughput, and what limits it", columns, _by_workload(document), note=note)
 
