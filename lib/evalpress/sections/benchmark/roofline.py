@@ -47,9 +47,9 @@ def bounds(
 ) -> Bounds:
     """All four bounds of `batch` requests of this shape.
 
-    A decode step reads the weights in use once and each request's KV cache, at mid-generation. Only the rows
-    of its tokens are read of a vocabulary table, which is negligible. In a mixture of experts at least the experts of
-    one token are read: how many more the other tokens need depends on the routing.
+    A decode step reads the weights in use once and each request's KV cache, at mid-generation. From a vocabulary table
+    only the rows of its tokens are read, which is negligible. In a mixture of experts at least the experts of one token
+    are read: how many more the other tokens need depends on the routing.
     """
     context = input_len + output_len / 2
     bandwidth, flops = devices * peaks.memory_bandwidth_gb_s * 1e9, devices * peaks.matmul_tflop_s * 1e12
