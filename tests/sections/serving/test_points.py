@@ -251,3 +251,13 @@ def test_tables_show_what_few_repeats_do_not_say():
     shown = tables.levels(made.document()).markdown()
     assert "One run per point, so no interval." in shown and "without ramp and cool-down" in shown
     assert "n/a" in tables.intervals(made.document()).markdown()
+
+
+def test_requests_that_move_in_waves_are_counted_by_their_share_in_the_window():
+    """Four streams in lockstep, each answer a second: four requests per second, wherever the window's edges are."""
+    waves = [made.observation(float(wave), 0.1, [0.1] * 9) for wave in range(4) for _ in range(4)]
+    found = point.figures([made.repeat(waves, 4)], SLO)
+    assert found["duration"] == pytest.approx(2)  # waves 1 and 2: of wave 3 only the sending is in it
+    assert found["request_throughput"] == pytest.approx(4, rel=0.06)
+    assert found["output_throughput"] / found["request_throughput"] == pytest.approx(waves[0].output_tokens)
+    assert found["request_goodput"] <= found["request_throughput"]

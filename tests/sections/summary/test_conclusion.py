@@ -40,10 +40,10 @@ def test_the_conclusion_of_a_good_report_word_for_word():
         evidence={"determinism": [{"rung": "same_engine_again", "identical": 10, "of": 10}]},
         quality={"cases": [{"verdict": "pass"}] * 59 + [{"verdict": "fail"}] * 3 + [{"verdict": "cut"}]},
         serving={
-            "levels": [{"mode": "compiled", "max_concurrency": 1, "slo_attainment": 1.0}],
+            "levels": [{"mode": "compiled", "max_concurrency": 1, "slo_attainment": 1.0, "window_requests": 500}],
             "rates": [
-                {"mode": "compiled", "request_rate": 100.0, "slo_attainment": 0.99},
-                {"mode": "compiled", "request_rate": 132.4, "slo_attainment": 0.7},
+                {"mode": "compiled", "request_rate": 100.0, "slo_attainment": 0.99, "window_requests": 500},
+                {"mode": "compiled", "request_rate": 132.4, "slo_attainment": 0.7, "window_requests": 500},
             ],
         },
     )
@@ -60,12 +60,24 @@ def test_the_conclusion_of_a_good_report_word_for_word():
 def test_a_closed_loop_says_nothing_of_a_request_rate():
     """One request at a time keeps any SLO; requests that arrive at random at a lower rate may not."""
     levels = [
-        {"mode": "compiled", "max_concurrency": 1, "request_throughput": 0.56, "slo_attainment": 1.0},
-        {"mode": "compiled", "max_concurrency": 8, "request_throughput": 0.99, "slo_attainment": 0.0},
+        {
+            "mode": "compiled",
+            "max_concurrency": 1,
+            "request_throughput": 0.56,
+            "slo_attainment": 1.0,
+            "window_requests": 500,
+        },
+        {
+            "mode": "compiled",
+            "max_concurrency": 8,
+            "request_throughput": 0.99,
+            "slo_attainment": 0.0,
+            "window_requests": 500,
+        },
     ]
     rates = [
-        {"mode": "compiled", "request_rate": 0.49, "slo_attainment": 0.25},
-        {"mode": "compiled", "request_rate": 0.89, "slo_attainment": 0.99},
+        {"mode": "compiled", "request_rate": 0.49, "slo_attainment": 0.25, "window_requests": 500},
+        {"mode": "compiled", "request_rate": 0.89, "slo_attainment": 0.99, "window_requests": 500},
     ]
     assert said(measured(serving={"levels": levels, "rates": rates})) == [
         "At no measured load, from 0.49 requests per second on, do 95 % of requests to the compiled server keep the "
@@ -129,7 +141,8 @@ def test_the_conclusion_of_a_real_demo_report_word_for_word():
         "(cosine similarity 0.999985). "
         "Asked again, the engine gives the same answer to 10 of 10 prompts. "
         "It passes 59 of 62 decided quality cases (3 waiting for a person). "
-        "Up to 66.2 requests per second 95 % of requests to the compiled server keep the SLO; at 119 they no longer do."
+        "At 66.2 requests per second to the compiled server 100 of 100 counted requests kept the SLO, "
+        "but the load was not constant; at 119 fewer than 95 % do."
     )
 
 
@@ -158,13 +171,24 @@ def test_no_two_rows_of_the_headline_have_the_same_ratio():
 
 
 def test_tiles_show_agreement_quality_and_serving_beside_speed():
-    found = key_figures.figures(published("alignment", "quality", "serving"))
+    rates = [
+        {"mode": "compiled", "request_rate": 60.0, "slo_attainment": 0.99, "window_requests": 500},
+        {"mode": "compiled", "request_rate": 90.0, "slo_attainment": 1.0, "window_requests": 42},
+    ]
+    data = published("alignment", "quality") | measured(serving={"levels": [], "rates": rates})
+    found = key_figures.figures(data)
     assert [(one.section, one.unit) for one in found] == [
         ("alignment", "cosine"),
         ("quality", "share"),
         ("serving", "req/s"),
     ]
     assert found[1].value == pytest.approx(59 / 62) and found[1].detail == "59 of 62 decided, 65 asked"
+    assert found[2].value == 60.0 and found[2].detail == "compiled, not shown at 90"
+    assert said({"serving": data["serving"]}) == [
+        "Up to 60 requests per second 95 % of requests to the compiled server keep the SLO.",
+        "At 90 requests per second to the compiled server 42 of 42 counted requests kept the SLO, too few to say that "
+        "95 % do.",
+    ]
 
 
 def test_each_reason_of_the_verdict_links_to_its_section():

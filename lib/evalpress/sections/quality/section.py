@@ -50,7 +50,7 @@ def stages(job: Job) -> Stages[Results]:
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = judging.load_reviews(judging.path_of(params.set))
     data = judging.judged_data(cases, outputs, reviews, kind)
-    yield "verdicts", dict(Counter(case["verdict"] for case in data["cases"]))
+    yield "verdicts", dict(Counter(case.verdict for case in data["cases"]))
     tasks = standard.measure(job, made_with)
     items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
     compared = paired.compare(data["cases"], items, params.quality.compare_with, params.quality.compare_margin)

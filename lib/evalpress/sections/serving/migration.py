@@ -1,4 +1,4 @@
-"""Results of version 1 in today's form: figures that they did not keep are null with a reason."""
+"""Results of older versions in today's form: figures that they did not keep are null with a reason."""
 
 from __future__ import annotations
 
@@ -22,6 +22,44 @@ def from_first(data: dict[str, Any]) -> dict[str, Any]:
     found["rates"] = [_point(point) | {"late_ms": 0.0} for point in data["rates"]]
     found["curl"] = dict(data["curl"])
     return found | {"slo_search": None, "slo_search_why": _NOT_KEPT, "windows": {}}
+
+
+def from_second(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` of a results file whose schema is evalpress/serving/2.
+
+    It counted requests that ended in the window, of which a closed loop has too many (they end in waves): the rates
+    are computed again from the output tokens, which were counted one by one.
+    """
+    found = dict(data)
+    for key in ("levels", "rates"):
+        found[key] = [_by_tokens(point) for point in data[key]]
+    for one in (data["slo_search"] or {}).values():
+        one["tried"] = [_by_tokens(point) for point in one["tried"]]
+    for mode, best in data["saturation"].items():
+        found["saturation"][mode]["request_throughput"] = next(
+            level["request_throughput"]
+            for level in found["levels"]
+            if level["mode"] == mode and level["max_concurrency"] == best["concurrency"]
+        )
+    return found
+
+
+def _by_tokens(point: dict[str, Any]) -> dict[str, Any]:
+    length, counted = point["output_len"], point["request_throughput"]
+    rate = point["output_throughput"] / length
+    good = point["request_goodput"]
+    runs = [run | {"request_throughput": run["output_throughput"] / length} for run in point["runs"]]
+    intervals = dict(point["intervals"] or {})
+    if "request_throughput" in intervals:
+        intervals["request_throughput"] = {k: v / length for k, v in intervals["output_throughput"].items()}
+    return point | {
+        "intervals": intervals or point["intervals"],
+        "request_throughput": rate,
+        "request_goodput": good and good * rate / counted,
+        "total_input_tokens": round(rate * point["duration"] * point["input_len"]),
+        "total_token_throughput": rate * (length + point["input_len"]),
+        "runs": runs,
+    }
 
 
 def _point(point: dict[str, Any]) -> dict[str, Any]:

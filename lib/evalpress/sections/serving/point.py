@@ -47,7 +47,6 @@ def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
     """The fields of `Point` that follow from the observations."""
     sent = [one for repeat in repeats for one in repeat.observations]
     counted = [one for repeat in repeats for one in repeat.window.counted]
-    ended = [one for repeat in repeats for one in _ended(repeat)]
     failures = [one.error for one in sent if one.error is not None]
     duration = sum(repeat.window.length for repeat in repeats)
     tokens = round(sum(window.tokens(repeat.observations, repeat.window) for repeat in repeats))
@@ -60,8 +59,8 @@ def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
         "num_prompts": len(sent),
         "failed": len(failures),
         "failed_first": failures[0] if failures else None,
-        **_throughput(ended, duration, tokens),
-        **_goodput(ended, counted, duration, slo),
+        **_throughput([_in_window(repeat) for repeat in repeats], duration, tokens),
+        **_goodput(repeats, counted, duration, slo),
         "window_requests": len(counted),
         "not_steady_why": next((r.window.why_whole for r in repeats if r.window.why_whole), None),
         "mean_in_flight": _mean_in_flight(repeats, duration),
@@ -138,29 +137,42 @@ def attainment(counted: Sequence[Observation], slo: Slo) -> tuple[float | None, 
     return sum(kept(one, slo) for one in counted) / len(counted), ""
 
 
-def _ended(repeat: Repeat) -> list[Observation]:
-    """Requests whose last token came in the window."""
+@dataclass(frozen=True)
+class _Answered:
+    """Requests answered in a time: how many ended, how many by their shares in it, and their prompt tokens."""
+
+    ended: int
+    requests: float
+    input_tokens: float
+
+
+def _in_window(repeat: Repeat) -> _Answered:
+    answered = [one for one in repeat.observations if one.error is None]
     begin, end = repeat.window.begin, repeat.window.end
-    return [one for one in repeat.observations if one.error is None and begin <= one.ended_s <= end]
+    return _Answered(
+        ended=sum(begin <= one.ended_s <= end for one in answered),
+        requests=window.requests(answered, repeat.window),
+        input_tokens=sum(window.share(one, repeat.window) * (one.input_tokens or 0) for one in answered),
+    )
 
 
-def _throughput(ended: Sequence[Observation], duration: float, tokens: int) -> dict[str, Any]:
-    inputs = sum(one.input_tokens or 0 for one in ended)
+def _throughput(parts: Sequence[_Answered], duration: float, tokens: int) -> dict[str, Any]:
+    inputs = round(sum(part.input_tokens for part in parts))
     return {
         "duration": duration,
-        "completed": len(ended),
+        "completed": sum(part.ended for part in parts),
         "total_input_tokens": inputs,
         "total_output_tokens": tokens,
-        "request_throughput": len(ended) / duration,
+        "request_throughput": sum(part.requests for part in parts) / duration,
         "output_throughput": tokens / duration,
         "total_token_throughput": (inputs + tokens) / duration,
     }
 
 
-def _goodput(ended: Sequence[Observation], counted: Sequence[Observation], duration: float, slo: Slo) -> dict[str, Any]:
+def _goodput(repeats: Sequence[Repeat], counted: Sequence[Observation], duration: float, slo: Slo) -> dict[str, Any]:
     share, why = attainment(counted, slo)
-    good = None if share is None else sum(kept(one, slo) for one in ended) / duration
-    return nullable("request_goodput", good, why) | nullable("slo_attainment", share, why)
+    good = sum(window.requests((o for o in r.observations if kept(o, slo)), r.window) for r in repeats) / duration
+    return nullable("request_goodput", None if share is None else good, why) | nullable("slo_attainment", share, why)
 
 
 def _mean_in_flight(repeats: Sequence[Repeat], duration: float) -> float:
@@ -176,7 +188,7 @@ def _run(repeat: Repeat, slo: Slo) -> Run:
     found: dict[str, Any] = {
         "window_s": length,
         "window_requests": len(counted),
-        "request_throughput": len(_ended(repeat)) / length,
+        "request_throughput": window.requests(repeat.observations, repeat.window) / length,
         "output_throughput": window.tokens(repeat.observations, repeat.window) / length,
     }
     return Run(**found, **nullable("slo_attainment", share, why), **_means(counted))
@@ -221,5 +233,6 @@ def _whole_run(repeats: Sequence[Repeat], sent: Sequence[Observation]) -> WholeR
     answered = [one for one in sent if one.error is None]
     duration = sum(max(o.ended_s for o in r.observations) - r.observations[0].sent_s for r in repeats)
     tokens = sum(one.output_tokens for one in answered)
-    found = _throughput(answered, duration, tokens) | {"failed": len(sent) - len(answered)}
+    everything = _Answered(len(answered), len(answered), sum(one.input_tokens or 0 for one in answered))
+    found = _throughput([everything], duration, tokens) | {"failed": len(sent) - len(answered)}
     return WholeRun(**found, **_means(sent))

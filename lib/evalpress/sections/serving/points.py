@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from evalpress.core.results import Model
+from evalpress.core.stats import wilson_interval
 
 
 class Bounds(Model):
@@ -128,17 +129,17 @@ class Point(Latencies):
     completed: int
     """Requests whose last token arrived in a window."""
     total_input_tokens: int
-    """Prompt tokens of the completed requests."""
+    """Prompt tokens of the answered requests, each by its share in a window."""
     total_output_tokens: int
     """Output tokens that arrived in a window."""
     request_throughput: float
-    """completed / duration, per second."""
+    """Answered requests per second, each by the share of its output tokens that arrived in a window."""
     output_throughput: float
     """total_output_tokens / duration, per second."""
     total_token_throughput: float
     """(total_input_tokens + total_output_tokens) / duration, per second."""
     request_goodput: float | None
-    """Completed requests that kept the SLO, per second."""
+    """As request_throughput, of the requests that kept the SLO."""
     request_goodput_why: str | None = None
     slo_attainment: float | None
     """Share of the window's requests that kept the SLO; a failed one did not."""
@@ -177,6 +178,24 @@ class Point(Latencies):
     @abstractmethod
     def load_key(self) -> tuple[int, float]:
         """The sorting key of points: closed loops first, then by load."""
+
+    def keeps_slo(self, share: float) -> bool | None:
+        """Whether at least `share` of all requests at this load keep the SLO; None where this run does not show it.
+
+        Shown where the lower bound of Wilson's 95 % interval is not below `share` and the load was constant; refuted
+        where fewer of the counted requests kept it.
+        """
+        if self.slo_attainment is None or self.window_requests < 1:
+            return None
+        if self.slo_attainment < share:
+            return False
+        low, _ = wilson_interval(round(self.slo_attainment * self.window_requests), self.window_requests)
+        return True if low >= share and self.is_constant else None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the load was constant while requests were counted, and their times did not drift."""
+        return not self.drifts and self.not_steady_why is None
 
 
 class Level(Point):

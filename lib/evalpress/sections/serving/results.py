@@ -160,7 +160,7 @@ class Search(Model):
 class Results(SectionResults):
     """`data` of results/serving.json."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     servers: dict[str, Server]
     """The servers by mode, or `running` for a server that this suite did not start."""
@@ -194,4 +194,4 @@ class Results(SectionResults):
 
     @classmethod
     def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        return migration.from_first(data)
+        return migration.from_second(migration.from_first(data) if version == 1 else data)

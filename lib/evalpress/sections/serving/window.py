@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,16 +86,30 @@ def in_flight(observations: Sequence[Observation], begin: float, end: float) -> 
     return sum(max(part, 0.0) for part in shared) / (end - begin)
 
 
+def share(one: Observation, window: Window) -> float:
+    """The part of a request that is in the window, 0 to 1: the share of its output tokens that arrived there.
+
+    Where a chunk holds several tokens, each chunk counts for its share. Without times of tokens, the share of the
+    request's duration. Requests are not counted whole: a closed loop sends and ends them in waves, and a window
+    between two waves holds the ends of one wave more than it has room for.
+    """
+    if one.ttft_s is None:
+        duration = one.ended_s - one.sent_s
+        overlap = min(one.ended_s, window.end) - max(one.sent_s, window.begin)
+        return max(overlap, 0.0) / duration if duration > 0 else float(window.begin <= one.ended_s <= window.end)
+    stamps = one.sent_s + one.ttft_s + np.concatenate([[0.0], np.cumsum(one.gaps_s)])
+    inside: NDArray[np.bool_] = (stamps >= window.begin) & (stamps <= window.end)
+    return float(inside.mean())
+
+
 def tokens(observations: Sequence[Observation], window: Window) -> float:
-    """Output tokens that arrived in the window; where a chunk holds several, each chunk counts for its share."""
-    total = 0.0
-    for one in observations:
-        if one.ttft_s is None:
-            continue
-        stamps = one.sent_s + one.ttft_s + np.concatenate([[0.0], np.cumsum(one.gaps_s)])
-        inside: NDArray[np.bool_] = (stamps >= window.begin) & (stamps <= window.end)
-        total += float(inside.mean()) * one.output_tokens
-    return total
+    """Output tokens that arrived in the window."""
+    return sum(share(one, window) * one.output_tokens for one in observations if one.ttft_s is not None)
+
+
+def requests(observations: Iterable[Observation], window: Window) -> float:
+    """Answered requests, each by its share in the window."""
+    return sum(share(one, window) for one in observations if one.error is None)
 
 
 def drift(window: Window) -> float | None:

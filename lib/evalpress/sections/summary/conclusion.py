@@ -136,6 +136,9 @@ class Load:
     unit: str
     kept: float | None
     broken: float | None
+    open: tuple[float, int, int, bool] | None = None
+    """Of the highest load below `broken` that shows neither: load, requests that kept the SLO, requests counted, and
+    whether the load was constant."""
 
 
 def load_within_slo(data: Serving) -> Load | None:
@@ -143,15 +146,22 @@ def load_within_slo(data: Serving) -> Load | None:
 
     A closed loop gives no request rate: with one request at a time, no request waits for another.
     """
-    rates = [(p.mode, p.request_rate, p.slo_attainment) for p in data.rates]
-    levels = [(p.mode, float(p.max_concurrency), p.slo_attainment) for p in data.levels]
+    rates = [(one.request_rate, one) for one in data.rates]
+    levels = [(float(one.max_concurrency), one) for one in data.levels]
     for unit, points in (("requests per second", rates), ("requests at a time", levels)):
-        judged = sorted((load, share) for mode, load, share in points if share is not None and mode == points[0][0])
+        of_mode = sorted(((at, one) for at, one in points if one.mode == points[0][1].mode), key=lambda pair: pair[0])
+        judged = [(at, one.keeps_slo(SLO_SHARE), one) for at, one in of_mode if one.slo_attainment is not None]
         if not judged:
             continue
-        broken = next((load for load, share in judged if share < SLO_SHARE), None)
-        kept = max((load for load, _ in judged if broken is None or load < broken), default=None)
-        return Load(points[0][0], unit, kept, broken)
+        broken = next((at for at, keeps, _ in judged if keeps is False), None)
+        below = [(at, keeps, one) for at, keeps, one in judged if broken is None or at < broken]
+        kept = max((at for at, keeps, _ in below if keeps), default=None)
+        undecided = [
+            (at, round((one.slo_attainment or 0.0) * one.window_requests), one.window_requests, one.is_constant)
+            for at, keeps, one in below
+            if keeps is None and (kept is None or at > kept)
+        ]
+        return Load(points[0][1].mode, unit, kept, broken, undecided[-1] if undecided else None)
     return None
 
 
@@ -160,10 +170,21 @@ def _load(data: Serving) -> Iterator[str]:
     if found is None:
         return
     told = f"of requests to the {found.mode} server keep the SLO"
-    if found.kept is None:
-        yield f"At no measured load, from {found.broken:.3g} {found.unit} on, do 95 % {told}."
-    elif found.broken is None:
-        yield f"At every measured load, up to {found.kept:.3g} {found.unit}, 95 % {told}."
-    else:
+    if found.kept is not None:
         unit = found.unit.replace("requests", "request") if found.kept == 1 else found.unit
-        yield f"Up to {found.kept:.3g} {unit} 95 % {told}; at {found.broken:.3g} they no longer do."
+        after = f"; at {found.broken:.3g} they no longer do." if found.broken is not None else "."
+        yield f"Up to {found.kept:.3g} {unit} 95 % {told}{after}"
+    elif found.broken is not None and found.open is None:
+        yield f"At no measured load, from {found.broken:.3g} {found.unit} on, do 95 % {told}."
+    if found.open is not None:
+        yield _not_shown(found, *found.open)
+
+
+def _not_shown(found: Load, load: float, kept: int, of: int, constant: bool) -> str:
+    """The highest load of which this run shows neither that it keeps the SLO nor that it does not."""
+    unit = found.unit.replace("requests", "request") if load == 1 else found.unit
+    why = "too few to say that 95 % do" if constant else "but the load was not constant"
+    after = f"; at {found.broken:.3g} fewer than 95 % do" if found.broken is not None and found.kept is None else ""
+    return (
+        f"At {load:.3g} {unit} to the {found.mode} server {kept} of {of} counted requests kept the SLO, {why}{after}."
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.quality.results import Results as Quality
 from evalpress.sections.serving.results import Results as Serving
-from evalpress.sections.summary.conclusion import load_within_slo
+from evalpress.sections.summary.conclusion import Load, load_within_slo
 from evalpress.sections.summary.measured import Measured, judged_runs
 from evalpress.sections.summary.results import KeyFigure
 
@@ -48,6 +48,13 @@ def _quality(data: Quality) -> Iterator[KeyFigure]:
 def _serving(data: Serving) -> Iterator[KeyFigure]:
     found = load_within_slo(data)
     if found is not None and found.kept is not None:
-        detail = f"{found.mode}, " + ("the highest measured" if found.broken is None else f"not at {found.broken:.3g}")
         unit = "req/s" if found.unit == "requests per second" else "at a time"
-        yield KeyFigure(label="load within the SLO", value=found.kept, unit=unit, detail=detail, section="serving")
+        yield KeyFigure(
+            label="load within the SLO", value=found.kept, unit=unit, detail=_until(found), section="serving"
+        )
+
+
+def _until(found: Load) -> str:
+    if found.open is not None:
+        return f"{found.mode}, not shown at {found.open[0]:.3g}"
+    return f"{found.mode}, " + ("the highest measured" if found.broken is None else f"not at {found.broken:.3g}")
