@@ -25,8 +25,9 @@ from evalpress.display.catalogue import DOMAIN, LOCALE, fields, path
 from evalpress.display.language import OTHERS
 
 LIBRARY = ROOT / "lib" / "evalpress"
-NOT_SHOWN = ("cli", "core", "demo", "params", "run", "locale")
-"""Packages whose texts reach the terminal or a params file only. The comparison page is in English, too."""
+NOT_SHOWN = frozenset({"cli", "core", "demo", "params", "run", "reconcile", "compare", "recipes.py", "log_lines.py"})
+NOT_SHOWN |= {"memory_lines.py", "figure_style.py", "figure_text.py", "failure.py", "__main__.py"}
+"""Without texts of a report: the terminal's, patterns of logs, names of fonts. The comparison page is English."""
 NO_TEXTS = frozenset(
     {
         "UserError",
@@ -49,7 +50,7 @@ _MARKED = re.compile(r"""\b(?:_|say)\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _NO_TEXT = re.compile(
     r"</?[a-z]+|\\[swdb]|^--|^[#.@*]|\(\?[:P<=!]|^[a-z]+(?:-[a-z]+)+: |;$|\{$|\bimport \w+\n"
-    r"|\.\*|\\\(|%[sd]|\[[0-9A-Z]|\[Cc\]|^make |^Name: |^\^|^_"
+    r"|\.\*|\\\(|%[sd]|\[[0-9A-Z]|\[Cc\]|\[\\u|\[ \uff0c|^make |^Name: |^\^|^_"
     r"|^(?:Starting to load model|Application startup complete)$"
 )
 """Markup, patterns, arguments, style sheets and programs."""
@@ -77,7 +78,7 @@ def extracted() -> dict[str, list[str]]:
 def _sources() -> Iterator[tuple[str, Iterator[str]]]:
     for file in sorted(LIBRARY.rglob("*.py")):
         place = file.relative_to(LIBRARY)
-        if place.parts[0] not in NOT_SHOWN and "compare" not in place.parts:
+        if NOT_SHOWN.isdisjoint(place.parts):
             yield str(file.relative_to(ROOT)), of_python(file.read_text(encoding="utf-8"))
     for file in sorted([*LIBRARY.rglob("*.j2"), *LIBRARY.rglob("*.js")]):
         yield str(file.relative_to(ROOT)), of_template(file.read_text(encoding="utf-8"))

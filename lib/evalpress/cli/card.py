@@ -14,7 +14,9 @@ def add(verbs: Verbs) -> None:
     """Declare the verb."""
     card = of_a_set(verbs, "card", _card, "write the model repository of a finished report to reports/<set>/card/")
     card.add_argument(
-        "--languages", default="en,zh", metavar="LIST", help="en, zh or both; the first is README.md (default: en,zh)"
+        "--languages",
+        metavar="LIST",
+        help="en, zh or both, the first for README.md (default: the set's)",
     )
     card.add_argument("--json", action="store_true", help="print the paths as one JSON document and nothing else")
 
@@ -22,7 +24,7 @@ def add(verbs: Verbs) -> None:
 def _card(args: argparse.Namespace) -> int:
     from evalpress.report.card import LANGUAGES, make
 
-    languages = [part.strip() for part in args.languages.split(",")]
+    languages = [part.strip() for part in args.languages.split(",")] if args.languages else _of_the_set(args.set)
     unknown = [one for one in languages if one not in LANGUAGES]
     if unknown or len(set(languages)) < len(languages):
         raise UserError(f"--languages: found {args.languages!r}, allowed {' or '.join(LANGUAGES)}, each at most once")
@@ -32,3 +34,14 @@ def _card(args: argparse.Namespace) -> int:
     else:
         print("\n".join(shown(path) for path in paths))
     return 0
+
+
+def _of_the_set(name: str) -> list[str]:
+    """The languages of a set; all, for a report whose set is not here."""
+    from evalpress import params
+    from evalpress.report.card import LANGUAGES
+
+    try:
+        return list(params.load(name).report.order)
+    except UserError:
+        return list(LANGUAGES)

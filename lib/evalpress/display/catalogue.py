@@ -29,7 +29,6 @@ _BRACKETS = re.compile(r"(.*?\S)\s*[(]([^()]*)[)](.*)", re.DOTALL)
 _QUANTITY = re.compile(r"([−+]?\d[\d.,e−+]*) ([A-Za-z]+)")
 _WEAK: Final = 9
 """A msgid with fewer letters outside its fields matches only values without blanks, or values with a translation."""
-_UNNAMED: Final = "unnamed"
 _DEPTH: Final = 4
 """How deep values in values are translated."""
 
@@ -136,7 +135,7 @@ class Catalogue:
 
 
 def _filled(translation: str, values: Mapping[str, str]) -> str:
-    return _FIELD.sub(lambda field: values[field[1] or _UNNAMED], translation)
+    return _FIELD.sub(lambda field: values[f"v_{field[1]}"], translation)
 
 
 def _index(messages: Mapping[str, str]) -> dict[str, list[_Template]]:
@@ -162,7 +161,7 @@ def _template(msgid: str, translation: str) -> _Template:
     parts = _FIELD.split(msgid)
     names, pattern = parts[1::2], ""
     for index, part in enumerate(parts):
-        pattern += f"(?P<{part or _UNNAMED}>.*?)" if index % 2 else _literal(part, first=index == 0)
+        pattern += f"(?P<v_{part}>.*?)" if index % 2 else _literal(part, first=index == 0)
     letters = sum(len(_LETTERS.findall(part)) for part in parts[::2])
     return _Template(re.compile(pattern, re.DOTALL), tuple(names), translation, letters)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from evalpress.display.language import translated, using
 from evalpress.display.text import escape_markdown, one_line
 from evalpress.report.card import flat, tables
 from evalpress.report.card.source import Source, read
@@ -64,7 +65,15 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown: every text of a model goes through `cell`
     )
-    found.filters |= {"num": number, "count": count, "share": share, "change": change, "cell": _cell, "value": _value}
+    found.filters |= {
+        "num": number,
+        "count": count,
+        "share": share,
+        "change": change,
+        "cell": _cell,
+        "told": _told,
+        "value": _value,
+    }
     return found
 
 
@@ -73,13 +82,19 @@ def _cell(value: Any) -> str:
     return escape_markdown(one_line(str(value))) or " "
 
 
+def _told(value: Any) -> str:
+    """A text of this suite as one cell, in the language of the page."""
+    return _cell(translated(str(value)))
+
+
 def _value(found: dict[str, Any], key: str) -> str:
     """A whole number of the results, or n/a with the reason."""
-    return f"n/a ({_cell(found.get(f'{key}_why', 'not known'))})" if found.get(key) is None else count(found[key])
+    return f"n/a ({_told(found.get(f'{key}_why', 'not known'))})" if found.get(key) is None else count(found[key])
 
 
 def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]]) -> str:
-    text = _environment().get_template(f"{page}.md.j2").render(_context(source, language) | {"pictures": pictures})
+    with using(language):
+        text = _environment().get_template(f"{page}.md.j2").render(_context(source, language) | {"pictures": pictures})
     return _spaced(text)
 
 
@@ -118,8 +133,10 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "name": summary["model"],
         "platform": summary["platform"],
         "verdict": summary["verdict"],
-        "conclusion": " ".join(one["text"] for one in summary.get("conclusion", [])) if language == "en" else "",
-        "notice": summary.get("description", ""),
+        "conclusion": ("" if language == "zh" else " ").join(
+            translated(one["text"]) for one in summary.get("conclusion", [])
+        ),
+        "notice": translated(summary.get("description", "")),
         "license": "other",
         "base_model": "",
         "model_languages": ["en"],

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from evalpress.display.language import translated
+
 Words = Callable[..., str]
 LANGUAGES = ("en", "zh")
 
@@ -19,7 +21,8 @@ def in_language(language: str) -> Words:
     phrases: dict[str, dict[str, str]] = yaml.safe_load(text)
 
     def word(phrase: str, /, **fields: Any) -> str:
-        return str(phrases[phrase][language]).format(**fields) if phrase in phrases else phrase
+        told = {key: translated(value) if isinstance(value, str) else value for key, value in fields.items()}
+        return str(phrases[phrase][language]).format(**told) if phrase in phrases else phrase
 
     return word
 
