@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,47 @@ def test_a_model_that_is_nowhere_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
         model.resolve(_params("a/b/c/d", source="huggingface"))
     with pytest.raises(UserError, match="modelscope: package modelscope not installed"):
         model.resolve(_params("nobody/no-such-model", source="modelscope"))
+
+
+MODELSCOPE = """
+import os
+def snapshot_download(model_id, revision=None, local_files_only=False):
+    if os.environ.get("PRETENDED_CACHE") is None and local_files_only:
+        raise ValueError("Cannot find the requested files in the cached path")
+    if model_id == "Qwen/absent":
+        raise RuntimeError("The request model does not exist")
+    return os.environ["PRETENDED_FOLDER"]
+"""
+
+
+@pytest.fixture
+def modelscope(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A module in place of the package that the vllm-ascend images have, and no other hub."""
+    (tmp_path / "modelscope.py").write_text(MODELSCOPE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "modelscope", raising=False)
+    monkeypatch.setenv("PRETENDED_FOLDER", str(SHAPE))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def test_modelscope_is_asked_where_the_image_has_it_and_no_hub_answers(modelscope, monkeypatch) -> None:
+    params = _params("Qwen/Qwen2-0.5B-of-this-test")
+    assert not model.is_from_modelscope(params)  # not there yet: nothing was fetched
+    assert model.resolve(params) == SHAPE
+    monkeypatch.setenv("PRETENDED_CACHE", "1")
+    assert model.is_from_modelscope(params)
+    assert not model.is_from_modelscope(_params("models/qwen2-0.5b-shape"))
+    assert not model.is_from_modelscope(_params("Qwen/Qwen2-0.5B-of-this-test", source="huggingface"))
+    with pytest.raises(UserError, match=r"huggingface: .*; modelscope: The request model does not exist\)"):
+        model.resolve(_params("Qwen/absent"))
+
+
+def test_hugging_face_comes_first(modelscope, monkeypatch) -> None:
+    monkeypatch.setenv("PRETENDED_CACHE", "1")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **how: str(modelscope))
+    assert model.resolve(_params("Qwen/another-of-this-test")) == modelscope
+    assert not model.is_from_modelscope(_params("Qwen/another-of-this-test"))
 
 
 def test_a_hub_is_asked_for_no_more_than_the_set_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

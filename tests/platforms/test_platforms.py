@@ -212,6 +212,14 @@ def test_preloaded_libraries_are_those_really_mapped() -> None:
     ]
 
 
+def test_a_preloaded_jemalloc_is_recognised() -> None:
+    maps = "7f00-7f01 r-xp 00000000 08:01 123   /usr/lib/aarch64-linux-gnu/libjemalloc.so.2\n"
+    (named,) = host.preloaded(maps, {"LD_PRELOAD": "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"})
+    assert (named.library, named.source, named.active) == ("libjemalloc.so.2", "LD_PRELOAD", True)
+    (loaded,) = host.preloaded(maps, {})
+    assert (loaded.library, loaded.source) == ("libjemalloc.so.2", "loaded by a library")
+
+
 def test_a_preloaded_link_is_seen_as_the_file_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "libtcmalloc.so.4.5.10").touch()
     (tmp_path / "libtcmalloc.so.4").symlink_to("libtcmalloc.so.4.5.10")

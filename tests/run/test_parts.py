@@ -206,6 +206,9 @@ def test_preloaded_libraries_are_found_once_and_only_for_cpu(tmp_path, monkeypat
     found = environment.preload_env(changed())["LD_PRELOAD"].split(":")
     assert found == ["/mine/libx.so", "/mine/libiomp5.so", str(tmp_path / "lib" / "libtcmalloc_minimal.so.4")]
     assert environment.preload_env(changed(platform={"preload": False})) == {}
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libjemalloc.so.2")  # the caller's allocator takes tcmalloc's place
+    found = environment.preload_env(changed())["LD_PRELOAD"].split(":")
+    assert found == ["/usr/lib/libjemalloc.so.2", str(tmp_path / "lib" / "libiomp5.so")]
     assert environment.preload_env(changed(platform={"backend": "cuda"})) == {}
 
 

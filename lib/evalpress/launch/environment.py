@@ -58,7 +58,7 @@ def engine_env(params: Params) -> dict[str, str]:
     env |= _bound_to_quota(params)
     if params.model.source == "folder" or params.model.recipe is not None or model.local(params) is not None:
         env["HF_HUB_OFFLINE"] = "1"
-    if params.model.source == "modelscope":
+    if model.is_from_modelscope(params):
         env["VLLM_USE_MODELSCOPE"] = "true"
     return env | params.engine.env
 
@@ -111,14 +111,16 @@ def preload_env(params: Params) -> dict[str, str]:
     """`LD_PRELOAD` with tcmalloc and Intel's OpenMP, for CPU sets with `platform.preload`, where they are installed.
 
     Both make vLLM's CPU backend faster (its installation guide recommends them). What the caller already
-    preloads stays, first; nothing found, nothing set.
+    preloads stays, first; nothing found, nothing set. The caller's own
+    allocator (jemalloc, in the vllm-ascend images) or OpenMP runtime takes the place of ours.
     """
     if params.platform.backend != "cpu" or not params.platform.preload or not sys.platform.startswith("linux"):
         return {}
     before = [item for item in os.environ.get("LD_PRELOAD", "").replace(":", " ").split() if item]
     names = {Path(item).name for item in before}
-    # vLLM's engine fails with two OpenMP runtimes: where the caller preloads one, no other is added.
-    wanted = [_first(_ALLOCATORS), *([] if any("omp" in name for name in names) else [_first(_OPENMP)])]
+    # One of each kind: vLLM's engine fails with two OpenMP runtimes, and of two allocators the second is never used.
+    kinds = {"malloc": _ALLOCATORS, "omp": _OPENMP}
+    wanted = [_first(known) for kind, known in kinds.items() if not any(kind in name for name in names)]
     found = [path for path in wanted if path and path.name not in names]
     return {"LD_PRELOAD": ":".join([*before, *map(_without_blank, found)])} if found else {}
 

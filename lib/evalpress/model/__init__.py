@@ -12,7 +12,7 @@ from evalpress.core.units import MIB
 from evalpress.model import config, counting, layers, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
 from evalpress.model.facts import BYTES, ArchitectureFacts, read
-from evalpress.model.source import folder_digest, identity, local, resolve
+from evalpress.model.source import folder_digest, identity, is_from_modelscope, local, resolve
 from evalpress.params.schema import Params
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "folder_digest",
     "facts",
     "identity",
+    "is_from_modelscope",
     "local",
     "plugins",
     "read",

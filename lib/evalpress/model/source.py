@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -48,13 +49,14 @@ def _huggingface(model: ModelParams) -> str:
         raise _NotThereError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
 
-def _modelscope(model: ModelParams) -> str:
+def _modelscope(model: ModelParams, *, cached: bool = False) -> str:
+    """The folder of a model from ModelScope; with `cached` only where it is on this machine already."""
     try:
         from modelscope import snapshot_download
     except ImportError:
         raise _NotThereError("package modelscope not installed") from None
     try:
-        return str(snapshot_download(model.path, revision=model.revision))
+        return str(snapshot_download(model.path, revision=model.revision, local_files_only=cached))
     except Exception as error:  # modelscope raises the exceptions of its back ends
         raise _NotThereError(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
@@ -64,14 +66,41 @@ _HUBS: dict[str, Callable[[ModelParams], str]] = {"huggingface": _huggingface, "
 
 @lru_cache(maxsize=8)
 def _fetched(model: ModelParams) -> Path:
-    """The folder of a model from its hub; asked once per process."""
-    name = "huggingface" if model.source == "auto" else model.source
+    """The folder of a model from its hub; asked once per process.
+
+    With `source: auto` Hugging Face is asked first, then ModelScope where its package is installed, as it is in the
+    vllm-ascend images.
+    """
+    auto = model.source == "auto"
+    tried = []
+    for name in ("huggingface", *(("modelscope",) if _has_modelscope() else ())) if auto else (model.source,):
+        try:
+            return Path(_HUBS[name](model))
+        except _NotThereError as reason:
+            tried.append(f"{name}: {reason}")
+    hint = "" if not auto or _has_modelscope() else "; ModelScope needs the package modelscope"
+    neither = "neither a folder nor" if auto else "not"
+    raise _NotThereError(f"{neither} reachable on the hub ({'; '.join(tried)}){hint}")
+
+
+def _has_modelscope() -> bool:
+    return importlib.util.find_spec("modelscope") is not None
+
+
+def is_from_modelscope(params: Params) -> bool:
+    """Whether vLLM has to look for the model on ModelScope. Uses no network.
+
+    With `source: auto` so where Hugging Face's cache on this machine does not have it and ModelScope's does.
+    """
+    model = params.model
+    if model.source != "auto":
+        return model.source == "modelscope"
+    if model.recipe is not None or not _has_modelscope() or local(params) is not None or snapshot(model) is not None:
+        return False
     try:
-        return Path(_HUBS[name](model))
-    except _NotThereError as reason:
-        hint = "; for a ModelScope name set model.source: modelscope" if model.source == "auto" else ""
-        neither = "neither a folder nor" if model.source == "auto" else "not"
-        raise _NotThereError(f"{neither} reachable on the hub ({name}: {reason}){hint}") from None
+        return bool(_modelscope(model, cached=True))
+    except _NotThereError:
+        return False
 
 
 def places(params: Params) -> list[Path]:
