@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 import sys
@@ -213,6 +214,34 @@ def test_a_wheel_proposes_a_row(tmp_path: Path, monkeypatch, capsys) -> None:
     assert (row["torch_npu"], row["triton_ascend"], row["numpy"]) == (["2.9.0"], ["3.2.0"], ["<2.0.0"])
     wheel.write_bytes(b"no wheel")
     assert versions.main() == 2
+
+
+# Recorded: Requires-Dist of the wheels (cp311, aarch64) that PyPI has.
+LATER = {
+    "0.23.0": ("torch==2.10.0", "torch-npu==2.10.0.post4", "triton-ascend==3.2.2", "transformers==5.5.4", "numpy"),
+    "0.26.0rc1": ("torch==2.10.0", "torch-npu==2.10.0.post4", "triton-ascend==3.2.2", "transformers==5.14.1", "numpy"),
+}
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_a_later_wheel_agrees_with_its_row(version, tmp_path, monkeypatch, capsys) -> None:
+    wheel = tmp_path / f"vllm_ascend-{version}-cp311-cp311-manylinux_2_34_aarch64.whl"
+    lines = ["Metadata-Version: 2.4", "Name: vllm-ascend", f"Version: {version}", "Requires-Python: >=3.10"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in LATER[version]]
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"vllm_ascend-{version}.dist-info/METADATA", "\n".join(lines) + "\n\n")
+    monkeypatch.setattr(sys, "argv", ["versions", "--check-wheel", str(wheel)])
+    assert versions.main() == 0
+    out, err = capsys.readouterr()
+    row = json.loads(out)
+    assert err == "" and (row["backend"], row["engine"], row["torch_npu"]) == ("ascend", version, ["2.10.0.post4"])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cuda", "ascend"])
+def test_every_row_has_its_source_and_date(backend) -> None:
+    for row in version_sets.rows(backend):
+        assert row.source, row.engine
+        assert datetime.date.fromisoformat(row.date) <= datetime.date.today(), row.engine
 
 
 def test_the_verb_prints_one_json_document_and_ends_in_1_for_a_failure(capsys) -> None:
