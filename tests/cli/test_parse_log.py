@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,75 @@ def test_a_figure_that_holds_the_profiling_run_says_so(capsys):
     path = str(LOGS / "v0.18.0rc1_compiled.tsv")
     assert cli.main(["parse-log", path]) == 0
     assert "14.03 (includes the initial profiling run" in capsys.readouterr().out
+
+
+def figures(text):
+    log = start_log.parse(text)
+    return log.startup | log.memory | log.compilation
+
+
+def as_printed(name):
+    """A recorded log without the seconds that were put before its lines."""
+    lines = (LOGS / name).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t", 1)[1] for line in lines]
+
+
+def same(found, name):
+    """The figures that a log without exact times has, too."""
+    timed = ("total_s",) if name != "v0.18.0rc1_compiled_second_start.tsv" else ("total_s", "load_weights_s")
+    wanted = {key: value for key, value in EXPECTED[name].items() if key not in timed}
+    assert {key: found[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("width", [40, 60, 79, 80, 100, 120, 132, 160])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_lines_that_a_terminal_broke_give_the_same_figures(name, width):
+    cut = [line[at : at + width] for line in as_printed(name) for at in range(0, len(line), width)]
+    same(figures("\n".join(cut)), name)
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_lines_that_were_broken_between_words_give_the_same_figures(name, width):
+    cut = [part for line in as_printed(name) for part in textwrap.wrap(line, width, break_long_words=False)]
+    same(figures("\n".join(cut)), name)
+
+
+PREFIXES = {
+    "colours": lambda line: f"\x1b[1;36m{line[:30]}\x1b[0;0m{line[30:]}",
+    "colours whose first byte was lost": lambda line: f"[1;36m{line[:30]}[0;0m{line[30:]}",
+    "colours as cat -v shows them": lambda line: f"^[[36m{line[:30]}^[[0m{line[30:]}",
+    "docker compose": lambda line: f"vllm-ascend-1  | {line}",
+    "kubernetes": lambda line: f"2026-04-10T08:00:26.123456789Z stdout F {line}",
+    "journalctl": lambda line: f"Apr 10 08:00:26 host vllm[4242]: {line}",
+    "a quotation": lambda line: f"> {line}",
+    "a rank": lambda line: f"[rank0]:{line}",
+    "line ends of another system": lambda line: f"{line}\r",
+}
+
+
+@pytest.mark.parametrize("way", PREFIXES)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_other_programs_put_around_the_lines_changes_no_figure(name, way):
+    same(figures("\n".join(map(PREFIXES[way], as_printed(name)))), name)
+
+
+RANKS = """\
+(Worker_DP0_TP0_EP0 pid=11) INFO 12-10 03:09:31 [runner.py:1] Loading model weights took 14.2500 GB
+(Worker_DP0_TP1_EP1 pid=12) INFO 12-10 03:09:32 [runner.py:1] Loading model weights took 14.5000 GB
+(Worker_DP0_TP0_EP0 pid=11) INFO 12-10 03:09:40 [worker.py:1] Available memory: 21474836480, total memory: 65452113920
+(Worker_DP0_TP1_EP1 pid=12) INFO 12-10 03:09:40 [worker.py:1] Available memory: 10737418240, total memory: 65452113920
+(EngineCore_DP0 pid=10) INFO 12-10 03:09:41 [kv_cache_utils.py:1] GPU KV cache size: 163,840 tokens
+(Worker_DP0_TP0_EP0 pid=11) INFO 12-10 03:09:50 [runner.py:1] Graph capturing finished in 9 secs, took 0.20 GiB
+(Worker_DP0_TP1_EP1 pid=12) INFO 12-10 03:09:51 [runner.py:1] Graph capturing finished in 10 secs, took 0.25 GiB
+(RayWorkerWrapper pid=13, ip=10.0.0.2) INFO 12-10 03:09:52 [x.py:1] Graph capturing finished in 12 secs, took 0.21 GiB
+"""
+
+
+def test_of_several_ranks_the_largest_weights_the_smallest_cache_and_the_slowest_capture_count():
+    found = figures(RANKS)
+    assert (found["model_weights_gib"], found["kv_cache_gib"], found["kv_cache_tokens"]) == (14.5, 10.0, 163840)
+    assert (found["graph_capture_s"], found["graph_capture_gib"]) == (12.0, 0.25)
 
 
 def test_no_phase_is_negative_and_every_null_has_a_reason():

@@ -56,3 +56,20 @@ def test_something_else_is_refused(tmp_path, capsys):
     path.write_text("NVIDIA-SMI 550.54\n")
     assert cli.main(["npu-smi", str(path)]) == 2
     assert "found no table of npu-smi" in capsys.readouterr().err
+
+
+WAYS = {
+    "a quotation": lambda line: f"> {line}",
+    "docker compose": lambda line: f"npu-1  | {line}",
+    "a time": lambda line: f"2026-04-10T08:00:26Z {line}",
+    "colours": lambda line: f"\x1b[32m{line}\x1b[0m",
+    "an indent and blanks at the end": lambda line: f"    {line}   ",
+    "line ends of another system": lambda line: f"{line}\r",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_other_programs_put_around_a_table_changes_nothing(name, way):
+    plain = (TABLES / name).read_text(encoding="utf-8")
+    assert npu_smi.parse("\n".join(map(WAYS[way], plain.splitlines()))).devices == npu_smi.parse(plain).devices

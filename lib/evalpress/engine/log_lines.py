@@ -21,7 +21,8 @@ Figures = dict[str, float | str | None]
 
 NUMBER = r"(-?[0-9][0-9,]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?:\^\[)?\[[0-9;]+m")
+"""Colours and links of a terminal; colours also where their first byte was lost, as in texts that were pasted."""
 _SECONDS = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\t(.*)$", re.DOTALL)
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?")
 _CLOCK = re.compile(r"\b[A-Z]+ (\d\d-\d\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?\b")

@@ -11,30 +11,33 @@ from evalpress.engine.log_lines import NUMBER, Line, figure
 _WEIGHTS = (
     rf"Model loading took {NUMBER} Gi?B",
     rf"Loading model weights took {NUMBER} Gi?B",
-    rf"model weights take {NUMBER} ?GiB",
-    rf"Actual usage(?: is|:) {NUMBER} GiB for weights?",
-    rf"weights memory: {NUMBER} ?GiB",
+    rf"model weights take {NUMBER} ?Gi?B",
+    rf"Actual usage(?: is|:) {NUMBER} Gi?B for weights?",
+    rf"weights memory: {NUMBER} ?Gi?B",
 )
 """What vLLM-Ascend prints as GB is divided by 2**30: GiB."""
 _KV = (
-    rf"Available KV cache memory: {NUMBER} GiB",
-    rf"set \({NUMBER}/[0-9.]+\) GiB for KV cache",
-    rf"reserved {NUMBER} ?GiB (?:memory )?for KV Cache",
-    rf"VLLM_CPU_KVCACHE_SPACE not set\. Using {NUMBER} GiB for KV cache",
-    rf"reserved for KV Cache is {NUMBER} ?GiB",
-    rf"Current (?:KV|kv) cache memory(?: in use is|:) {NUMBER} GiB",
+    rf"Available KV cache memory: {NUMBER} Gi?B",
+    rf"set \({NUMBER}/[0-9.]+\) Gi?B for KV cache",
+    rf"reserved {NUMBER} ?Gi?B (?:memory )?for KV Cache",
+    rf"VLLM_CPU_KVCACHE_SPACE not set\. Using {NUMBER} Gi?B for KV cache",
+    rf"reserved for KV Cache is {NUMBER} ?Gi?B",
+    rf"Current (?:KV|kv) cache memory(?: in use is|:) {NUMBER} Gi?B",
 )
 _KV_BYTES = (rf"Available memory: {NUMBER}, total memory: \d+",)
 _KV_TOKENS = (rf"KV cache size: {NUMBER} tokens",)
 _BLOCKS = (rf"# \S+ blocks: {NUMBER},",)
 _CONCURRENCY = (rf"Maximum concurrency for [0-9,.]+ tokens per request: {NUMBER}x",)
 _LENGTH = (rf"Maximum concurrency for {NUMBER} tokens per request",)
-_CAPTURE = (rf"Graph capturing finished in .*? took {NUMBER} GiB",)
+_CAPTURE = (rf"Graph capturing finished in .*? took {NUMBER} Gi?B",)
 _ACTIVATION = (
-    rf"{NUMBER} GiB for peak activation",
-    rf"activation peak memory takes {NUMBER} ?GiB",
-    rf"torch peak memory increase: {NUMBER} ?GiB",
+    rf"{NUMBER} Gi?B for peak activation",
+    rf"activation peak memory takes {NUMBER} ?Gi?B",
+    rf"torch peak memory increase: {NUMBER} ?Gi?B",
 )
+
+
+PATTERNS = (*_WEIGHTS, *_KV, *_KV_BYTES, *_KV_TOKENS, *_BLOCKS, *_CONCURRENCY, *_CAPTURE, *_ACTIVATION)
 
 
 def memory_figures(lines: Sequence[Line]) -> dict[str, float | None]:

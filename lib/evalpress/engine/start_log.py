@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from evalpress.engine import log_lines, startup
 from evalpress.engine.log_lines import Figures, Line, Log, figure
-from evalpress.engine.memory_lines import memory_figures, memory_reasons
+from evalpress.engine.memory_lines import PATTERNS, memory_figures, memory_reasons
+from evalpress.engine.wrapped_lines import joined
 
 _BEGINS = r"Initializing an? (?:V\d )?LLM engine \(v([^)]+)\)"
 _READY = r"init engine \("
+_READY_S = r"init engine \(.*\) took [0-9.]+ s"
 _SERVES = r"Application startup complete"
 _BAR = re.compile(r"(Capturing [^:]*graphs?[^:]*):.*?\b(\d+)/(\d+)\b")
 _NO_TIMES = "the log has no times"
@@ -39,7 +41,7 @@ class StartLog:
 def parse(text: str) -> StartLog:
     """The last start in a log, its times in seconds, memory in GiB; null with a `_why` where the log has no line."""
     log = log_lines.read(text)
-    starts = _starts(log.lines)
+    starts = _starts(joined(log.lines, (_BEGINS, _READY_S, _BAR.pattern, *startup.PATTERNS, *PATTERNS)))
     lines = starts[-1]
     compiled = _is_compiled(lines)
     seen_version = [m[1] for _, line in lines if (m := re.search(_BEGINS, line))]

@@ -34,6 +34,8 @@ _REUSED = (
 _COMPILED = r"Compiling a graph for|Saved compiled graph to cache"
 _REJECTED = r"Compiling model again .*? reason: (.*)|npugraph_ex cache miss for key \S+ (\(.*?\)), recompiling"
 
+PATTERNS = (*LOAD, _COMPILE_PARTS, *_COMPILE_SO_FAR, *_DYNAMO, *_BACKEND, *_CAPTURE, _REUSED, _REJECTED)
+"""Lines with a figure or a fact of the start."""
 _MARKS = {
     "engine": r"Initializing an? (?:V\d )?LLM engine",
     "load": r"Starting to load model",

@@ -67,7 +67,7 @@ def parse(text: str) -> NpuSmi:
     for line in text.splitlines():
         if "Process id" in line:
             break
-        line = line.strip()
+        line = _row(line)
         if chip := _CHIP_ROW.match(line):
             if named is not None:
                 devices.append(_device(named, chip))
@@ -76,6 +76,13 @@ def parse(text: str) -> NpuSmi:
             named = name
     version = re.search(r"npu-smi\s+\S+\s+Version:\s*(\S+)", text)
     return NpuSmi(version[1] if version else None, tuple(devices), None if devices else _refusal(text))
+
+
+def _row(line: str) -> str:
+    """A line from its frame on: without colours, and without what a tool or a quotation put before it."""
+    bare = re.sub(r"(?:\x1b|\^\[)?\[[0-9;]+m", "", line).strip()
+    before, bar, row = bare.partition("|")
+    return bar + row.strip() if not row.lstrip().startswith("|") else row.strip()
 
 
 def _device(name: re.Match[str], chip: re.Match[str]) -> NpuDevice:
