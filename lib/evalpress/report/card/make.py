@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from importlib.resources import files
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evalpress.display.language import translated, using
 from evalpress.display.text import escape_markdown, one_line
-from evalpress.report.card import flat, tables
+from evalpress.report.card import flat, records, tables
+from evalpress.report.card.scores import scores
 from evalpress.report.card.source import Source, read
 from evalpress.report.card.words import change, count, in_language, number, share
 
 _PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
 _SHOWN = 5
-"""Answers and failed cases on the first page; the rest are in the full report."""
+"""At most this many examples in a table of the first page; the rest are in the full report."""
+_LONGEST = 200
+"""Lines of the first page."""
 _NOT_SHOWN = ("vllm_distribution", "tokenizers", "safetensors")
+_LANGUAGES = ("en",)
 _PICTURES = ("benchmark", "serving", "alignment")
 _ALT = re.compile(r"!\[((?:[^\]\\]|\\.)*)\]\(report_files/([^)]+\.(?:svg|png))\)")
 
@@ -47,6 +51,8 @@ def make(folder: Path, languages: Sequence[str] = ("en",)) -> list[Path]:
                 name = f"{page}.md" if index == 0 else f"{page}.{language}.md"
                 (building / name).write_text(_page(source, page, language, pictures), encoding="utf-8")
         _write_results(source, building / "bench_results")
+        _write_records(source, building)
+        (building / ".markdownlint.json").write_text('{"MD013": false}\n', encoding="utf-8")
         _write_scripts(source, building / "scripts")
         shutil.rmtree(target, ignore_errors=True)
         building.chmod(0o755)
@@ -93,18 +99,26 @@ def _value(found: dict[str, Any], key: str) -> str:
 
 
 def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]]) -> str:
+    """A page's text; of the first page with as many examples as its length allows."""
+    head = f"{records.front_matter(source, scores(source), _LANGUAGES)}\n" if page == "README" else ""
+    template = _environment().get_template(f"{page}.md.j2")
+    text = ""
     with using(language):
-        text = _environment().get_template(f"{page}.md.j2").render(_context(source, language) | {"pictures": pictures})
-    return _spaced(text)
+        context = _context(source, language) | {"pictures": pictures}
+        context["records"] = [f"`{name}`" for name in _records(source)]
+        for shown in range(_SHOWN, 0, -1):
+            text = head + _spaced(template.render(context | {"shown": shown}))
+            if page != "README" or text.count("\n") <= _LONGEST:
+                break
+    return text
 
 
 def _spaced(text: str) -> str:
-    """One empty line between blocks: headings, tables, quotes, code; front matter and code stay as they are."""
-    head, mark, body = text.partition("\n---\n") if text.startswith("---\n") else ("", "", text)
+    """One empty line between blocks: headings, tables, quotes, code; code stays as it is."""
     out: list[str] = []
     before = ""
     fenced = False
-    for line in body.strip("\n").splitlines():
+    for line in text.strip("\n").splitlines():
         kind = "code" if fenced or line.startswith("```") else _kind(line)
         if out and out[-1] and line and (kind != before or kind == "heading"):
             out.append("")
@@ -112,7 +126,7 @@ def _spaced(text: str) -> str:
             out.append(line)
         fenced ^= line.startswith("```")
         before = kind
-    return f"{head}{mark}\n" * bool(mark) + "\n".join(out) + "\n"
+    return "\n".join(out).strip("\n") + "\n"
 
 
 def _kind(line: str) -> str:
@@ -137,9 +151,6 @@ def _context(source: Source, language: str) -> dict[str, Any]:
             translated(one["text"]) for one in summary.get("conclusion", [])
         ),
         "notice": translated(summary.get("description", "")),
-        "license": "other",
-        "base_model": "",
-        "model_languages": ["en"],
         "device": (provenance["device"] or {}).get("name") or provenance["platform"],
         "date": provenance["end"][:10],
         "setup": setup,
@@ -169,7 +180,6 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "max_model_len": params["engine"]["max_model_len"],
         "met": [gate for gate in summary["gates"] if gate["status"] in ("warn", "fail")],
         "reproduce": summary["command"],
-        "shown": _SHOWN,
     }
 
 
@@ -195,12 +205,37 @@ def _write_results(source: Source, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def _records(source: Source) -> dict[str, str]:
+    """Path in the card -> content: the scores in the forms that others read."""
+    found = scores(source)
+    records_of_tasks = {
+        name: json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        for name, record in records.every_eval_ever(source, found).items()
+    }
+    folders = {
+        ".eval_results": records.eval_results(source, found),
+        "every_eval_ever": records_of_tasks,
+        "vllm-ascend": records.vllm_ascend(source, found),
+    }
+    return {f"{folder}/{name}": text for folder, files in folders.items() for name, text in files.items()}
+
+
+def _write_records(source: Source, card: Path) -> None:
+    """Write the scores in the forms that others read; a folder is there only where it has a file."""
+    for name, text in _records(source).items():
+        path = card / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
 def _write_scripts(source: Source, folder: Path) -> None:
     """The offline snippet of the run book, and one script per measurement under the names of such repositories."""
     folder.mkdir()
     commands = {command["id"]: command for command in source.documents["setup"]["data"]["runbook"]["commands"]}
     (folder / "inference.py").write_text(commands["offline"]["text"] + "\n", encoding="utf-8")
-    template = (files("evalpress") / "report" / "card" / "templates" / "measure.py.txt").read_text(encoding="utf-8")
+    template = (package_files("evalpress") / "report" / "card" / "templates" / "measure.py.txt").read_text(
+        encoding="utf-8"
+    )
     for name, section in _SCRIPTS.items():
         text = template.replace("SECTION", section).replace("SET", source.summary["set"])
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
