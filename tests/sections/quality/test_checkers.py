@@ -63,7 +63,12 @@ EXAMPLES = [
     ("length", {"unit": "words", "min": 3, "max": 4}, ["one two three.", "春眠不觉"], ["two words", "a b c d e"]),
     ("language", {"language": "zh"}, ["今天 AI 很好"], ["good day", "12", "ありがとう"]),
     ("language", {"language": "en", "share": 0.9}, ["Good day, café!"], ["今天", "Доброе утро", ""]),
-    ("repetition", {}, ["2, 4, 6, 8, 10, 12, 14, 16, 18, 20", "ha ha ha ha", "", "-" * 80], [LOOP, "好" * 30]),
+    (
+        "repetition",
+        {},
+        ["2, 4, 6, 8, 10, 12, 14, 16, 18, 20", "ha ha ha ha", "", "-" * 80],
+        [LOOP, "好" * 30, "深；" + "；" * 300, "－" * 400, "?!" * 100],
+    ),
     ("repetition", {"max_repeats": 2}, ["a b c d e f g"], ["one two three four five six " * 2]),
     ("key_points", {"points": [["factory", "factories"], ["city"]]}, ["Factories in a city"], ["a factory"]),
     ("key_points", {"points": [["a"], ["b"], ["c"]], "recall": 0.66}, ["a c", "a b c"], ["b", "abc"]),
@@ -127,6 +132,11 @@ def test_reasons_name_what_was_found_and_expected():
     assert checkers.check("number", "5", value=4).reason == "first number: 5; expected 4"
     assert checkers.check("lines", "a\nb", min=4).reason == "2 lines, expected at least 4"
     assert "not mentioned: “b”" in checkers.check("key_points", "a", points=[["a"], ["b"]]).reason
+    two = checkers.check("json_schema", '```json\n{"a": 1}\n```\n}\nJSON: {"a": 1}', schema={})
+    assert two.reason.endswith(
+        'satisfies the schema: the first JSON value of the answer; after it comes “} JSON: {"a": 1}”'
+    )
+    assert checkers.check("json_schema", '```json\n{"a": 1}\n```', schema={}).reason.endswith("satisfies the schema")
     assert "at least 6 times" in checkers.check("repetition", LOOP, max_repeats=6).reason
     assert len(checkers.check("exact", "x" * 10_000, values=["y"]).reason) < 200
 

@@ -123,7 +123,9 @@ def test_scores_have_intervals_and_are_shown():
     assert found.scores[1].value == pytest.approx(np.mean([at % 3 / 5 for at in range(10)]))
     assert all(one.ci_low <= one.value <= one.ci_high for one in found.scores)
     page = tables.human_eval(document(results_of([], human_eval=found, human_eval_why=None))).markdown()
-    assert "pass@5" in page
+    assert "pass@5" in page and "The first 10 of 164 problems" in page and "Drawn (temperature" in page
+    greedy = found.model_copy(update={"scores": found.scores[:1]})
+    assert "Chen" not in tables.human_eval(document(results_of([], human_eval=greedy, human_eval_why=None))).markdown()
     assert "does not switch it on" in tables.human_eval(document(results_of([]))).source
     assert params.load("demo").quality.human_eval.run is False
 

@@ -180,6 +180,14 @@ def test_cut_cases_are_counted_gated_and_named():
     one = results_of([*cases[:19], judged("other", "pass")])
     assert {gate.id: gate.status for gate in gates(params.load("demo"), one)}["answers_cut"] == "pass"
     assert show.cases(document(data)).rows[0][1] == "long"
+    assert found["answers_cut"].allowed.endswith("undecided at their limit, which 0 reached")
+    reached = results_of([judged("a", "fail", finish_reason="length"), judged("b", "cut", finish_reason="length")])
+    allowed = {gate.id: gate.allowed for gate in gates(params.load("demo"), reached)}["answers_cut"]
+    assert allowed == "at most 5% of 2 answers undecided at their limit, which 2 reached"
+    heads = [column.head for column in show.categories(document(data)).heads]
+    assert show.categories(document(data)).rows[-1][heads.index("cut as failed")] == 0.9
+    whole = show.categories(document(results_of([judged("a", "pass")])))
+    assert "cut as failed" not in [column.head for column in whole.heads]
 
 
 def test_a_rule_that_raises_is_an_error_and_no_matter_for_a_reviewer(cases, monkeypatch, caplog):

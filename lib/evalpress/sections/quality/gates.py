@@ -20,7 +20,10 @@ def gates(params: Params, data: Results) -> Iterator[Gate]:
     waiting = all_cases.needs_review
     yield gate("quality", "reviews_pending", "warn" if waiting else "pass", waiting, "0 cases waiting for a person")
     many = all_cases.cut > MOST_CUT * all_cases.n
-    allowed = f"at most {MOST_CUT:.0%} of {all_cases.n} answers cut at their limit"
+    reached = sum(case.finish_reason == "length" for case in data.cases)
+    allowed = f"at most {MOST_CUT:.0%} of {all_cases.n} answers undecided at their limit"
+    if reached != all_cases.cut:
+        allowed += f", which {reached} reached"
     yield gate("quality", "answers_cut", "warn" if many else "pass", all_cases.cut, allowed)
     if all_cases.errors:
         yield gate("quality", "rules_failed", "fail", all_cases.errors, "0 rules that raise an exception")

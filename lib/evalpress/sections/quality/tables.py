@@ -24,7 +24,7 @@ from evalpress.display.tables import (
     output,
     pick,
 )
-from evalpress.sections.quality.results import JudgedCase, PublishedScore, Results, TaskScore
+from evalpress.sections.quality.results import JudgedCase, PublishedScore, Results, Tally, TaskScore
 
 __dir__ = own_functions(__name__)
 
@@ -32,6 +32,8 @@ QualityResults: TypeAlias = Document[Results]
 
 _FIRST = ("error", "fail", "cut", "needs_review", "pass")
 """The order of a table of cases: those that need attention come first."""
+_HUMAN_EVAL = 164
+"""Problems of the whole of HumanEval."""
 _STATES = {"needs_review": "waits"}
 
 
@@ -39,7 +41,10 @@ def categories(document: QualityResults) -> Table:
     """Pass rate of each category with its Wilson interval and the sample size in words."""
     data = document.data
     tallies = {**data.by_category, "all": data.overall}
-    records = [{"category": name} | row.model_dump(by_alias=True) for name, row in tallies.items()]
+    records = [
+        {"category": name, "cut_as_failed": _cut_as_failed(row)} | row.model_dump(by_alias=True)
+        for name, row in tallies.items()
+    ]
     columns: dict[str, Column | str] = {
         "category": "category",
         "n": "cases",
@@ -50,13 +55,24 @@ def categories(document: QualityResults) -> Table:
         "pass_rate": Column("pass rate", "share"),
         "ci_low": Column("95 % from", "share"),
         "ci_high": Column("to", "share"),
+        "cut_as_failed": Column("cut as failed", "share"),
         "in_words": Column("in words", wide=True),
     }
+    if not data.overall.cut:
+        del columns["cut_as_failed"]
     note = (
         "Pass rate among decided cases (pass and fail), with Wilson's interval. A case that waits for a person and one "
         "whose answer was cut at its length limit are not decided."
     )
+    if data.overall.cut:
+        note += " Cut as failed: the pass rate where a cut answer counts as a failed one."
     return Table.from_records("Pass rate by category", columns, records, note=note)
+
+
+def _cut_as_failed(row: Tally) -> Cell:
+    """The pass rate among decided and cut cases."""
+    judged = row.decided + row.cut
+    return row.passed / judged if judged else Missing("no case is decided yet")
 
 
 def cases(document: QualityResults) -> Table:
@@ -74,6 +90,7 @@ def cases(document: QualityResults) -> Table:
         Column("rule", detail=True),
         Column("tokens", detail=True),
         Column("decided by", detail=True),
+        Column("written in", detail=True),
     ]
     note = (
         f"Answered by the {data.mode} engine, asked as a {data.kind} model. Open the line below a case for its prompt, "
@@ -107,6 +124,7 @@ def _case(case: JudgedCase) -> list[Cell]:
         Code(case.rule),
         _tokens(case),
         case.decided_by,
+        case.source,
     ]
 
 
@@ -172,7 +190,7 @@ def standard_tasks(document: QualityResults) -> Table | Prose:
     note = (
         f"{found.harness} through its vLLM model, on an engine of this set ({found.mode}). Computed again here: "
         "the share of the same items for which this suite finds the right choice most probable. The complete result of "
-        f"the harness, with every item: results/{found.raw}."
+        f"the harness, with every item: {_raw_file(found.raw)}."
     )
     return Table("Scores", heads, rows, note=note)
 
@@ -193,12 +211,20 @@ def human_eval(document: QualityResults) -> Table | Prose:
         Column("95 % from", "share"),
         Column("to", "share"),
     ]
-    note = (
-        f"{found.n} problems ({found.source}), each run against its tests in the sandbox. Greedy: Wilson's interval; "
-        f"drawn (temperature {found.temperature:g}): the unbiased estimate of Chen et al. 2021 with a normal interval "
-        f"over problems. Every completion: results/{found.raw}."
-    )
+    which = f"The first {found.n} of {_HUMAN_EVAL} problems" if found.n < _HUMAN_EVAL else f"All {found.n} problems"
+    note = f"{which} ({found.source}), each run against its tests in the sandbox. Greedy: Wilson's interval."
+    if not all(one.greedy for one in found.scores):
+        note += (
+            f" Drawn (temperature {found.temperature:g}): the unbiased estimate of Chen et al. 2021 with a normal "
+            "interval over problems."
+        )
+    note += f" Every completion: {_raw_file(found.raw)}."
     return Table("HumanEval", heads, rows, note=note)
+
+
+def _raw_file(path: str) -> str:
+    """Where a file of raw observations is: a published report may have them in one archive."""
+    return f"{path.removeprefix('raw/')} in results/raw (where there is raw.zip: in it)"
 
 
 def _ours(row: TaskScore) -> Cell:

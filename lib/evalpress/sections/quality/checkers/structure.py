@@ -47,7 +47,7 @@ class JsonSchema(Checker):
 
     def check(self, output: str) -> Judgement:
         try:
-            value = _first_json(output)
+            value, end = _first_json(output)
         except RecursionError:
             return Judgement("fail", "JSON nested too deeply to be read")
         if value is None:
@@ -57,17 +57,20 @@ class JsonSchema(Checker):
         except TimeoutError:
             return Judgement("needs_review", f"a pattern of the schema needed more than {REGEX_SECONDS:g} s")
         if error is None:
-            return Judgement("pass", f"{quoted(json.dumps(value, ensure_ascii=False))} satisfies the schema", True)
+            reason = f"{quoted(json.dumps(value, ensure_ascii=False))} satisfies the schema"
+            rest = output[end:].replace("```", "").strip()
+            more = f": the first JSON value of the answer; after it comes {quoted(rest)}" if rest else ""
+            return Judgement("pass", reason + more, True)
         return decide(False, f"at {error.json_path}: {quoted(error.message, 120)}", True)
 
 
-def _first_json(text: str) -> Any:
-    """The first object or array that parses, or None; few attempts, so that many brackets cost little."""
+def _first_json(text: str) -> tuple[Any, int]:
+    """The first object or array that parses and where it ends, or None; few attempts: many brackets cost little."""
     decoder = json.JSONDecoder()
     starts = [at for at, character in enumerate(text) if character in "{["]
     for at in starts[:50]:
         try:
-            return decoder.raw_decode(text, at)[0]
+            return decoder.raw_decode(text, at)
         except ValueError:
             continue
-    return None
+    return None, 0

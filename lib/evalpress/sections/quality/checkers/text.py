@@ -187,7 +187,11 @@ def _is_latin(character: str) -> bool:
 
 @register("repetition")
 class Repetition(Checker):
-    """No phrase of at most 64 words occurs `max_repeats` times in a row or more: a degenerate loop."""
+    """No phrase of at most 64 words occurs `max_repeats` times in a row or more: a degenerate loop.
+
+    Signs in a row are one word; a row of more than `_MOST_SIGNS`, made of one to four signs again and again, is a loop
+    as well, while a shorter one may be a ruler or the line of a table.
+    """
 
     max_repeats: Annotated[int, Field(ge=2)] = 4
     min_words: Annotated[int, Field(ge=1)] = 12
@@ -195,6 +199,8 @@ class Repetition(Checker):
 
     def check(self, output: str) -> Judgement:
         words = tokens(plain(output))
+        if signs := next((word for word in words if _is_loop_of_signs(word)), None):
+            return Judgement("fail", f"repeats {quoted(signs, 8)}, {len(signs)} signs in a row", settled=True)
         for period in range(1, min(64, len(words) // 2) + 1):
             run = 0
             for at in range(period, len(words)):
@@ -204,6 +210,16 @@ class Repetition(Checker):
                     reason = f"repeats {quoted(phrase)} at least {run // period + 1} times in a row"
                     return Judgement("fail", reason, settled=True)
         return Judgement("pass", f"no phrase stands {self.max_repeats} times in a row")
+
+
+_MOST_SIGNS = 150
+"""The longest row of the same signs that is no loop: rulers and lines of tables are as wide as a screen."""
+
+
+def _is_loop_of_signs(word: str) -> bool:
+    if len(word) <= _MOST_SIGNS:
+        return False
+    return any(word[:-period] == word[period:] for period in range(1, 5))
 
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
