@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from evalpress.sections.benchmark import break_even_text
 from evalpress.sections.benchmark.break_even import break_even, from_starts, not_measured
 from evalpress.sections.benchmark.results import ModeResults, PairedMetric
 from samples import benchmark
@@ -97,3 +98,28 @@ def test_a_report_of_one_mode_says_so():
     found = not_measured("only eager was measured").model_dump()
     nulls = [key for key, value in found.items() if value is None]
     assert "tokens" in nulls and all(found[f"{key}_why"] == "only eager was measured" for key in nulls)
+
+
+def paragraph(low, high, saved=3.097e-3, **changes):
+    """The paragraph of SmolLM2-135M-Instruct on a CPU (65 s, 22.04 and 23.65 tok/s) with this interval of its gain."""
+    data = benchmark().data
+    gain = ratio(low, high, eager=22.04, compiled=23.65, ratio=1.074)
+    start = {"extra_startup_s": 65.22, "tokens": 21_057.0, "seconds": 890.3, "tokens_low": None, "tokens_high": None}
+    why = dict.fromkeys(("tokens_low_why", "tokens_high_why", "by_phases_why", "cold_why"), "1 start")
+    found = data.break_even.model_copy(update=start | why | {"by_phases": None, "cold": None} | changes)
+    compared = {"throughput": {"output_throughput": gain}}
+    return break_even_text.paragraphs(data.model_copy(update={"break_even": found, "comparison": compared})).source
+
+
+def test_a_gain_that_the_run_does_not_show_gives_no_break_even():
+    text = paragraph(0.979, 1.157)
+    assert "Whether it makes up for that is not known" in text and "−2.1 % to +15.7 %" in text
+    assert "21," not in text and "21 0" not in text
+    assert "immediately" in paragraph(0.979, 1.157, extra_startup_s=-1.0)
+
+
+def test_a_break_even_has_two_digits_and_the_range_that_the_gain_allows():
+    text = paragraph(1.01, 1.143)
+    assert "after about 21,000 output tokens, 890 s of running (11,000 to 150,000 tokens at the ends" in text
+    assert text.endswith("; 1 start).")
+    assert "(20,000 to never tokens, 95 % interval" in paragraph(1.01, 1.143, tokens_low=20_111.0)

@@ -28,7 +28,11 @@ def said(data, sections=None, found=()):
 
 BENCH = {
     "workloads": {"batch": {"kind": "throughput"}},
-    "comparison": {"batch": {"output_throughput": {"ratio": 1.25, "ci_low": 1.13, "ci_high": 1.38}}},
+    "comparison": {
+        "batch": {"output_throughput": {"ratio": 1.25, "ci_low": 1.13, "ci_high": 1.38, "n_pairs": 6}},
+        "alone": {"output_throughput": {"ratio": 1.24, "ci_low": 0.9, "ci_high": 1.7, "n_pairs": 6}},
+        "long": {"output_throughput": {"ratio": 1.3, "ci_low": 1.2, "ci_high": 1.4, "n_pairs": 6}},
+    },
     "modes": {"eager": {"workloads": {"batch": {"output_throughput": 8927.2}}}},
 }
 
@@ -48,11 +52,14 @@ def test_the_conclusion_of_a_good_report_word_for_word():
         },
     )
     assert said(found) == [
-        "Compiled mode generates 25 % more tokens per second than eager (95 % interval +13 % to +38 %).",
+        "Compiled mode generates 25 % more tokens per second than eager on batch (95 % interval +13 % to "
+        "+38 %, 6 pairs of blocks).",
+        "No difference between compiled and eager mode is shown on alone.",
         "The logits of compiled mode agree with the float32 reference within the noise of the data type "
         "(cosine similarity 0.999985).",
         "Asked again, the engine gives the same answer to 10 of 10 prompts.",
         "It passes 59 of 62 decided quality cases (1 cut at its token limit).",
+        "If answers that were cut count as failed, it passes 59 of 63.",
         "Up to 100 requests per second 95 % of requests to the compiled server keep the SLO; at 132 they no longer do.",
     ]
 
@@ -94,10 +101,11 @@ def test_the_conclusion_says_what_a_user_may_rely_on():
 
 
 def test_the_conclusion_says_when_nothing_is_certain():
-    unsure = {"ratio": 1.02, "ci_low": 0.97, "ci_high": 1.08}
+    unsure = {"ratio": 1.02, "ci_low": 0.97, "ci_high": 1.08, "n_pairs": 4}
     found = BENCH | {"comparison": {"batch": {"output_throughput": unsure}}}
     assert said(measured(benchmark=found)) == [
-        "Compiled and eager mode show no certain difference in tokens per second (95 % interval −3 % to +8 %)."
+        "Compiled and eager mode show no certain difference in tokens per second on batch (95 % interval −3 % to +8 %, "
+        "4 pairs of blocks)."
     ]
     assert said(measured(benchmark=BENCH | {"comparison": {}})) == [
         "In eager mode the model generates 8,927 tokens per second."
@@ -121,6 +129,7 @@ def test_a_failed_gate_is_part_of_the_conclusion_and_many_are_counted():
     failed = {"serving": SummarySection(status="failed", why="port in use")}
     assert " ".join(said(found, failed, bad)) == (
         "It passes 5 of 16 decided quality cases (2 cut at their token limit). "
+        "If answers that were cut count as failed, it passes 5 of 18. "
         "The section serving failed and has no results. "
         "The gate pass rate fails: found 0.3123, allowed ≥ 0.5."
     )
@@ -136,7 +145,8 @@ def test_a_failed_gate_is_part_of_the_conclusion_and_many_are_counted():
 def test_the_conclusion_of_a_real_demo_report_word_for_word():
     names = ("benchmark", "alignment", "evidence", "quality", "serving")
     assert " ".join(said(published(*names))) == (
-        "Compiled mode generates 25 % more tokens per second than eager (95 % interval +13 % to +38 %). "
+        "Compiled mode generates 25 % more tokens per second than eager on throughput (95 % interval +13 % to +38 %, "
+        "6 pairs of blocks). "
         "The logits of compiled mode agree with the float32 reference within the noise of the data type "
         "(cosine similarity 0.999985). "
         "Asked again, the engine gives the same answer to 10 of 10 prompts. "
@@ -148,12 +158,13 @@ def test_the_conclusion_of_a_real_demo_report_word_for_word():
 
 def test_the_conclusion_of_a_real_model_whose_modes_are_equally_fast_word_for_word():
     """SmolLM2-135M-Instruct in bfloat16 on a CPU: the speed and numerics that its report measured."""
-    ratio = {"ratio": 0.965, "ci_low": 0.803, "ci_high": 1.161}
+    ratio = {"ratio": 0.965, "ci_low": 0.803, "ci_high": 1.161, "n_pairs": 4}
     run = {"noise_ratio": 1.03, "cosine_similarity": 0.999936}
     bench = BENCH | {"comparison": {"batch": {"output_throughput": ratio}}}
     found = measured(benchmark=bench, alignment={"candidates": {"vllm_eager": run, "vllm_compiled": run}})
     assert " ".join(said(found)) == (
-        "Compiled and eager mode show no certain difference in tokens per second (95 % interval −20 % to +16 %). "
+        "Compiled and eager mode show no certain difference in tokens per second on batch (95 % interval −20 % to "
+        "+16 %, 4 pairs of blocks). "
         "The logits of compiled mode agree with the float32 reference within the noise of the data type "
         "(cosine similarity 0.999936)."
     )
@@ -188,6 +199,27 @@ def test_tiles_show_agreement_quality_and_serving_beside_speed():
         "Up to 60 requests per second 95 % of requests to the compiled server keep the SLO.",
         "At 90 requests per second to the compiled server 42 of 42 counted requests kept the SLO, too few to say that "
         "95 % do.",
+    ]
+
+
+def test_a_key_figure_names_no_change_that_the_run_does_not_show():
+    row = {"label": "TTFT", "unit": "ms", "workload": "w", "eager": 485.3, "compiled": 436.6, "ratio": 0.897}
+    for low, high, expected in (
+        (0.744, 1.081, "compiled, no difference from eager shown"),
+        (0.85, 0.95, "compiled, −10.3 % against eager"),
+        (None, None, "compiled, −10.3 % against eager (no interval)"),
+    ):
+        ends = {"ci_low": low, "ci_high": high} | ({"ci_low_why": "few", "ci_high_why": "few"} if low is None else {})
+        assert show.tiles(summary_of({"valid": True}, row | ends)).tiles[0].detail == expected
+
+
+def test_a_start_names_its_compile_cache_and_the_cold_one_has_its_own_row():
+    starts = {"startup": {"total_s": 89.19, "cold": False}, "startup_cold": {"total_s": 168.9, "cold": True}}
+    modes = {"eager": {"startup": {"total_s": 23.97}}, "compiled": starts}
+    rows = headline(measured(benchmark={"modes": modes})["benchmark"], []).rows
+    assert [(row.label, row.eager, row.compiled) for row in rows] == [
+        ("start-up, import to ready, warm", 23.97, 89.19),
+        ("start-up, import to ready, empty compile cache", 23.97, 168.9),
     ]
 
 

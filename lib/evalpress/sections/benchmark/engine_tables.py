@@ -8,8 +8,9 @@ from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Missing, Prose, Quantity, Table, fmt, moment, pick
 from evalpress.engine.results import Memory, Startup
 from evalpress.sections import energy_table
+from evalpress.sections.benchmark import break_even_text
 from evalpress.sections.benchmark.phase_labels import LONG, named_starts
-from evalpress.sections.benchmark.results import BreakEven, BreakEvenFigures, PeakRates, PeakRound, Results
+from evalpress.sections.benchmark.results import PeakRates, PeakRound, Results
 
 __dir__ = own_functions(__name__)
 
@@ -165,40 +166,7 @@ def energy(document: Document[Results]) -> Table:
 
 def break_even(document: Document[Results]) -> Prose:
     """After how many tokens each way of compiling has made up for its longer start, in a paragraph per mode."""
-    pairs = document.data.pairs
-    if not pairs:
-        return Prose(f"**Break-even**: n/a ({document.data.break_even.workload_why}).")
-    return Prose("\n\n".join(_made_up(pair.break_even, mode, named=len(pairs) > 1) for mode, pair in pairs.items()))
-
-
-def _made_up(found: BreakEven, mode: str, *, named: bool) -> str:
-    head = f"**Break-even of {mode}**" if named else "**Break-even**"
-    words = [f"{head}, on the workload `{found.workload}`, import and configuration apart: {_paid(found, mode)}"]
-    if found.by_phases:
-        words.append(f"By the phases compile, capture and KV cache alone: {_paid(found.by_phases, mode)}")
-    if found.cold:
-        words.append(f"With an empty compile cache: {_paid(found.cold, mode)}")
-    return " ".join(words)
-
-
-def _paid(found: BreakEvenFigures, mode: str) -> str:
-    if found.tokens is None or found.extra_startup_s is None or found.saved_s_per_token is None:
-        return f"{found.tokens_why}."
-    if found.extra_startup_s <= 0:
-        return f"immediately: {mode} mode did not start later than eager in this run."
-    return (
-        f"{mode} mode starts {fmt(found.extra_startup_s, 's')} later, saves "
-        f"{fmt(1e6 * found.saved_s_per_token, 'µs')} per output token and has made up for its longer start after "
-        f"{found.tokens:,.0f} output tokens, {fmt(found.seconds, 's')} of running ({_span(found)})."
-    )
-
-
-def _span(found: BreakEvenFigures) -> str:
-    if found.tokens_low is None and found.tokens_high is None:
-        return f"no interval: {found.tokens_low_why}"
-    low = "never" if found.tokens_low is None else f"{found.tokens_low:,.0f}"
-    high = "never" if found.tokens_high is None else f"{found.tokens_high:,.0f}"
-    return f"{low} to {high} tokens, 95 % interval of starts and speed-up together"
+    return break_even_text.paragraphs(document.data)
 
 
 def topology(document: Document[Results]) -> Prose:

@@ -61,29 +61,43 @@ def _speed(data: Benchmark) -> Iterator[str]:
     name = throughput_workload(data)
     if name is None:
         return
-    told = [
-        _speed_up(mode, found) if (found := pair.comparison.get(name, {}).get("output_throughput")) else None
-        for mode, pair in data.pairs.items()
-    ]
-    yield from (sentence for sentence in told if sentence)
+    told: list[str | None] = []
+    for mode, pair in data.pairs.items():
+        main = pair.comparison.get(name, {}).get("output_throughput")
+        told.append(_speed_up(mode, name, main) if main else None)
+        yield from (sentence for sentence in (told[-1], _elsewhere(mode, name, pair.comparison)) if sentence)
     if not told or None in told:
         for mode, measured in data.modes.items():
             rate = measured.workloads[name].output_throughput
             yield f"In {mode} mode the model generates {rate:,.0f} tokens per second."
 
 
-def _speed_up(mode: str, found: PairedMetric) -> str | None:
+def _elsewhere(mode: str, main: str, compared: Mapping[str, Mapping[str, PairedMetric]]) -> str | None:
+    """The other workloads on which a mode shows no difference from eager, where it shows one on the main workload."""
+    known = {name: metrics["output_throughput"] for name, metrics in compared.items() if "output_throughput" in metrics}
+    unsure = [name for name, found in known.items() if not _shows_difference(found)]
+    if main in unsure or main not in known or not unsure:
+        return None
+    return f"No difference between {mode} and eager mode is shown on {', '.join(unsure)}."
+
+
+def _shows_difference(found: PairedMetric) -> bool:
+    low, high = found.ci_low, found.ci_high
+    return low is not None and high is not None and not low <= 1 <= high
+
+
+def _speed_up(mode: str, workload: str, found: PairedMetric) -> str | None:
     """A compiling mode's speed beside eager's, in a sentence; None where it has no interval."""
     ratio, low, high = found.ratio, found.ci_low, found.ci_high
     if ratio is None or low is None or high is None:
         return None
     name = mode[0].upper() + mode[1:]
-    interval = f"95 % interval {_percent(low)} to {_percent(high)}"
+    interval = f"95 % interval {_percent(low)} to {_percent(high)}, {found.n_pairs} pairs of blocks"
     if low <= 1 <= high:
-        return f"{name} and eager mode show no certain difference in tokens per second ({interval})."
+        return f"{name} and eager mode show no certain difference in tokens per second on {workload} ({interval})."
     word = "more" if ratio > 1 else "fewer"
     share = f"{100 * abs(ratio - 1):.0f} %"
-    return f"{name} mode generates {share} {word} tokens per second than eager ({interval})."
+    return f"{name} mode generates {share} {word} tokens per second than eager on {workload} ({interval})."
 
 
 def _percent(ratio: float) -> str:
@@ -123,6 +137,8 @@ def _quality(data: Quality) -> Iterator[str]:
     more = f" ({', '.join(left)})" if left else ""
     if decided:
         yield f"It passes {passed} of {decided} decided quality cases{more}."
+    if decided and (cut := verdicts.count("cut")):
+        yield f"If answers that were cut count as failed, it passes {passed} of {decided + cut}."
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def _quality(data: Quality) -> Iterator[KeyFigure]:
     passed, decided = verdicts.count("pass"), verdicts.count("pass") + verdicts.count("fail")
     if decided:
         detail = f"{passed} of {decided} decided, {len(verdicts)} asked"
+        if cut := verdicts.count("cut"):
+            detail += f", {100 * passed / (decided + cut):.1f} % if the {cut} cut count as failed"
         yield KeyFigure(
             label="quality cases passed", value=passed / decided, unit="share", detail=detail, section="quality"
         )

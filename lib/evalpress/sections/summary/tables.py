@@ -94,10 +94,21 @@ def tiles(summary: Summary) -> Tiles:
     for row in found.rows:
         value, mode = (row.compiled, row.mode) if row.compiled is not None else (row.eager, EAGER)
         figure: Cell = Missing(row.eager_why or "not measured") if value is None else Quantity(value, row.unit)
-        detail = mode if row.ratio is None else f"{mode}, {change(row.ratio, None, None)} against eager"
+        detail = mode + _beside_eager(row)
         shown.append(Tile(row.label, figure, detail if found.valid else "not valid: see the gates"))
     shown += [Tile(one.label, Quantity(one.value, one.unit), one.detail) for one in summary.key_figures]
     return Tiles(shown)
+
+
+def _beside_eager(row: HeadlineRow) -> str:
+    """The change that a key figure names: only one that the run shows."""
+    if row.ratio is None:
+        return ""
+    if row.ci_low is None or row.ci_high is None:
+        return f", {change(row.ratio, None, None)} against eager (no interval)"
+    if row.ci_low <= 1 <= row.ci_high:
+        return ", no difference from eager shown"
+    return f", {change(row.ratio, None, None)} against eager"
 
 
 def headline(summary: Summary) -> Table:
