@@ -34,7 +34,7 @@ class Column:
 
     @property
     def head(self) -> str:
-        shown = self.unit and self.unit not in SELF_EVIDENT and self.unit not in self.title.split()
+        shown = self.unit and self.unit not in SELF_EVIDENT and self.unit != self.title.split()[-1]
         title = language.translated(self.title)
         return f"{title} ({self.unit})" if shown else title
 

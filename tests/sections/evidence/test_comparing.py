@@ -44,6 +44,16 @@ def test_unique_outputs_count_the_baselines_too():
     assert row["unique_outputs"] == {"x": 3}
 
 
+def test_a_change_that_is_repeated_with_the_same_outputs_is_one_observation():
+    """Three batches that change nothing among themselves bound the rate of differences as one batch does."""
+    baseline, batch = {"x": [1] * 100, "y": [2] * 50}, {"x": [1] * 99 + [3], "y": [2] * 50}
+    once, thrice = found(baseline, batch), found(baseline, batch, batch, batch, same_change=True)
+    assert comparing.counts(thrice)["rate_upper_95"] == comparing.counts(once)["rate_upper_95"]
+    assert comparing.counts(thrice)["tokens"] == 450 and comparing.counts(thrice)["output_tokens"] == 100
+    asked_again = comparing.counts(found(baseline, baseline, baseline, baseline))  # each run is another trial
+    assert asked_again["rate_upper_95"] == comparing.rate_upper_95(0, 450)
+
+
 def test_every_first_difference_stands_once_and_an_end_is_one():
     one = found(
         {"x": [1, 2, 3], "y": [5]}, {"x": [1, 2], "y": [5]}, {"x": [1, 9, 3], "y": [5]}, {"x": [1, 9, 4], "y": [5]}

@@ -71,3 +71,11 @@ def test_a_variants_check_has_words_and_what_makes_it_hold():
     differs = reliance.sentence([filled(Check, row | {"identical": 8})])
     assert differs == "Full mode in place of eager changes 2 of 10 answers, each at a near tie."
     assert holds_with("full_against_eager")["ascend"] == ["enforce_eager=True on both sides"]
+
+
+def test_outputs_that_are_shorter_than_those_of_other_checks_are_named_so():
+    again = {"rung": "same_engine_again", "identical": 10, "of": 10, "output_tokens": 34}
+    batch = {"rung": "batch_of_all", "identical": 4, "of": 10, "unexplained": 0, "output_tokens": 100}
+    assert reliance.sentence([filled(Check, again), filled(Check, batch)]) == (
+        "Identical when asked again (first 34 tokens); batching changes 6 of 10 answers, each at a near tie."
+    )

@@ -132,7 +132,7 @@ class Checks:
         """Batch of all against batch of one."""
         repeats = range(self.job.params.evidence.repeats)
         runs = [together(self._engine(), self.asked, self.sampling) for _ in repeats]
-        return Found(runs, self.first, "first", self.asked)
+        return Found(runs, self.first, "first", self.asked, same_change=True)
 
     def shuffled(self) -> Found:
         """One batch, its orders drawn from the set's seed."""

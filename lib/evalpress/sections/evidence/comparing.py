@@ -41,6 +41,8 @@ class Found:
     more: dict[str, Any] = field(default_factory=dict)
     scores_why: str | None = None
     """Why scores cannot be compared, where they cannot."""
+    same_change: bool = False
+    """Every run changes the same thing: for the bound on the rate, runs with the same output count once."""
     drawn: bool = False
     """Tokens were drawn at a temperature: a small distance of two logits does not explain a difference."""
 
@@ -78,12 +80,13 @@ def differences(found: Found) -> list[Difference]:
 def counts(found: Found) -> dict[str, Any]:
     """The figures of a check, without explanations: keys of `results.Check`."""
     differing = sorted({d.case for d in differences(found)}, key=list(found.baseline).index)
-    compared, events = 0, 0
-    for run in found.runs:
-        for case, answer in found.baseline.items():
-            at = divergence(answer.token_ids, run[case].token_ids)
-            compared += len(answer.token_ids) if at is None else at + 1
-            events += at is not None
+    compared = independent = events = 0
+    for case, answer in found.baseline.items():
+        outputs = [run[case].token_ids for run in found.runs]
+        ends = [divergence(answer.token_ids, ids) for ids in (set(outputs) if found.same_change else outputs)]
+        compared += sum(_read(answer, divergence(answer.token_ids, ids)) for ids in outputs)
+        independent += sum(_read(answer, at) for at in ends)
+        events += sum(at is not None for at in ends)
     unique = {case: len({answer.token_ids, *(run[case].token_ids for run in found.runs)}) for case, answer in
               found.baseline.items()}  # fmt: skip
     row: dict[str, Any] = {
@@ -92,13 +95,19 @@ def counts(found: Found) -> dict[str, Any]:
         "of": len(found.baseline),
         "tokens": compared,
         "unique_outputs": unique,
-        "rate_upper_95": rate_upper_95(events, compared) if compared else None,
+        "output_tokens": max((len(answer.token_ids) for answer in found.baseline.values()), default=0),
+        "rate_upper_95": rate_upper_95(events, independent) if independent else None,
     }
     if not compared:
         row["rate_upper_95_why"] = "no output token was compared"
     if differing:
         row["differing"] = differing
     return row | _scores(found)
+
+
+def _read(answer: Answer, end: int | None) -> int:
+    """Tokens compared up to the first difference."""
+    return len(answer.token_ids) if end is None else end + 1
 
 
 def _scores(found: Found) -> dict[str, Any]:

@@ -38,7 +38,8 @@ _CHANGES = {
 def sentence(rows: Sequence[Check]) -> str:
     """For instance: identical when asked again and over HTTP; batching changes 5 of 10 answers, each at a near tie."""
     measured = [row for row in rows if row.identical is not None and row.of]
-    same = [_words(row.rung, _SAME, _AS_IN) for row in measured if row.identical == row.of]
+    longest = max((row.output_tokens or 0 for row in measured), default=0)
+    same = [_same(row, longest) for row in measured if row.identical == row.of]
     parts = [f"identical {listed(same)}"] if same else []
     parts += [_changed(row) for row in measured if row.identical != row.of]
     missing = [_words(row.rung, _CHANGES, _IN_PLACE) for row in rows if row.identical is None]
@@ -46,6 +47,12 @@ def sentence(rows: Sequence[Check]) -> str:
         parts.append(f"not measured: {', '.join(missing)}")
     text = "; ".join(parts) or "nothing was measured"
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _same(row: Check, longest: int) -> str:
+    """What changes nothing; with the length of the outputs where other checks have longer ones."""
+    words = _words(row.rung, _SAME, _AS_IN)
+    return f"{words} (first {row.output_tokens} tokens)" if row.output_tokens and row.output_tokens < longest else words
 
 
 def _words(rung: str, known: Mapping[str, str], modes: str) -> str:

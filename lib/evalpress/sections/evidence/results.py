@@ -94,6 +94,7 @@ class Check(Model):
     divergences: tuple[Divergence, ...] | None = Field(None, description="every first difference, once")
     tokens: int | None = Field(description="output tokens compared, each up to the first difference")
     tokens_why: str | None = None
+    output_tokens: int | None = Field(None, description="tokens of the longest output of one run")
     rate_upper_95: float | None = Field(description="upper 95 % bound on the rate of differences per token")
     rate_upper_95_why: str | None = None
     explained: int | None = Field(description="differing prompts whose differences all lie within the noise")

@@ -83,7 +83,8 @@ def checks(document: Document[Results]) -> Table:
         "identical",
         "of",
         Column("compared", "tokens"),
-        Column("rate of difference, upper 95 % bound", "%"),
+        Column("per output", "tokens"),
+        Column("rate of differences, upper 95 % bound", "%"),
         Column("same score to the last bit", wide=True),
         Column("first difference", wide=True),
     ]
@@ -95,7 +96,8 @@ def checks(document: Document[Results]) -> Table:
         "model's end of text; a new engine is compared with the eager engine, the prefix cache with the same prompts "
         "without it, the server under load with the server alone. The bound is the largest rate of differences per "
         "token that this number of tokens cannot exclude (Clopper and Pearson); without any difference it is about 3 "
-        "divided by the number of tokens. Explained: at every difference the reference's logits of both tokens are "
+        "divided by the number of tokens. A batch that is asked again and gives the same outputs counts once. "
+        "Explained: at every difference the reference's logits of both tokens are "
         "within the noise of the engine's dtype.",
     )
 
@@ -104,13 +106,14 @@ def _check(check: Check) -> list[Cell]:
     changed: Cell = check.changed + _proof(check)
     if check.identical is None:
         why = Missing(str(check.identical_why))
-        return [changed, Badge("skipped", "not measured"), why, why, "–", "–", "–", "–"]
+        return [changed, Badge("skipped", "not measured"), why, why, "–", "–", "–", "–", "–"]
     return [
         changed,
         _result(check),
         check.identical,
         check.of,
         _value(check.tokens, check.tokens_why),
+        _value(check.output_tokens, "measured before this figure was kept"),
         _value(check.rate_upper_95 and 1e2 * check.rate_upper_95, check.rate_upper_95_why),
         _scores(check),
         _where(check.first_divergence) if check.first_divergence else "none",
