@@ -133,8 +133,8 @@ def reference_share(folder: Path) -> None:
             pass
         found = cost.of_passes(run, read(folder, "float32"), lengths)
     print(
-        f"reference passes: {found['tokens']:,} tokens in {found['batches']} batches, {found['gflop_s']:.1f} of "
-        f"{found['matmul_gflop_s']:.1f} GFLOP/s = {found['share_of_matrix_rate']:.0%} of this machine's matrix rate"
+        f"reference passes: {found.tokens:,} tokens in {found.batches} batches, {found.gflop_s:.1f} of "
+        f"{found.matmul_gflop_s:.1f} GFLOP/s = {found.share_of_matrix_rate:.0%} of this machine's matrix rate"
     )
 
 

@@ -28,9 +28,9 @@ import torch
 from evalpress.model import forward
 from evalpress.params.schema import GateParams
 from evalpress.sections.alignment import gates, honest, layers
-from evalpress.sections.alignment.baseline import Text
+from evalpress.sections.alignment.baseline import NOISE_FLOOR, Text
 from evalpress.sections.alignment.comparison import compare
-from evalpress.sections.alignment.results import Results, Run
+from evalpress.sections.alignment.results import Run, Source
 from evalpress.sections.evidence.comparing import rate_upper_95
 from tiny_configs import VOCABULARY
 from tiny_models import build, params_file
@@ -80,14 +80,13 @@ def judged(folder: Path, dtype: str, seed: int, *, swap: bool) -> Iterator[tuple
             swap_experts(run.model)
             candidates[SWAPPED] = logits(run, texts)
     floor = candidates.pop(next(iter(candidates)))
-    described = {name: {"engine": "transformers", "dtype": dtype} for name in candidates}
+    described = dict.fromkeys((NOISE_FLOOR, *candidates), Source(engine="transformers", dtype=dtype))
     parts = {name: found.items() for name, found in candidates.items()}
-    data = compare(reference, floor.items(), parts, texts, str, described, dtype=dtype, routed=lambda: routed).data
-    own = Run.model_validate({"engine": "transformers", "dtype": dtype} | data["noise_floor"])
-    for name, found in data["candidates"].items():
-        every = gates.agreement(GateParams(), name, Run.model_validate(found), own)
+    data = compare(reference, floor.items(), parts, texts, str, described, dtype=dtype, routed=lambda: routed)
+    for name, found in data.candidates.items():
+        every = gates.agreement(GateParams(), name, found, data.noise_floor)
         mine = {gate.id.removeprefix(f"{name}."): gate.status for gate in every}
-        yield name, {**_ratios(found, data["noise_floor"]), "positions": found["n_positions"]}, mine
+        yield name, {**_ratios(found, data.noise_floor), "positions": found.n_positions}, mine
 
 
 def engine_judged(name: str, folder: Path, dtype: str) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
@@ -104,30 +103,29 @@ def engine_judged(name: str, folder: Path, dtype: str) -> Iterator[tuple[str, di
     texts = section.tokenised(p, chat.load_tokenizer(p))
     asked = section.ask_engines(p, texts)
     request = section.request_of(p, texts, asked.answers)
-    data, _ = section.judge(p, texts, str, asked, request, every_pass(request))
-    results = Results.model_validate(data | {"spent": None, "spent_why": "not a section's run", "raw": "none"})
-    every = list(gates.gates(p, results))
-    runs = data["candidates"] | {f"decode.{run}": found for run, found in data["decode"].items()}
+    data = section.judge(p, texts, str, asked, request, every_pass(request), lambda _: "none")
+    every = list(gates.gates(p, data))
+    runs = data.candidates | {f"decode.{run}": found for run, found in data.decode.items()}
     for run, found in runs.items():
         mine = {g.id.removeprefix(f"{run}."): g.status for g in every if g.id.rpartition(".")[0] == run}
-        yield run, {**_ratios(found, data["noise_floor"]), "positions": found["n_positions"]}, mine
+        yield run, {**_ratios(found, data.noise_floor), "positions": found.n_positions}, mine
 
 
-def _ratios(run: dict[str, Any], floor: dict[str, Any]) -> dict[str, float]:
+def _ratios(run: Any, floor: Run) -> dict[str, float]:
     """Distance of the run from the reference, in units of the noise floor; of experts: at settled positions."""
-    settled = run.get("settled") or {}
-    judged = {**run, **settled}
-    kl = settled.get("noise_floor_kl_divergence", floor["kl_divergence"])
-    cosine = settled.get("noise_floor_cosine_similarity", floor["cosine_similarity"])
+    judged, kl, cosine = run, floor.kl_divergence, floor.cosine_similarity
+    if judged.settled is not None:
+        judged = run.settled
+        kl, cosine = judged.noise_floor_kl_divergence, judged.noise_floor_cosine_similarity
     return {
-        "kl": judged["kl_divergence"] / kl,
-        "cosine": (1 - judged["cosine_similarity"]) / max(1e-12, 1 - cosine),
-        "rmse": judged["noise_ratio"],
-        "position": run["outliers"]["largest_ratio"],
-        "stand_out": run["outliers"]["count"] / run["n_positions"],
-        "text_share": run["outliers"].get("text_share", 0.0),
+        "kl": judged.kl_divergence / kl,
+        "cosine": (1 - judged.cosine_similarity) / max(1e-12, 1 - (cosine or 0.0)),
+        "rmse": judged.noise_ratio,
+        "position": run.outliers.largest_ratio,
+        "stand_out": run.outliers.count / run.n_positions,
+        "text_share": run.outliers.text_share or 0.0,
         "floor_kl": kl,
-        "kl_of_all": run["kl_divergence"] / floor["kl_divergence"],
+        "kl_of_all": run.kl_divergence / floor.kl_divergence,
     }
 
 

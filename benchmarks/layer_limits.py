@@ -39,6 +39,7 @@ from evalpress.model import forward
 from evalpress.model.forward import Pass
 from evalpress.sections.alignment import honest, layer_limits, layers
 from evalpress.sections.alignment.layers import Errors, States
+from evalpress.sections.alignment.results import Layers
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, LlamaConfig, MixtralConfig
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
@@ -70,7 +71,7 @@ class Calibrated:
     noise: Errors
     honest: Mapping[str, Errors]
 
-    def judged(self, errors: Mapping[str, Errors]) -> dict[str, Any]:
+    def judged(self, errors: Mapping[str, Errors]) -> Layers:
         """The layer view of some runs."""
         return layer_limits.compare(self.noise, self.honest, errors)
 
@@ -142,11 +143,11 @@ def held_out(run: Pass, attentions: Sequence[str]) -> dict[str, Context]:
     }
 
 
-def largest(view: Mapping[str, Any], name: str) -> tuple[float, str]:
+def largest(view: Layers, name: str) -> tuple[float, str]:
     """The largest ratio of error made to limit, and its stage."""
     ratios = [
         (made / limit, stage)
-        for made, limit, stage in zip(view["candidates"][name]["made"], view["limits"], view["stages"], strict=True)
+        for made, limit, stage in zip(view.candidates[name].made, view.limits, view.stages, strict=True)
         if limit > 0
     ]
     return max(ratios)
@@ -159,9 +160,9 @@ def false_alarms(known: Calibrated) -> tuple[int, int]:
         for name, context in held_out(run, known.attentions).items():
             with context():
                 view = known.judged({"c": layers.measure(run, known.texts, known.states)})
-            beyond, (ratio, stage) = view["candidates"]["c"]["beyond_noise"], largest(view, "c")
+            beyond, (ratio, stage) = view.candidates["c"].beyond_noise, largest(view, "c")
             print(f"| {name} | {ratio:.2f} of the limit at {stage} | {', '.join(beyond) or 'none'} |", flush=True)
-            alarms, total = alarms + len(beyond), total + len(view["stages"])
+            alarms, total = alarms + len(beyond), total + len(view.stages)
     return alarms, total
 
 
@@ -175,8 +176,8 @@ def effect(known: Calibrated, fault: Fault) -> float:
 def can_be_seen(known: Calibrated, fault: Fault) -> tuple[bool, str]:
     """Whether a fault's own error is large enough for its stage's limit, and the figures in words."""
     view, own = known.judged({}), effect(known, fault)
-    at = view["stages"].index(fault.stage or "logits")
-    noise, limit = view["noise_floor"]["made"][at], view["limits"][at]
+    at = view.stages.index(fault.stage or "logits")
+    noise, limit = view.noise_floor.made[at], (view.limits or ())[at]
     told = f"own error {own:.4f}, noise {noise:.4f}, limit {limit:.4f}"
     return math.hypot(own, noise) > limit, told
 
@@ -191,7 +192,7 @@ def planted(known: Calibrated) -> int:
                 continue
             fault.change(run.model)
             found = known.judged({"c": layers.measure(run, known.texts, known.states)})
-        first = found["candidates"]["c"]["first_beyond_noise"]
+        first = found.candidates["c"].first_beyond_noise
         seen, figures = can_be_seen(known, fault)
         hidden = first is None and not seen
         missed += first != fault.stage and not hidden
@@ -256,10 +257,10 @@ def report(name: str, folder: Path) -> tuple[int, int, int]:
     start = time.monotonic()
     known = calibrated(folder)
     view = known.judged({})
-    left = view["left_out"]
+    left = view.left_out
     print(
-        f"\n{name}: {len(view['stages'])} stages, attention {', '.join(known.attentions)}; factor {view['limit']:.2f} "
-        f"(largest left-out ratio {left['largest_ratio']:.2f} of {left['comparisons']})\n"
+        f"\n{name}: {len(view.stages)} stages, attention {', '.join(known.attentions)}; factor {view.limit:.2f} "
+        f"(largest left-out ratio {left.largest_ratio:.2f} of {left.comparisons})\n"
     )
     print("| held out | largest error | beyond the limit |\n|---|---|---|")
     alarms, total = false_alarms(known)

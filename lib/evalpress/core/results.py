@@ -62,6 +62,10 @@ class Model(BaseModel):
 
     __str__ = __repr__
 
+    def without(self, keys: Iterable[str], why: str) -> Self:
+        """A copy in which these values are null, each with the reason."""
+        return self.model_copy(update=nulls(keys, why))
+
     @model_validator(mode="after")
     def _reasons(self) -> Self:
         for name in type(self).model_fields:

@@ -14,9 +14,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
+from evalpress.core.plain import Options
 from evalpress.model.threads import reference_threads
 
 ATTENTION = "sdpa"
@@ -46,17 +47,27 @@ class TextLogits:
     values: NDArray[np.float32]
 
 
+class Described(TypedDict):
+    """What computes: dtype, device, attention implementation, seconds of loading, threads of the processor."""
+
+    dtype: str
+    device: str
+    attention: str
+    load_s: float
+    threads: int
+
+
 @dataclass
 class Pass:
     """A loaded model and what its forward passes have cost so far."""
 
     model: Any
     device: str
+    described: Described
     seconds: float = 0.0
     tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
-    described: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -80,13 +91,9 @@ def loaded(
     odd = _odd_dtypes(model, dtype)
     if odd:
         raise MeasurementError(f"{shown(folder)}: found weights in {', '.join(sorted(odd))}, allowed {dtype}")
-    described = {
-        "dtype": dtype,
-        "device": device,
-        "attention": model.config._attn_implementation,
-        "load_s": time.perf_counter() - start,
-    }
-    run = Pass(model, device, described=described)
+    attention, load_s = model.config._attn_implementation, time.perf_counter() - start
+    described: Described = {"dtype": dtype, "device": device, "attention": attention, "load_s": load_s, "threads": 0}
+    run = Pass(model, device, described)
     del model
     try:
         with reference_threads() as run.described["threads"]:
@@ -260,7 +267,7 @@ def _body_once(model: Any) -> Iterator[None]:
 @torch.inference_mode()
 def _logits(run: Pass, tokens: torch.Tensor, mask: torch.Tensor, positions: NDArray[np.int64]) -> NDArray[np.float32]:
     """Float32 logits [texts, positions, vocabulary]; those beyond a text's end are meaningless."""
-    options: dict[str, Any] = {"use_cache": False}
+    options: Options = {"use_cache": False}
     if not bool(mask.all()):
         options["attention_mask"] = mask.to(run.device)
     chosen = torch.from_numpy(positions)

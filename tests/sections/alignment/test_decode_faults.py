@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 from evalpress import params
@@ -49,15 +48,14 @@ def demo() -> Params:
     return loaded.model_copy(update={"alignment": short, "engine": only_eager})
 
 
-def judged(p: Params, plant: AbstractContextManager[None]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The section's prefill and decode data of the eager engine, and its gates."""
+def judged(p: Params, plant: AbstractContextManager[None]) -> tuple[Results, dict[str, str]]:
+    """The section's results of the eager engine, and its gates."""
     texts = tokenised(p, AutoTokenizer.from_pretrained(ROOT / "models" / "demo"))
     with plant:
         asked = section.ask_engines(p, texts)
     request = section.request_of(p, texts, asked.answers)
-    found, _ = section.judge(p, texts, str, asked, request, every_pass(request))
-    data = Results.model_validate(found | {"spent": None, "spent_why": "not a section's run", "raw": "none"})
-    return found, {gate.id: gate.status for gate in gates(p, data)}
+    found = section.judge(p, texts, str, asked, request, every_pass(request), lambda _: "none")
+    return found, {gate.id: gate.status for gate in gates(p, found)}
 
 
 @pytest.mark.parametrize(
@@ -86,11 +84,12 @@ def test_a_fault_of_decode_is_found_there_and_not_in_prefill(
 
 def test_an_engine_that_gives_log_probabilities_is_named_and_not_failed(demo: Params) -> None:
     found, status = judged(demo, planted(demo, log_probabilities))
-    run = found["candidates"]["vllm_eager"]
-    assert run["scale"] == "log_probabilities"
-    assert run["cosine_similarity"] is None
-    assert "log-probabilities" in run["cosine_similarity_why"]
-    assert run["centred_noise_ratio"] < 2
+    run = found.candidates["vllm_eager"]
+    assert run.scale == "log_probabilities"
+    assert run.cosine_similarity is None
+    assert "log-probabilities" in str(run.cosine_similarity_why)
+    assert run.centred_noise_ratio is not None
+    assert run.centred_noise_ratio < 2
     assert status["vllm_eager.cosine_similarity"] == "off"
     assert status["vllm_eager.noise_ratio"] == "pass"
     assert "fail" not in status.values()

@@ -22,6 +22,7 @@ from evalpress.model.forward import TextLogits
 from evalpress.params.schema import GateParams
 from evalpress.sections.alignment import batching, comparison, honest, layer_limits, layers, section
 from evalpress.sections.alignment.baseline import Text
+from evalpress.sections.alignment.results import JudgedStages, Source
 from planted import LAYER_FAULTS, Fault
 from transformers import (
     AutoModelForCausalLM,
@@ -42,6 +43,7 @@ pytestmark = pytest.mark.slow
 
 DEMO = ROOT / "models" / "demo"
 GATES = GateParams()
+DESCRIBED = dict.fromkeys(("noise_floor", "c"), Source(engine="transformers", dtype="bfloat16"))
 ARRIVED = ("cosine_similarity", "kl_divergence", "noise_ratio", "unexplained_flips")
 
 
@@ -75,20 +77,21 @@ class Bench:
 
     def alarms(self, candidate: dict[str, TextLogits]) -> set[str]:
         """Names of the default gates that a candidate fails."""
-        found = comparison.compare(self.logits, self.noise.items(), {"c": candidate.items()}, self.texts, str, {})
-        run = found.data["candidates"]["c"]
+        found = comparison.compare(
+            self.logits, self.noise.items(), {"c": candidate.items()}, self.texts, str, DESCRIBED
+        )
+        run: Any = found.candidates["c"]
         limits = {
-            "cosine_similarity": run["cosine_similarity"] < GATES.cosine_similarity_min,
-            "kl_divergence": run["kl_divergence"] > GATES.kl_divergence_max,
-            "noise_ratio": run["noise_ratio"] > GATES.noise_ratio_max,
-            "unexplained_flips": run["flips"]["unexplained"] > GATES.unexplained_flips_max,
+            "cosine_similarity": run.cosine_similarity < GATES.cosine_similarity_min,
+            "kl_divergence": run.kl_divergence > GATES.kl_divergence_max,
+            "noise_ratio": run.noise_ratio > GATES.noise_ratio_max,
+            "unexplained_flips": run.flips.unexplained > GATES.unexplained_flips_max,
         }
         return {name for name, failed in limits.items() if failed}
 
-    def stage(self, loaded: reference.Pass) -> dict[str, Any]:
+    def stage(self, loaded: reference.Pass) -> JudgedStages:
         errors = layers.measure(loaded, self.ids, self.states)
-        found: dict[str, Any] = layer_limits.compare(self.noise_errors, self.honest, {"c": errors})["candidates"]["c"]
-        return found
+        return layer_limits.compare(self.noise_errors, self.honest, {"c": errors}).candidates["c"]
 
 
 def bench(folder: Path, texts: list[Text]) -> Bench:
@@ -116,7 +119,7 @@ def test_a_planted_fault_is_found_and_its_stage_named(demo: Bench, fault: Fault)
     with reference.loaded(DEMO, "bfloat16") as run:
         fault.change(run.model)
         alarms, found = demo.alarms(demo.run(run)), demo.stage(run)
-    assert found["first_beyond_noise"] == fault.stage
+    assert found.first_beyond_noise == fault.stage
     assert alarms or fault.name == "one matrix in 8-bit floats"  # which only the layer view distinguishes from bfloat16
 
 
@@ -125,8 +128,8 @@ def test_a_fault_in_one_layer_is_named_in_that_layer_only(demo: Bench) -> None:
     with reference.loaded(DEMO, "bfloat16") as run:
         fault.change(run.model)
         found = demo.stage(run)
-    assert {name.rsplit(" ", 1)[0] if name[-1].isalpha() else name for name in found["beyond_noise"]} == {"layer 2"}
-    arrived = dict(zip(demo.noise_errors.arrived, found["arrived"], strict=True))
+    assert {name.rsplit(" ", 1)[0] if name[-1].isalpha() else name for name in found.beyond_noise} == {"layer 2"}
+    arrived = dict(zip(demo.noise_errors.arrived, found.arrived, strict=True))
     assert arrived["layer 3"] > 4 * demo.noise_errors.arrived["layer 3"]
 
 
@@ -138,14 +141,14 @@ def test_logits_of_the_wrong_position_are_found(demo: Bench) -> None:
 def test_another_attention_kernel_is_no_fault(demo: Bench) -> None:
     with reference.loaded(DEMO, "bfloat16", attention="eager") as run:
         assert demo.alarms(demo.run(run)) == set()
-        assert demo.stage(run)["first_beyond_noise"] is None
+        assert demo.stage(run).first_beyond_noise is None
 
 
 def test_implementations_that_set_no_limit_raise_no_alarm(demo: Bench) -> None:
     with reference.loaded(DEMO, "bfloat16") as run:
         for name, context in held_out(run, ("sdpa", "eager")).items():
             with context():
-                assert demo.stage(run)["first_beyond_noise"] is None, name
+                assert demo.stage(run).first_beyond_noise is None, name
 
 
 SHAPE: dict[str, Any] = {
@@ -192,7 +195,7 @@ def test_bfloat16_noise_raises_no_alarm(tmp_path: Path, seed: int) -> None:
     found = bench(folder, random_texts(seed))
     with reference.loaded(folder, "bfloat16", attention="eager") as run:
         assert found.alarms(found.run(run)) == set()
-        assert found.stage(run)["first_beyond_noise"] is None
+        assert found.stage(run).first_beyond_noise is None
 
 
 @pytest.fixture(scope="module", params=list(CONFIGS))
@@ -237,7 +240,7 @@ def test_batching_changes_rounding_only(decoder: reference.Pass) -> None:
     texts = {"a": [5, 6, 7], "b": [9, 8, 7, 6, 5, 4, 3], "c": [1]}
     found = {row["arrangement"]: row for row in batching.effects(decoder, texts)}
     assert len(found) == 4
-    assert found["alone, again"]["identical"] == 3
+    assert found["alone, again"].identical == 3
     assert all(row["max_abs_err"] < 1e-4 and row["flips"] == 0 and row["of"] == 3 for row in found.values())
 
 
@@ -248,7 +251,7 @@ def test_a_batch_that_sees_its_padding_is_found(decoder: reference.Pass, monkeyp
     )
     texts = {"a": [5, 6, 7], "b": [9, 8, 7, 6, 5, 4, 3]}
     found = {row["arrangement"]: row for row in batching.effects(decoder, texts)}
-    assert found["one batch, padded on the left"]["max_abs_err"] > 0.01
+    assert found["one batch, padded on the left"].max_abs_err > 0.01
 
 
 MOE: dict[str, Any] = SHAPE | {"num_experts_per_tok": 2}
@@ -267,11 +270,11 @@ def test_an_expert_swap_is_named_and_a_correct_mixture_of_experts_is_not(
     found = bench(folder, random_texts(5))
     assert set(found.states.routes) == {f"layer {index}" for index in range(3)}
     with reference.loaded(folder, "bfloat16", attention="eager") as run:
-        assert found.stage(run)["first_beyond_noise"] is None
+        assert found.stage(run).first_beyond_noise is None
     with reference.loaded(folder, "bfloat16") as run:
         for weight in layers.stages(run.model)["layer 1 mlp"].experts.parameters():
             weight.data[[0, 1]] = weight.data[[1, 0]]
-        assert found.stage(run)["first_beyond_noise"] == "layer 1 mlp"
+        assert found.stage(run).first_beyond_noise == "layer 1 mlp"
 
 
 @pytest.mark.parametrize(

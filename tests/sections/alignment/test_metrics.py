@@ -167,11 +167,11 @@ def test_cosine_of_very_different_sizes() -> None:
 def test_rows_of_zeros_have_no_direction_and_say_so() -> None:
     zeros = np.zeros((2, 8), np.float32)
     found = metrics.pooled(compared((zeros, zeros)))
-    assert found["cosine_similarity"] is None
-    assert "zero" in str(found["cosine_similarity_why"])
-    assert found["relative_euclidean_distance"] is None
-    assert "zero" in str(found["relative_euclidean_distance_why"])
-    assert (found["mse"], found["kl_divergence"], found["top1_agreement"]) == (0, 0, 1)
+    assert found.cosine_similarity is None
+    assert "zero" in str(found.cosine_similarity_why)
+    assert found.relative_euclidean_distance is None
+    assert "zero" in str(found.relative_euclidean_distance_why)
+    assert (found.mse, found.kl_divergence, found.top1_agreement) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -12,7 +12,7 @@ from evalpress.params.schema import GateParams
 from evalpress.sections.alignment import details, gates, outliers
 from evalpress.sections.alignment.baseline import Text
 from evalpress.sections.alignment.comparison import compare
-from evalpress.sections.alignment.results import Run, Spent
+from evalpress.sections.alignment.results import Source
 from evalpress.sections.alignment.stopwatch import Stopwatch
 
 POSITIONS, VOCABULARY = 1000, 256
@@ -32,18 +32,19 @@ def _judged(candidate: Any, dtype: str = "bfloat16", noise: float = 0.02, *, rou
 
     reference = {"t": TextLogits(np.arange(POSITIONS), REFERENCE)}
     floor = REFERENCE + noise * _logits(1)
-    described = {"c": {"engine": "vllm", "dtype": dtype}}
+    source = Source(engine="vllm", dtype=dtype)
+    described = {"c": source, "noise_floor": source}
     runs = {"c": parts(candidate)}
-    data = compare(reference, parts(floor), runs, [TEXT], str, described, dtype=dtype, routed=lambda: routed).data
-    run, floor_run = data["candidates"]["c"], Run.model_validate({"engine": "x", "dtype": dtype} | data["noise_floor"])
-    found = gates.agreement(GateParams(), "c", Run.model_validate(run), floor_run)
+    data = compare(reference, parts(floor), runs, [TEXT], str, described, dtype=dtype, routed=lambda: routed)
+    run = data.candidates["c"]
+    found = gates.agreement(GateParams(), "c", run, data.noise_floor)
     return run, {g.id.removeprefix("c."): g.status for g in found}
 
 
 def test_noise_as_large_as_the_noise_floors_stands_out_nowhere() -> None:
     run, status = _judged(REFERENCE + 0.02 * _logits(2))
-    assert run["outliers"]["count"] == 0
-    assert 0.9 < run["outliers"]["largest_ratio"] < 1.5
+    assert run.outliers.count == 0
+    assert 0.9 < run.outliers.largest_ratio < 1.5
     assert status["outlier_positions"] == "pass"
 
 
@@ -52,8 +53,8 @@ def test_one_position_in_a_thousand_is_found_and_named_where_every_mean_passes(s
     candidate = REFERENCE + 0.02 * _logits(2)
     candidate[417] += 0.3 * _logits(3)[417] + shift
     run, status = _judged(candidate)
-    assert [row["position"] for row in run["outliers"]["list"]] == [417]
-    assert run["outliers"]["list"][0]["ratio"] == pytest.approx(15, rel=0.2)
+    assert [row.position for row in run.outliers.list] == [417]
+    assert run.outliers.list[0].ratio == pytest.approx(15, rel=0.2)
     assert status.pop("outlier_positions") == "fail"
     assert shift or set(status.values()) == {"pass"}  # the other gates pass
 
@@ -61,14 +62,14 @@ def test_one_position_in_a_thousand_is_found_and_named_where_every_mean_passes(s
 def test_a_shift_of_a_whole_row_is_no_outlier() -> None:
     candidate = REFERENCE + 0.02 * _logits(2)
     candidate[417] += 0.05
-    assert _judged(candidate)[0]["outliers"]["count"] == 0
+    assert _judged(candidate)[0].outliers.count == 0
 
 
 def test_in_float32_the_relative_distance_decides() -> None:
     near = REFERENCE * (1 + 2e-4 * _logits(2))
-    assert _judged(near, "float32", noise=1e-6)[0]["outliers"]["count"] == 0
+    assert _judged(near, "float32", noise=1e-6)[0].outliers.count == 0
     near[3] += 0.05
-    assert [row["position"] for row in _judged(near, "float32", noise=1e-6)[0]["outliers"]["list"]] == [3]
+    assert [row.position for row in _judged(near, "float32", noise=1e-6)[0].outliers.list] == [3]
 
 
 def test_a_router_may_flip_elsewhere_than_the_noise_floors_and_the_rest_is_judged() -> None:
@@ -77,14 +78,14 @@ def test_a_router_may_flip_elsewhere_than_the_noise_floors_and_the_rest_is_judge
     candidate[5] += 4 * _logits(3)[5]
     assert _judged(candidate)[1]["noise_ratio"] == "fail"  # as a dense model
     run, status = _judged(candidate, routed=True)
-    assert (run["outliers"]["count"], run["outliers"]["allowed"]) == (1, 350)
-    assert run["settled"]["n_positions"] == POSITIONS - 1
-    assert run["settled"]["noise_ratio"] == pytest.approx(1, abs=0.01)
-    assert run["flips"]["unexplained"] == 0
+    assert (run.outliers.count, run.outliers.allowed) == (1, 350)
+    assert run.settled.n_positions == POSITIONS - 1
+    assert run.settled.noise_ratio == pytest.approx(1, abs=0.01)
+    assert run.flips.unexplained == 0
     assert set(status.values()) == {"pass"}
     candidate[100:400] += 4 * _logits(3)[100:400]
     run, status = _judged(candidate, routed=True)
-    assert run["outliers"]["count"] == 301
+    assert run.outliers.count == 301
     assert status["outlier_positions"] == "fail"
 
 
@@ -99,9 +100,9 @@ def test_as_many_positions_as_the_noise_floor_has_of_its_own(count: int, of_floo
 def test_what_is_found_stands_in_the_results_and_in_the_table(routed: bool) -> None:
     candidate = REFERENCE + 0.02 * _logits(2)
     candidate[417] += 0.3 * _logits(3)[417]
-    run = Run.model_validate(_judged(candidate, routed=routed)[0])
+    run = _judged(candidate, routed=routed)[0]
     assert (run.settled is not None) is routed
-    spent = Spent.model_validate(Stopwatch().split())
+    spent = Stopwatch().split()
     document: Any = SimpleNamespace(data=SimpleNamespace(candidates={"c": run}, decode={}, spent=spent))
     shown = details.outliers(document)
     assert "t, position 417" in str(shown.rows[0])

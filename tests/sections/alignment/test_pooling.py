@@ -21,19 +21,19 @@ pytestmark = pytest.mark.slow
 def test_pooled_is_the_whole_array_formula(pair: Pair) -> None:
     r, c = pair[0].astype(np.float64), pair[1].astype(np.float64)
     found = metrics.pooled(compared(pair))
-    assert found["n_positions"] == len(r)
-    assert found["top1_agreement"] == np.mean(r.argmax(1) == c.argmax(1))
+    assert found.n_positions == len(r)
+    assert found.top1_agreement == np.mean(r.argmax(1) == c.argmax(1))
     tops = [[set(np.argsort(-row, kind="stable")[:5].tolist()) for row in side] for side in pair]
     overlap = np.mean([len(a & b) / 5 for a, b in zip(*tops, strict=True)])
-    assert found["top5_overlap"] == pytest.approx(overlap)
-    assert found["mse"] == pytest.approx(np.mean((c - r) ** 2))
-    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((c - r) ** 2)))
-    assert found["max_abs_err"] == np.abs(c - r).max()
+    assert found.top5_overlap == pytest.approx(overlap)
+    assert found.mse == pytest.approx(np.mean((c - r) ** 2))
+    assert found.rmse == pytest.approx(np.sqrt(np.mean((c - r) ** 2)))
+    assert found.max_abs_err == np.abs(c - r).max()
     if r.any():
         expected = np.linalg.norm(c - r) / np.linalg.norm(r)
-        assert found["relative_euclidean_distance"] == pytest.approx(expected)
-    assert found["perplexity_reference"] is None
-    assert "next token" in str(found["perplexity_reference_why"])
+        assert found.relative_euclidean_distance == pytest.approx(expected)
+    assert found.perplexity_reference is None
+    assert "next token" in str(found.perplexity_reference_why)
 
 
 def test_perplexity_of_both_sides() -> None:
@@ -47,10 +47,10 @@ def test_perplexity_of_both_sides() -> None:
         wide = side.astype(np.float64)
         nll = [logsumexp(wide[i]) - wide[i, targets[i]] for i in known]
         perplexities.append(math.exp(float(np.mean(nll))))
-    assert found["perplexity_positions"] == 5
-    assert found["perplexity_reference"] == pytest.approx(perplexities[0])
-    assert found["perplexity_candidate"] == pytest.approx(perplexities[1])
-    assert found["perplexity_difference"] == pytest.approx(perplexities[1] - perplexities[0])
+    assert found.perplexity_positions == 5
+    assert found.perplexity_reference == pytest.approx(perplexities[0])
+    assert found.perplexity_candidate == pytest.approx(perplexities[1])
+    assert found.perplexity_difference == pytest.approx(perplexities[1] - perplexities[0])
 
 
 def test_parts_pooled_together_are_the_whole() -> None:
@@ -100,13 +100,10 @@ def test_noise_ratio() -> None:
     shifted: list[Array32] = [(r + shift * rng.normal(0, 1, r.shape)).astype(np.float32) for shift in (0.25, 0.5)]
     floor, candidate = (metrics.compare_rows(r, side, range(9)) for side in shifted)
     found = noise.noise_ratio(candidate, floor)
-    assert found == {
-        "noise_ratio": pytest.approx(2, rel=0.05),
-        "centred_noise_ratio": pytest.approx(2, rel=0.05),
-    }
+    assert (found.noise_ratio, found.centred_noise_ratio) == pytest.approx((2, 2), rel=0.05)
     silent = noise.noise_ratio(candidate, metrics.compare_rows(r, r, range(9)))
-    assert silent["noise_ratio"] is None
-    assert "no noise" in str(silent["noise_ratio_why"])
+    assert silent.noise_ratio is None
+    assert "no noise" in str(silent.noise_ratio_why)
     with pytest.raises(ValueError, match="other positions"):
         noise.noise_ratio(candidate, floor[:3])
     with pytest.raises(ValueError, match="other positions"):
@@ -136,8 +133,8 @@ def test_one_row_of_zeros_does_not_void_a_run() -> None:
     r: Array32 = rng.normal(0, 3, (4, 30)).astype(np.float32)
     r[2] = 0
     found = metrics.pooled(compared((r, r + np.float32(0.01))))
-    assert found["undefined_cosines"] == 1
-    assert found["cosine_similarity"] > 0.99
+    assert found.undefined_cosines == 1
+    assert found.cosine_similarity == pytest.approx(1, abs=0.01)
 
 
 @settings(max_examples=25, deadline=None)
@@ -163,10 +160,10 @@ def test_log_probabilities_in_place_of_logits_are_found_and_what_a_shift_changes
     assert metrics.are_log_probabilities(given_logs)
     plain, shifted = metrics.pooled(honest), metrics.pooled(given_logs, shifted=True)
     for key in ("kl_divergence", "perplexity_candidate", "top1_agreement", "top5_overlap", "centred_rmse"):
-        assert shifted[key] == pytest.approx(plain[key], rel=1e-3)
+        assert getattr(shifted, key) == pytest.approx(getattr(plain, key), rel=1e-3)
     for key in metrics.DEPENDS_ON_SHIFT:
-        assert shifted[key] is None
-        assert "log-probabilities" in shifted[f"{key}_why"]
+        assert getattr(shifted, key) is None
+        assert "log-probabilities" in getattr(shifted, f"{key}_why")
 
 
 def test_tails_are_numpys_percentiles_and_show_an_outlier_that_the_mean_hides() -> None:
@@ -186,5 +183,7 @@ def test_tails_are_numpys_percentiles_and_show_an_outlier_that_the_mean_hides() 
         ("logprob_change", np.abs(q[:, 3] - p[:, 3])),
     ):
         for name, share in (("median", 50), ("p90", 90), ("p99", 99), ("p99_9", 99.9), ("max", 100)):
-            assert found[key][name] == pytest.approx(np.percentile(values, share), rel=1e-6, abs=1e-12)
-    assert found["kl_divergence"]["max"] > 1000 * found["kl_divergence"]["p99"]
+            assert getattr(getattr(found, key), name) == pytest.approx(
+                np.percentile(values, share), rel=1e-6, abs=1e-12
+            )
+    assert found.kl_divergence.max > 1000 * found.kl_divergence.p99

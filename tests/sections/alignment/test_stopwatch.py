@@ -34,13 +34,13 @@ def test_parts_inside_parts_and_waiting_for_a_stream(clock: list[float]) -> None
         for _ in watch.waiting(FORWARD_PASSES, stream()):
             clock[0] += 5
     found = watch.split()
-    assert found["engine_loads_s"] == 13
-    assert found["engine_steps_s"] == 20
-    assert found["forward_passes_s"] == 200
-    assert found["comparisons_s"] == 10
-    assert found["other_s"] == 1
-    assert found["total_s"] == 244
-    assert found["comparisons_share"] == pytest.approx(10 / 244)
+    assert found.engine_loads_s == 13
+    assert found.engine_steps_s == 20
+    assert found.forward_passes_s == 200
+    assert found.comparisons_s == 10
+    assert found.other_s == 1
+    assert found.total_s == 244
+    assert found.comparisons_share == pytest.approx(10 / 244)
 
 
 def test_a_part_that_raises_is_closed(clock: list[float]) -> None:
@@ -49,4 +49,4 @@ def test_a_part_that_raises_is_closed(clock: list[float]) -> None:
         clock[0] += 2
         raise ZeroDivisionError
     clock[0] += 7
-    assert (watch.split()["engine_steps_s"], watch.split()["other_s"]) == (2, 7)
+    assert (watch.split().engine_steps_s, watch.split().other_s) == (2, 7)

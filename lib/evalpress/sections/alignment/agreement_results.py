@@ -153,7 +153,8 @@ class Settled(Noise):
     cosine_similarity: float | None
     cosine_similarity_why: str | None = None
     noise_floor_kl_divergence: float = described("nats, of the noise floor at the same positions")
-    noise_floor_cosine_similarity: float
+    noise_floor_cosine_similarity: float | None
+    noise_floor_cosine_similarity_why: str | None = None
 
 
 class Positions(Model):
@@ -167,7 +168,7 @@ class Positions(Model):
 class PositionBin(Noise):
     """Positions from..to of the texts."""
 
-    from_: int = Field(alias="from")
+    from_: int = Field(validation_alias="from", serialization_alias="from")
     to: int
     n: int
     kl_divergence_median: float
@@ -181,7 +182,7 @@ class PositionBin(Noise):
 class MarginBin(Model):
     """Positions by the reference's margin, with Wilson's 95 % interval of the share."""
 
-    from_: float = Field(alias="from")
+    from_: float = Field(validation_alias="from", serialization_alias="from")
     to: float
     n: int
     same: int

@@ -6,16 +6,26 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.model.forward import TextLogits
-from evalpress.sections.alignment import metrics, noise, outliers, profiles, routing
+from evalpress.sections.alignment import agreement_results, metrics, noise, outliers, profiles, routing
+from evalpress.sections.alignment.agreement_results import (
+    FlipCount,
+    Flips,
+    LastPosition,
+    Outliers,
+    Positions,
+    RankedToken,
+    TextAgreement,
+    Token,
+)
 from evalpress.sections.alignment.metrics import Rows
 from evalpress.sections.alignment.noise import Flip
+from evalpress.sections.alignment.results import Run, Source
 from evalpress.sections.alignment.tails import tails
 
 TokenText = Callable[[int], str]
@@ -53,7 +63,7 @@ class Baseline:
     routed: bool = False
     """Whether the model is a mixture of experts, whose router may flip at a near tie."""
 
-    def summary(self, rows: Mapping[str, Rows]) -> dict[str, Any]:
+    def summary(self, rows: Mapping[str, Rows], source: Source) -> Run:
         """All metrics of one run: over every compared position, over the prompts' last ones, and per text."""
         covered = [text for text in self.texts if text.id in rows]
         every = np.concatenate([rows[text.id] for text in covered])
@@ -62,20 +72,22 @@ class Baseline:
         flips = [row for text in covered for row in self._flip_rows(text, rows[text.id])]
         total = sum(len(part.positions) for part in self.reference.values())
         last = [rows[t.id][-1:] for t in covered if t.kind == "prompt" and t.ends(rows[t.id])]
-        return {
-            **metrics.pooled(every, shifted=shifted),
-            **noise.noise_ratio(every, floor, shifted=shifted),
-            "scale": "log_probabilities" if shifted else "logits",
-            "tails": tails(every),
-            **self._single_positions(covered, rows, shifted=shifted),
-            "flips": {**_count(flips), "list": flips},
-            "positions": {"compared": len(every), "of_reference": total, "sampled": len(every) < total},
-            "last_positions": metrics.pooled(np.concatenate(last), shifted=shifted) if last else None,
-            **({} if last else {"last_positions_why": "no prompt's last position was compared"}),
-            "by_position": profiles.by_position(every, floor, shifted=shifted),
-            "by_margin": profiles.by_margin(every),
-            "prompts": [self._text(text, rows[text.id], shifted=shifted) for text in covered],
-        }
+        return Run(
+            **dict(source),
+            **dict(metrics.pooled(every, shifted=shifted)),
+            **dict(noise.noise_ratio(every, floor, shifted=shifted)),
+            scale="log_probabilities" if shifted else "logits",
+            tails=tails(every),
+            outliers=self._outliers(covered, rows, every, floor),
+            settled=routing.settled(every, floor, self._every(), self.dtype, shifted=shifted) if self.routed else None,
+            flips=Flips(**dict(_count(flips)), list=tuple(flips)),
+            positions=Positions(compared=len(every), of_reference=total, sampled=len(every) < total),
+            last_positions=metrics.pooled(np.concatenate(last), shifted=shifted) if last else None,
+            last_positions_why=None if last else "no prompt's last position was compared",
+            by_position=tuple(profiles.by_position(every, floor, shifted=shifted)),
+            by_margin=tuple(profiles.by_margin(every)),
+            prompts=tuple(self._text(text, rows[text.id], shifted=shifted) for text in covered),
+        )
 
     def _floor(self, text: Text, rows: Rows) -> Rows:
         """The noise floor's records at the positions of `rows`."""
@@ -89,41 +101,38 @@ class Baseline:
         found: Rows = np.concatenate(list(self.noise.values()))
         return found
 
-    def _single_positions(self, covered: Sequence[Text], rows: Mapping[str, Rows], *, shifted: bool) -> dict[str, Any]:
-        """Positions that stand out, and for a mixture of experts the agreement over all others."""
+    def _outliers(self, covered: Sequence[Text], rows: Mapping[str, Rows], run: Rows, floor: Rows) -> Outliers:
+        """Positions that stand out; `run` and `floor` are the records of all texts, of this run and of the noise."""
         every, dtype = self._every(), self.dtype
         ratios = {
             t.id: (rows[t.id], outliers.ratios(rows[t.id], self._floor(t, rows[t.id]), every, dtype)) for t in covered
         }
-        if not self.routed:
-            return {"outliers": outliers.summary(ratios)}
-        run = np.concatenate([rows[t.id] for t in covered])
-        floor = np.concatenate([self._floor(t, rows[t.id]) for t in covered])
-        found = {"outliers": outliers.summary(ratios, routing.only_in_floor(run, floor, every, dtype))}
-        settled = routing.settled(run, floor, every, dtype, shifted=shifted)
-        return found | ({} if settled is None else {"settled": settled})
+        return outliers.summary(ratios, routing.only_in_floor(run, floor, every, dtype) if self.routed else None)
 
-    def _text(self, text: Text, rows: Rows, *, shifted: bool) -> dict[str, Any]:
+    def _text(self, text: Text, rows: Rows, *, shifted: bool) -> TextAgreement:
         """One text's metrics, and both sides' five best tokens at its last compared position."""
         last = rows[-1:]
-        return {
-            "id": text.id,
-            "kind": text.kind,
-            **metrics.pooled(rows, shifted=shifted),
-            **noise.noise_ratio(rows, self._floor(text, rows), shifted=shifted),
-            "flips": _count(self._flip_rows(text, rows)),
-            "last_position": {
-                "position": int(last["position"][0]),
-                **metrics.pooled(last, shifted=shifted),
-                "margin": float(last["margin"][0]),
-            },
-            "top5_reference": self._tops(last, 0),
-            "top5_candidate": self._tops(last, 1),
-        }
+        agreement = metrics.pooled(last, shifted=shifted)
+        return TextAgreement(
+            id=text.id,
+            kind=text.kind,
+            **dict(metrics.pooled(rows, shifted=shifted)),
+            **dict(noise.noise_ratio(rows, self._floor(text, rows), shifted=shifted)),
+            flips=_count(self._flip_rows(text, rows)),
+            last_position=LastPosition(
+                **dict(agreement), position=int(last["position"][0]), margin=float(last["margin"][0])
+            ),
+            top5_reference=self._tops(last, 0),
+            top5_candidate=self._tops(last, 1),
+        )
 
-    def _tops(self, last: Rows, side: int) -> list[dict[str, Any]]:
+    def _tops(self, last: Rows, side: int) -> tuple[RankedToken, ...]:
         pairs = zip(last["top_ids"][0, side].tolist(), last["top_logits"][0, side].tolist(), strict=True)
-        return [{"id": token, "text": self.token_text(token), "logit": logit} for token, logit in pairs]
+        return tuple(RankedToken(id=token, text=self.token_text(token), logit=logit) for token, logit in pairs)
+
+    def token(self, token: int) -> Token:
+        """A token and its text."""
+        return Token(id=token, text=self.token_text(token))
 
     def errors(self, text: Text, rows: Rows) -> NDArray[np.float64]:
         """The error that correct arithmetic may make in a logit at each of the records' positions, float64 [positions].
@@ -136,21 +145,21 @@ class Baseline:
         least = outliers.ROUTED_FACTOR * np.median(known) if self.routed else np.percentile(known, _TYPICAL)
         return noise.honest_errors(self._floor(text, rows), self.dtype, float(least))
 
-    def _flip_rows(self, text: Text, rows: Rows) -> list[dict[str, Any]]:
+    def _flip_rows(self, text: Text, rows: Rows) -> list[agreement_results.Flip]:
         floor = self._floor(text, rows)
         elsewhere = routing.stands_out(rows, self._every(), self.dtype) if self.routed else np.zeros(len(rows), bool)
         return [
-            {
-                "prompt_id": text.id,
-                "position": flip.position,
-                "reference": {"id": flip.reference_id, "text": self.token_text(flip.reference_id)},
-                "candidate": {"id": flip.candidate_id, "text": self.token_text(flip.candidate_id)},
-                "margin": flip.margin,
-                "gap": flip.gap,
-                "noise_max_abs_err": flip.noise_max_abs_err,
-                "verdict": flip.verdict,
-                "sentence": sentence(text.id, flip, self.token_text),
-            }
+            agreement_results.Flip(
+                prompt_id=text.id,
+                position=flip.position,
+                reference=self.token(flip.reference_id),
+                candidate=self.token(flip.candidate_id),
+                margin=flip.margin,
+                gap=flip.gap,
+                noise_max_abs_err=flip.noise_max_abs_err,
+                verdict=flip.verdict,
+                sentence=sentence(text.id, flip, self.token_text),
+            )
             for flip in noise.flips(rows, floor, self.errors(text, rows), elsewhere)
         ]
 
@@ -172,7 +181,11 @@ def sentence(text_id: str, flip: Flip, token_text: TokenText) -> str:
     return said + f"which explains differences of up to {limit} only: unexplained."
 
 
-def _count(flips: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    kinds = Counter(flip["verdict"] for flip in flips)
-    found = {"total": len(flips), "within_noise": kinds["within_noise"], "unexplained": kinds["unexplained"]}
-    return found | ({"rerouted": kinds["rerouted"]} if kinds["rerouted"] else {})
+def _count(flips: Sequence[agreement_results.Flip]) -> FlipCount:
+    kinds = Counter(flip.verdict for flip in flips)
+    return FlipCount(
+        total=len(flips),
+        within_noise=kinds["within_noise"],
+        unexplained=kinds["unexplained"],
+        rerouted=kinds["rerouted"] or None,
+    )

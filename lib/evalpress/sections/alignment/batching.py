@@ -6,20 +6,22 @@ Mathematically nothing changes; in floating point, kernels for another shape add
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evalpress.core.plain import Options
 from evalpress.model.forward import Pass
 from evalpress.sections.alignment import metrics
+from evalpress.sections.alignment.results import Arrangement
 
 Array = NDArray[np.float32]
 Side = Literal["right", "left"]
 
 
-def effects(run: Pass, texts: Mapping[str, Sequence[int]]) -> list[dict[str, Any]]:
+def effects(run: Pass, texts: Mapping[str, Sequence[int]]) -> list[Arrangement]:
     """For each arrangement, how far the logits at each text's last position are from those of the text alone."""
     names = list(texts)
     alone = np.concatenate([_last_logits(run, [texts[name]], "right") for name in names])
@@ -36,15 +38,15 @@ def effects(run: Pass, texts: Mapping[str, Sequence[int]]) -> list[dict[str, Any
             alone, np.ascontiguousarray(logits), [len(texts[n]) - 1 for n in names], None, arrangement
         )
         found.append(
-            {
-                "arrangement": arrangement,
-                "identical": int((rows["max_abs_err"] == 0).sum()),
-                "of": len(rows),
-                "rmse": metrics.rmse(rows),
-                "max_abs_err": float(rows["max_abs_err"].max()),
-                "kl_divergence": float(rows["kl_divergence"].mean()),
-                "flips": int((~metrics.agrees(rows)).sum()),
-            }
+            Arrangement(
+                arrangement=arrangement,
+                identical=int((rows["max_abs_err"] == 0).sum()),
+                of=len(rows),
+                rmse=metrics.rmse(rows),
+                max_abs_err=float(rows["max_abs_err"].max()),
+                kl_divergence=float(rows["kl_divergence"].mean()),
+                flips=int((~metrics.agrees(rows)).sum()),
+            )
         )
     return found
 
@@ -58,7 +60,7 @@ def _last_logits(run: Pass, texts: Sequence[Sequence[int]], side: Side) -> Array
     for row, ids in enumerate(texts):
         place = slice(longest - len(ids), longest) if side == "left" else slice(0, len(ids))
         tokens[row, place], mask[row, place] = torch.tensor(list(ids)), 1
-    options: dict[str, Any] = {"use_cache": False}
+    options: Options = {"use_cache": False}
     if not bool(mask.all()):
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         options |= {"attention_mask": mask.to(run.device), "position_ids": positions.to(run.device)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.progress import step
@@ -12,6 +11,7 @@ from evalpress.model.forward import TextLogits
 from evalpress.sections.alignment import layer_limits, store
 from evalpress.sections.alignment.baseline import NOISE_FLOOR
 from evalpress.sections.alignment.passes import REFERENCE, Begun, Ended, Event, Logits, Request
+from evalpress.sections.alignment.results import Arrangement, Layers, Source
 
 
 class Passes:
@@ -22,7 +22,7 @@ class Passes:
         described: run -> what it is; runs of transformers are added.
     """
 
-    def __init__(self, events: Iterator[Event], described: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, events: Iterator[Event], described: dict[str, Source]) -> None:
         self._events = events
         self.described = described
         self.ended: dict[str, Ended] = {}
@@ -31,9 +31,8 @@ class Passes:
         begun = next(self._events, None)
         if not isinstance(begun, Begun) or begun.run != run:
             raise MeasurementError(f"{run}: the passes of transformers gave {begun!r} in its place")
-        attention = begun.described.get("attention")
-        step(f"transformers, {run.replace('_', ' ')}: {begun.described.get('dtype')}, attention {attention}")
-        self.described[run] = begun.described
+        source = begun.described
+        step(f"transformers, {run.replace('_', ' ')}: {source.dtype}, attention {source.attention}")
         return begun
 
     def _logits(self, run: str) -> Iterator[tuple[str, TextLogits]]:
@@ -42,15 +41,15 @@ class Passes:
                 yield event.text, event.part
             elif isinstance(event, Ended):
                 self.ended[run] = event
-                if run != REFERENCE:
-                    self.described[run] = self.described[run] | event.cost
+                if event.described is not None:
+                    self.described[run] = event.described
                 return
 
     def save(self, path: Path, identity: store.Identity, request: Request) -> Path:
         """The reference's logits as a file."""
         begun = self._begin(REFERENCE)
-        positions = request.positions
-        store.save(path, identity, begun.described, positions, begun.vocabulary, self._logits(REFERENCE))
+        origin = begun.described.model_dump(mode="json") | {"attention_reason": begun.attention_reason}
+        store.save(path, identity, origin, request.positions, begun.vocabulary, self._logits(REFERENCE))
         return path
 
     def parts(
@@ -68,18 +67,18 @@ class Passes:
         """Whether the model is a mixture of experts; known when the noise floor has ended."""
         return self.ended[NOISE_FLOOR].routed
 
-    def batching(self) -> dict[str, list[dict[str, Any]]]:
+    def batching(self) -> dict[str, tuple[Arrangement, ...]]:
         """Run -> what batching changes."""
-        return {run: ended.batching for run, ended in self.ended.items() if ended.batching is not None}
+        return {run: tuple(ended.batching) for run, ended in self.ended.items() if ended.batching is not None}
 
-    def layer_view(self) -> dict[str, Any]:
-        """Where errors start, or why that is not known."""
+    def layers(self) -> tuple[Layers | None, str | None]:
+        """Where errors start, or None and why that is not known."""
         noise = self.ended[NOISE_FLOOR]
         if noise.errors is None or noise.honest is None:
-            return {"layers": None, "layers_why": self.ended[REFERENCE].layers_why}
+            return None, self.ended[REFERENCE].layers_why
         others = {
             run: ended.errors
             for run, ended in self.ended.items()
             if run not in (NOISE_FLOOR, REFERENCE) and ended.errors is not None
         }
-        return {"layers": layer_limits.compare(noise.errors, noise.honest, others)}
+        return layer_limits.compare(noise.errors, noise.honest, others), None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,16 +19,21 @@ from evalpress.model.forward import TextLogits
 from evalpress.sections.alignment import metrics
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Baseline, Text, TokenText
 from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.results import LastToken, Run, Source, TextRow
 
 Parts = Iterable[tuple[str, TextLogits]]
+Raw: TypeAlias = dict[str, dict[str, dict[str, list[Any]]]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`data` for the results file, `raw` with the record of every position: run -> text -> column -> values."""
+    """Parts of the section's results, and `raw` with the record of every position: run -> text -> column -> values."""
 
-    data: dict[str, Any]
-    raw: dict[str, dict[str, dict[str, list[Any]]]]
+    texts: list[TextRow]
+    noise_floor: Run
+    candidates: dict[str, Run]
+    last_tokens: dict[str, list[LastToken]]
+    raw: Raw
 
 
 def compare(
@@ -37,7 +42,7 @@ def compare(
     candidates: Mapping[str, Parts],
     texts: Sequence[Text],
     token_text: TokenText,
-    described: Mapping[str, Mapping[str, Any]],
+    described: Mapping[str, Source],
     *,
     dtype: str = "bfloat16",
     routed: Callable[[], bool] = lambda: False,
@@ -50,7 +55,7 @@ def compare(
         candidates: name -> parts, at any of the reference's positions.
         texts: what the ids represent.
         token_text: a token id as text, for people.
-        described: run ("reference", "noise_floor" or a candidate's name) -> what it is, copied into the data.
+        described: run ("noise_floor" or a candidate's name) -> what it is.
         dtype: the candidates' dtype.
         routed: whether the model is a mixture of experts; asked when all parts have been read.
 
@@ -63,15 +68,13 @@ def compare(
     noise = compared(NOISE_FLOOR, reference, noise_floor, by_id)
     runs = {name: compared(name, reference, parts, by_id) for name, parts in candidates.items()}
     baseline = Baseline(reference, noise, texts, token_text, dtype, routed())
-    data = {
-        "reference": dict(described.get("reference", {}))
-        | {"n_positions": sum(len(t.positions) for t in reference.values())},
-        "texts": [_text_row(text, reference) for text in texts],
-        NOISE_FLOOR: dict(described.get(NOISE_FLOOR, {})) | baseline.summary(noise),
-        "candidates": {name: dict(described.get(name, {})) | baseline.summary(rows) for name, rows in runs.items()},
-        "last_tokens": _last_tokens({NOISE_FLOOR: noise, **runs}, texts, token_text),
-    }
-    return Outcome(data, {name: columns(rows) for name, rows in (runs | {NOISE_FLOOR: noise}).items()})
+    return Outcome(
+        texts=[_text_row(text, reference) for text in texts],
+        noise_floor=baseline.summary(noise, described[NOISE_FLOOR]),
+        candidates={name: baseline.summary(rows, described[name]) for name, rows in runs.items()},
+        last_tokens=_last_tokens({NOISE_FLOOR: noise, **runs}, texts, token_text),
+        raw={name: columns(rows) for name, rows in (runs | {NOISE_FLOOR: noise}).items()},
+    )
 
 
 def columns(rows: Mapping[str, Rows]) -> dict[str, dict[str, list[Any]]]:
@@ -134,27 +137,27 @@ def compared(
 
 def _last_tokens(
     runs: Mapping[str, Mapping[str, Rows]], texts: Sequence[Text], token_text: TokenText
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[LastToken]]:
     """Each run's arg max at the last position of each prompt: what greedy decoding must begin with."""
-    found: dict[str, list[dict[str, Any]]] = {"reference": []}
+    found: dict[str, list[LastToken]] = {"reference": []}
     for run, rows in runs.items():
         found[run] = []
         for text in texts:
             if text.kind != "prompt" or text.id not in rows or not text.ends(rows[text.id]):
                 continue
             sides = rows[text.id]["top_ids"][-1, :, 0].tolist()
-            found[run].append({"prompt_id": text.id, "token": sides[1], "text": token_text(sides[1])})
+            found[run].append(LastToken(prompt_id=text.id, token=sides[1], text=token_text(sides[1])))
             if run == NOISE_FLOOR:
-                found["reference"].append({"prompt_id": text.id, "token": sides[0], "text": token_text(sides[0])})
+                found["reference"].append(LastToken(prompt_id=text.id, token=sides[0], text=token_text(sides[0])))
     return found
 
 
-def _text_row(text: Text, reference: Mapping[str, TextLogits]) -> dict[str, Any]:
-    return {
-        "id": text.id,
-        "kind": text.kind,
-        "language": text.language,
-        "text": text.text,
-        "tokens": len(text.token_ids),
-        "positions": len(reference[text.id].positions),
-    }
+def _text_row(text: Text, reference: Mapping[str, TextLogits]) -> TextRow:
+    return TextRow(
+        id=text.id,
+        kind=text.kind,
+        language=text.language,
+        text=text.text,
+        tokens=len(text.token_ids),
+        positions=len(reference[text.id].positions),
+    )

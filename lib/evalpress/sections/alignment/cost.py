@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
+from evalpress.core.results import nulls
 from evalpress.model import ArchitectureFacts
 from evalpress.model.forward import Pass
 from evalpress.platforms import rates
+from evalpress.sections.alignment.results import Cost
 
 MATRIX_SIZE = 1536
-_FIELDS = ("gflop", "gflop_s", "matmul_gflop_s", "share_of_matrix_rate")
+_RATES = ("gflop", "gflop_s", "matmul_gflop_s", "share_of_matrix_rate")
+
+
+class _Passes(TypedDict):
+    forward_s: float
+    tokens: int
+    padded_tokens: int
+    batches: int
 
 
 def flops(facts: ArchitectureFacts, length: int) -> int | None:
@@ -19,7 +28,7 @@ def flops(facts: ArchitectureFacts, length: int) -> int | None:
     return None if one is None else one + 2 * (facts.embedding_parameters or 0) * (length - 1)
 
 
-def of_passes(run: Pass, facts: ArchitectureFacts | str, lengths: Iterable[int]) -> dict[str, Any]:
+def of_passes(run: Pass, facts: ArchitectureFacts | str, lengths: Iterable[int]) -> Cost:
     """Time and tokens of the passes so far, and their rate as a share of the best of several matrix products.
 
     Args:
@@ -28,29 +37,24 @@ def of_passes(run: Pass, facts: ArchitectureFacts | str, lengths: Iterable[int])
         lengths: tokens of each text that was passed.
 
     Returns:
-        `forward_s`, `tokens`, `padded_tokens`, `batches`, and `gflop` (1e9 operations), `gflop_s`,
-        `matmul_gflop_s`, `share_of_matrix_rate`, null with a reason where `facts` are not known.
+        The operations and rates are null with a reason where `facts` are not known.
     """
-    spent: dict[str, Any] = {
-        "forward_s": run.seconds,
-        "tokens": run.tokens,
-        "padded_tokens": run.padded_tokens,
-        "batches": run.batches,
-    }
-    why = facts if isinstance(facts, str) else facts.flops_unknown
-    if why or isinstance(facts, str):
-        return spent | unknown(_FIELDS, str(why))
+    spent = _Passes(forward_s=run.seconds, tokens=run.tokens, padded_tokens=run.padded_tokens, batches=run.batches)
+    if isinstance(facts, str) or facts.flops_unknown:
+        why = facts if isinstance(facts, str) else facts.flops_unknown
+        return Cost(**spent, **nulls(_RATES, str(why)))
     done = sum(flops(facts, length) or 0 for length in lengths) / 1e9
     best = max(rates.matrix_products(run.device, run.described["dtype"], MATRIX_SIZE)) / 1e9
     rate = done / run.seconds
-    return spent | dict(zip(_FIELDS, (done, rate, best, rate / best), strict=True))
+    return Cost(
+        **spent,
+        gflop=done,
+        gflop_s=rate,
+        matmul_gflop_s=best,
+        share_of_matrix_rate=rate / best,
+    )
 
 
-def unknown(keys: Iterable[str], why: str) -> dict[str, Any]:
-    """These keys, null, each with the reason."""
-    return {key: value for name in keys for key, value in ((name, None), (f"{name}_why", why))}
-
-
-def not_computed(why: str) -> dict[str, Any]:
+def not_computed(why: str) -> Cost:
     """What `of_passes` gives, where no pass was run here."""
-    return unknown(("forward_s", "tokens", "padded_tokens", "batches", *_FIELDS), why)
+    return Cost(**nulls(("forward_s", "tokens", "padded_tokens", "batches", *_RATES), why))

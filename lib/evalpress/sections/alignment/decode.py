@@ -23,9 +23,9 @@ from evalpress.model.forward import TextLogits
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.alignment import metrics, paired
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Baseline, Text, TokenText
-from evalpress.sections.alignment.comparison import Parts, columns, compared
+from evalpress.sections.alignment.comparison import Parts, Raw, columns, compared
 from evalpress.sections.alignment.metrics import Rows
-from evalpress.sections.alignment.results import CONCURRENT
+from evalpress.sections.alignment.results import CONCURRENT, BesideAlone, DecodePosition, DecodeRun, Source
 from evalpress.sections.alignment.stopwatch import ENGINE_STEPS, Stopwatch
 
 OTHERS = 16
@@ -39,12 +39,20 @@ _FEW_STEPS = 16
 """Steps where the vocabulary is large: each step's logits are Python objects in vLLM."""
 
 
+@dataclass(frozen=True)
+class AnswerRun:
+    """What computed the answers, how many tokens it was to generate, and the answers by prompt."""
+
+    source: Source
+    steps: int
+    answers: dict[str, Generated]
+
+
 @dataclass
 class Answers:
-    """What the engine generated: run -> prompt -> tokens and logits, or why a run could not be made."""
+    """What the engine generated, run by run, or why a run could not be made."""
 
-    runs: dict[str, dict[str, Generated]] = field(default_factory=dict)
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, AnswerRun] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     block_size: int = 0
     """Tokens per block of the first mode's KV cache."""
@@ -58,8 +66,8 @@ class Answers:
     def sequences(self, prompts: Mapping[str, Sequence[int]]) -> dict[tuple[int, ...], str]:
         """Every different sequence of prompt and answer -> a name for it."""
         found: dict[tuple[int, ...], str] = {}
-        for answers in self.runs.values():
-            for prompt, answer in answers.items():
+        for run in self.runs.values():
+            for prompt, answer in run.answers.items():
                 found.setdefault((*prompts[prompt], *answer.token_ids), f"generated-{len(found)}")
         return found
 
@@ -67,8 +75,8 @@ class Answers:
         """Every different sequence -> its name, and the position whose logits chose its first generated token."""
         names = self.sequences(prompts)
         found: dict[tuple[int, ...], tuple[str, int]] = {}
-        for answers in self.runs.values():
-            for prompt, answer in answers.items():
+        for run in self.runs.values():
+            for prompt, answer in run.answers.items():
                 sequence = (*prompts[prompt], *answer.token_ids)
                 first = min(len(prompts[prompt]) - 1, found.get(sequence, ("", len(sequence)))[1])
                 found[sequence] = names[sequence], first
@@ -86,14 +94,17 @@ def ask_mode(params: Params, mode: Mode, texts: Sequence[Text], vocabulary: int,
     loaded, steps = engine.get(params, mode), steps_of(params, vocabulary)
     found.block_size = found.block_size or loaded.block_size
     prompts = {text.id: text.token_ids for text in texts if text.kind == "prompt"}
-    described = {"engine": "vllm", "mode": mode, "dtype": params.engine.dtype, "steps": steps}
     step(f"vLLM {mode}: {len(prompts)} answers of {steps} tokens with logits")
-    found.runs[f"vllm_{mode}"] = {name: found.generated(loaded, [ids], steps)[0] for name, ids in prompts.items()}
-    found.described[f"vllm_{mode}"] = described | {"variant": "each prompt alone"}
+    alone = {name: found.generated(loaded, [ids], steps)[0] for name, ids in prompts.items()}
+    found.runs[f"vllm_{mode}"] = AnswerRun(_source(params, mode, "each prompt alone"), steps, alone)
     others = [[*ids, *ids][: 3 + at] for at, ids in zip(range(OTHERS), _cycle(prompts.values()), strict=False)]
-    answers = found.generated(loaded, list(prompts.values()), steps, others)
-    found.runs[f"vllm_{mode}{CONCURRENT}"] = dict(zip(prompts, answers, strict=True))
-    found.described[f"vllm_{mode}{CONCURRENT}"] = described | {"variant": f"all at once, among {OTHERS} others"}
+    answers = dict(zip(prompts, found.generated(loaded, list(prompts.values()), steps, others), strict=True))
+    source = _source(params, mode, f"all at once, among {OTHERS} others")
+    found.runs[f"vllm_{mode}{CONCURRENT}"] = AnswerRun(source, steps, answers)
+
+
+def _source(params: Params, mode: Mode, variant: str) -> Source:
+    return Source(engine="vllm", mode=mode, dtype=params.engine.dtype, variant=variant)
 
 
 def _cycle(values: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
@@ -114,15 +125,14 @@ def ask_in_pieces(params: Params, mode: Mode, texts: Sequence[Text], vocabulary:
     ids = {text.id: list(text.token_ids) for text in long[:_LONG]}
     changed = {"enable_prefix_caching": True, "max_num_batched_tokens": _CHUNK, "max_num_seqs": 8}
     step(f"vLLM {mode}: prefill in pieces of {_CHUNK} tokens, and from the prefix cache")
-    described = {"engine": "vllm", "mode": mode, "dtype": params.engine.dtype, "steps": steps}
     try:
         with engine.fresh(params, mode, **changed) as loaded:
             for run, variant in ((pieces, f"prefill in pieces of {_CHUNK} tokens"), (cached, "start in prefix cache")):
-                found.runs[run] = {n: found.generated(loaded, [prompt], steps)[0] for n, prompt in ids.items()}
-                found.described[run] = described | {"variant": variant}
+                answers = {name: found.generated(loaded, [prompt], steps)[0] for name, prompt in ids.items()}
+                found.runs[run] = AnswerRun(_source(params, mode, variant), steps, answers)
     except MeasurementError as error:
         found.why |= {run: str(error) for run in (pieces, cached) if run not in found.runs}
-    if cached in found.runs and not any(answer.cached_tokens for answer in found.runs[cached].values()):
+    if cached in found.runs and not any(answer.cached_tokens for answer in found.runs[cached].answers.values()):
         del found.runs[cached]
         found.why[cached] = "the second request read nothing from the prefix cache"
 
@@ -138,17 +148,18 @@ class Scored:
 
 def compare(
     answers: Answers, scored: Scored, texts: Sequence[Text], token_text: TokenText, dtype: str, *, routed: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, DecodeRun], Raw]:
     """Each run's data, and its records; both empty where no engine generated anything to be scored."""
     if not answers.runs:
         return {}, {}
     by_id = {text.id: text for text in texts}
     whole = {name: Text(name, "", "decode", "", ids) for ids, name in scored.sequences.items()}
     noise = compared(NOISE_FLOOR, scored.reference, scored.noise, whole, generated=True)
-    data: dict[str, Any] = {}
-    raw: dict[str, Any] = {}
+    data: dict[str, DecodeRun] = {}
+    raw: Raw = {}
     records: dict[str, dict[str, Rows]] = {}
-    for run, generated in answers.runs.items():
+    for run, answered in answers.runs.items():
+        generated = answered.answers
         ids = {name: (*by_id[name].token_ids, *answer.token_ids) for name, answer in generated.items()}
         names = {prompt: scored.sequences[sequence] for prompt, sequence in ids.items()}
         starts = {prompt: len(by_id[prompt].token_ids) - 1 for prompt in generated}
@@ -162,11 +173,10 @@ def compare(
             reference[prompt] = scored.reference[names[prompt]]
         asked = [Text(prompt, by_id[prompt].text, "decode", "", sequence) for prompt, sequence in ids.items()]
         baseline = Baseline(reference, floor, asked, token_text, dtype, routed)
-        data[run] = answers.described[run] | _data(baseline, rows, token_text)
         records[run] = rows
         raw[f"decode.{run}"] = columns(rows)
-        if alone := records.get(run.removesuffix(CONCURRENT)) if run.endswith(CONCURRENT) else None:
-            data[run]["beside_alone"] = paired.beside(rows, alone)
+        alone = records.get(run.removesuffix(CONCURRENT)) if run.endswith(CONCURRENT) else None
+        data[run] = _data(baseline, rows, answered, None if alone is None else paired.beside(rows, alone))
     return data, raw
 
 
@@ -177,30 +187,34 @@ def _as_steps(rows: Rows, start: int) -> Rows:
     return found[found["position"] >= 0]
 
 
-def _data(baseline: Baseline, rows: Mapping[str, Rows], token_text: TokenText) -> dict[str, Any]:
-    found = baseline.summary(rows)
+def _data(
+    baseline: Baseline, rows: Mapping[str, Rows], answered: AnswerRun, beside_alone: BesideAlone | None
+) -> DecodeRun:
+    found = baseline.summary(rows, answered.source)
     every = np.concatenate(list(rows.values()))
-    found["coverage"] = found.pop("positions")
-    found["not_arg_max"] = int((every["chosen_id"] != every["top_ids"][:, 1, 0]).sum())
-    found["positions"] = [
-        row
-        for text in baseline.texts
-        for row in _positions(text.id, rows[text.id], baseline.errors(text, rows[text.id]), token_text)
-    ]
-    return found
+    common = {key: value for key, value in found if key in DecodeRun.model_fields and key != "positions"}
+    return DecodeRun(
+        **common,
+        steps=answered.steps,
+        coverage=found.positions,
+        beside_alone=beside_alone,
+        not_arg_max=int((every["chosen_id"] != every["top_ids"][:, 1, 0]).sum()),
+        positions=tuple(row for text in baseline.texts for row in _positions(baseline, text, rows[text.id])),
+    )
 
 
-def _positions(prompt: str, rows: Rows, errors: Any, token_text: TokenText) -> Iterator[dict[str, Any]]:
+def _positions(baseline: Baseline, text: Text, rows: Rows) -> Iterator[DecodePosition]:
+    errors = baseline.errors(text, rows)
     gaps = rows["top_logits"][:, 0, 0].astype(np.float64) - rows["chosen_logit"]
     agrees = metrics.agrees(rows)
     for at, row in enumerate(rows):
-        yield {
-            "prompt_id": prompt,
-            "step": int(row["position"]),
-            "token": {"id": int(row["chosen_id"]), "text": token_text(int(row["chosen_id"]))},
-            "same_as_reference": bool(agrees[at]),
-            "kl_divergence": float(row["kl_divergence"]),
-            "max_abs_err": float(row["max_abs_err"]),
-            "gap": float(gaps[at]),
-            "honest_error": float(errors[at]),
-        }
+        yield DecodePosition(
+            prompt_id=text.id,
+            step=int(row["position"]),
+            token=baseline.token(int(row["chosen_id"])),
+            same_as_reference=bool(agrees[at]),
+            kl_divergence=float(row["kl_divergence"]),
+            max_abs_err=float(row["max_abs_err"]),
+            gap=float(gaps[at]),
+            honest_error=float(errors[at]),
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from evalpress.core.results import Document
 from evalpress.display.tables import Cell, Column, Missing, Prose, Table, number
-from evalpress.sections.alignment.results import CONCURRENT, OLDER, DecodeRun, Results, Run
+from evalpress.sections.alignment.migration import OLDER
+from evalpress.sections.alignment.results import CONCURRENT, DecodeRun, Results, Run
 from evalpress.sections.alignment.tables import name_of
 
 _SHOWN = 3

@@ -10,9 +10,9 @@ the limit, by construction, which bounds the rate of false alarms per stage: 3 /
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from evalpress.sections.alignment.layers import Errors
+from evalpress.sections.alignment.results import JudgedStages, Layers, LeftOut, StageErrors
 
 LEAST_FACTOR = 2.0
 MARGIN = 1.5
@@ -20,7 +20,7 @@ REROUTED = 0.15
 """Share of positions that a layer may send to other experts beyond twice what correct implementations do."""
 
 
-def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> dict[str, Any]:
+def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> Layers:
     """Errors of every stage, the limits, and for each candidate the first stage that leaves the noise.
 
     Args:
@@ -33,20 +33,20 @@ def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str
     limits = {stage: factor * max(errors[stage] for errors in made.values()) for stage in noise.made}
     routed = [share for errors in honest.values() for share in errors.rerouted.values()]
     may_reroute = 2 * max(routed, default=0.0) + REROUTED
-    return {
-        "limit": factor,
-        "stages": list(noise.made),
-        "limits": list(limits.values()),
-        "honest": {name: list(errors.values()) for name, errors in made.items()},
-        "left_out": {
-            "comparisons": len(ratios),
-            "largest_ratio": max(ratios),
-            "beyond_limit": sum(ratio > factor for ratio in ratios),
-            "false_alarm_rate_upper_95": min(1.0, 3 / len(ratios)),
-        },
-        "noise_floor": _row(noise),
-        "candidates": {name: _row(found) | _beyond(found, limits, may_reroute) for name, found in candidates.items()},
-    }
+    return Layers(
+        limit=factor,
+        stages=tuple(noise.made),
+        limits=tuple(limits.values()),
+        honest={name: tuple(errors.values()) for name, errors in made.items()},
+        left_out=LeftOut(
+            comparisons=len(ratios),
+            largest_ratio=max(ratios),
+            beyond_limit=sum(ratio > factor for ratio in ratios),
+            false_alarm_rate_upper_95=min(1.0, 3 / len(ratios)),
+        ),
+        noise_floor=_stage_errors(noise),
+        candidates={name: _judged(found, limits, may_reroute) for name, found in candidates.items()},
+    )
 
 
 def _factor(made: Mapping[str, Mapping[str, float]]) -> tuple[float, list[float]]:
@@ -60,17 +60,20 @@ def _factor(made: Mapping[str, Mapping[str, float]]) -> tuple[float, list[float]
     return max(LEAST_FACTOR, MARGIN * max(ratios, default=1.0)), ratios or [1.0]
 
 
-def _row(found: Errors) -> dict[str, Any]:
-    row: dict[str, Any] = {"arrived": list(found.arrived.values()), "made": list(found.made.values())}
-    return row | ({"rerouted": found.rerouted} if found.rerouted else {})
+def _stage_errors(found: Errors) -> StageErrors:
+    arrived, made = tuple(found.arrived.values()), tuple(found.made.values())
+    return StageErrors(arrived=arrived, made=made, rerouted=found.rerouted or None)
 
 
-def _beyond(found: Errors, limits: Mapping[str, float], may_reroute: float) -> dict[str, Any]:
+def _judged(found: Errors, limits: Mapping[str, float], may_reroute: float) -> JudgedStages:
     beyond = [
         name
         for name, error in found.made.items()
         if error > limits[name] or found.rerouted.get(name.removesuffix(" mlp"), 0.0) > may_reroute
     ]
-    if not beyond:
-        return {"beyond_noise": [], "first_beyond_noise": None, "first_beyond_noise_why": "no stage leaves the noise"}
-    return {"beyond_noise": beyond, "first_beyond_noise": beyond[0]}
+    return JudgedStages(
+        **dict(_stage_errors(found)),
+        beyond_noise=tuple(beyond),
+        first_beyond_noise=beyond[0] if beyond else None,
+        first_beyond_noise_why=None if beyond else "no stage leaves the noise",
+    )

@@ -15,16 +15,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
+from evalpress.core.plain import Options
 from evalpress.model.forward import Pass
 
 Array = NDArray[np.float32]
+Modules: TypeAlias = dict[str, torch.nn.Module]
 
 _ATTENTION = ("attn", "attention")
 _MLP = ("mlp", "feed_forward", "ffn", "moe")
@@ -47,7 +49,7 @@ class States:
     """Layer -> per text the experts chosen at each position, sorted: [positions, experts per token]."""
 
 
-def stages(model: Any) -> dict[str, Any]:
+def stages(model: Any) -> Modules:
     """Stage name -> module, in the order of computation.
 
     Raises:
@@ -62,7 +64,7 @@ def stages(model: Any) -> dict[str, Any]:
     if not lists:
         raise MeasurementError(f"{type(model).__name__}: found no list of {count} blocks, so no layers to look into")
     where, blocks = lists[0]
-    found: dict[str, Any] = {"embedding": model.get_input_embeddings()}
+    found: Modules = {"embedding": model.get_input_embeddings()}
     for index, block in enumerate(blocks):
         for word, names in (("attention", _ATTENTION), ("mlp", _MLP)):
             part = _child(block, names)
@@ -109,7 +111,7 @@ def capture(run: Pass, texts: Mapping[str, Sequence[int]], fed: States | None = 
     return kept
 
 
-def routers(found: Mapping[str, Any]) -> dict[str, Any]:
+def routers(found: Modules) -> Modules:
     """Layer -> the module that chooses its experts, of a mixture of experts."""
     return {
         name: module
@@ -149,7 +151,7 @@ def _keeper(kept: list[Array]) -> Any:
 def _feeder(kept: list[Array], feed: Sequence[Array] | None) -> Any:
     """A hook that keeps a module's hidden states, and puts others in their place where there are any."""
 
-    def hook(_module: Any, inputs: Any, options: dict[str, Any]) -> Any:
+    def hook(_module: Any, inputs: Any, options: Options) -> Any:
         given = inputs[0] if inputs else options["hidden_states"]
         kept.append(_flat(given))
         if feed is None:

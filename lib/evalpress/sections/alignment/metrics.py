@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.sections.alignment import kernel
+from evalpress.sections.alignment.agreement_results import Metrics
 
 WITHIN = ("match_within_1_percent", "match_within_5_permille", "match_within_2_permille")
 """Share of the vocabulary's logits whose error is at most that share of the reference's logit."""
@@ -199,6 +200,7 @@ def are_log_probabilities(rows: Rows) -> bool:
 
 LSE_ZERO = 1e-3
 SHIFTED = "the engine gave log-probabilities in place of raw logits, and this figure depends on the difference of both"
+NO_NEXT_TOKEN = "no position here has a next token in the text"
 DEPENDS_ON_SHIFT = (
     "cosine_similarity",
     "mse",
@@ -210,8 +212,8 @@ DEPENDS_ON_SHIFT = (
 )
 
 
-def pooled(rows: Rows, *, shifted: bool = False) -> dict[str, Any]:
-    """The metrics over all given positions; what is undefined is None with a reason under `<key>_why`.
+def pooled(rows: Rows, *, shifted: bool = False) -> Metrics:
+    """The metrics over all given positions; what is undefined is None with a reason.
 
     Args:
         shifted: the candidate's rows are log-probabilities; what depends on the shift is None.
@@ -220,49 +222,43 @@ def pooled(rows: Rows, *, shifted: bool = False) -> dict[str, Any]:
     """
     if len(rows) == 0:
         raise ValueError("positions: found none, allowed at least one")
-    defined = rows["cosine_similarity"][~np.isnan(rows["cosine_similarity"])]
-    found: dict[str, Any] = {
-        "n_positions": len(rows),
-        "top1_agreement": float(agrees(rows).mean()),
-        "top5_overlap": float(overlaps(rows).mean()) / kernel.TOP,
-        "cosine_similarity": float(defined.mean()) if len(defined) else math.nan,
-        "mse": float(rows["mse"].mean()),
-        "rmse": rmse(rows),
-        "centred_rmse": centred_rmse(rows),
-        "max_abs_err": float(rows["max_abs_err"].max()),
-        "relative_euclidean_distance": _relative_distance(rows),
-        "kl_divergence": float(rows["kl_divergence"].mean()),
-        **{key: float(rows[key].mean()) for key in ("mean_relative_error", *WITHIN)},
-        "undefined_cosines": len(rows) - len(defined),
-        **_perplexities(rows),
-    }
-    for key, why in {
-        "cosine_similarity": "a row of zeros has no direction",
-        "relative_euclidean_distance": "the reference logits are all zero",
-    }.items():
-        if math.isnan(found[key]):
-            found |= {key: None, f"{key}_why": why}
-    for key in DEPENDS_ON_SHIFT if shifted else ():
-        found |= {key: None, f"{key}_why": SHIFTED}
-    return found
-
-
-def _relative_distance(rows: Rows) -> float:
+    cosines = rows["cosine_similarity"][~np.isnan(rows["cosine_similarity"])]
     squares = float(rows["reference_square"].sum())
-    return math.sqrt(float(rows["difference_square"].sum()) / squares) if squares > 0 else math.nan
-
-
-def _perplexities(rows: Rows) -> dict[str, Any]:
-    """exp(mean NLL) of both sides over the positions whose next token is known."""
     known = rows[~np.isnan(rows["reference_nll"])]
-    keys = ("perplexity_reference", "perplexity_candidate", "perplexity_difference")
-    if len(known) == 0:
-        why = "no position here has a next token in the text"
-        return {"perplexity_positions": 0, **dict.fromkeys(keys), **{f"{key}_why": why for key in keys}}
-    reference = math.exp(float(known["reference_nll"].mean()))
-    candidate = math.exp(float(known["candidate_nll"].mean()))
-    values = zip(keys, (reference, candidate, candidate - reference), strict=True)
-    return {"perplexity_positions": len(known), **dict(values)}
+    reference, candidate = (_perplexity(known[key]) for key in ("reference_nll", "candidate_nll"))
+    no_next = None if len(known) else NO_NEXT_TOKEN
+    found = Metrics(
+        n_positions=len(rows),
+        top1_agreement=float(agrees(rows).mean()),
+        top5_overlap=float(overlaps(rows).mean()) / kernel.TOP,
+        cosine_similarity=float(cosines.mean()) if len(cosines) else None,
+        cosine_similarity_why=None if len(cosines) else "a row of zeros has no direction",
+        mse=float(rows["mse"].mean()),
+        rmse=rmse(rows),
+        centred_rmse=centred_rmse(rows),
+        max_abs_err=float(rows["max_abs_err"].max()),
+        relative_euclidean_distance=math.sqrt(float(rows["difference_square"].sum()) / squares) if squares else None,
+        relative_euclidean_distance_why=None if squares else "the reference logits are all zero",
+        kl_divergence=float(rows["kl_divergence"].mean()),
+        mean_relative_error=float(rows["mean_relative_error"].mean()),
+        match_within_1_percent=float(rows["match_within_1_percent"].mean()),
+        match_within_5_permille=float(rows["match_within_5_permille"].mean()),
+        match_within_2_permille=float(rows["match_within_2_permille"].mean()),
+        undefined_cosines=len(rows) - len(cosines),
+        perplexity_positions=len(known),
+        perplexity_reference=reference,
+        perplexity_reference_why=no_next,
+        perplexity_candidate=candidate,
+        perplexity_candidate_why=no_next,
+        perplexity_difference=None if reference is None or candidate is None else candidate - reference,
+        perplexity_difference_why=no_next,
+    )
+    return found.without(DEPENDS_ON_SHIFT, SHIFTED) if shifted else found
+
+
+def _perplexity(nll: NDArray[np.float64]) -> float | None:
+    """exp(mean NLL) over the positions whose next token is known."""
+    return math.exp(float(nll.mean())) if len(nll) else None
 
 
 def to_columns(rows: Rows) -> dict[str, list[Any]]:

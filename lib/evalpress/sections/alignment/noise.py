@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.sections.alignment import metrics
+from evalpress.sections.alignment.agreement_results import Noise
 from evalpress.sections.alignment.metrics import Rows
 
 
@@ -27,21 +28,20 @@ class Flip:
     verdict: Literal["within_noise", "unexplained", "rerouted"]
 
 
-def noise_ratio(rows: Rows, noise: Rows, *, shifted: bool = False) -> dict[str, Any]:
+def noise_ratio(rows: Rows, noise: Rows, *, shifted: bool = False) -> Noise:
     """The candidate's RMSE over that of the noise floor at the same positions, and the same of the centred ones."""
     _same_positions(rows, noise)
-    found: dict[str, Any] = {}
-    for key, error in (("noise_ratio", metrics.rmse), ("centred_noise_ratio", metrics.centred_rmse)):
-        floor = error(noise)
-        if shifted and key == "noise_ratio":
-            found |= {key: None, f"{key}_why": metrics.SHIFTED}
-        elif floor == 0.0:
-            found |= {key: None, f"{key}_why": "the noise floor equals the reference: there is no noise"}
-        else:
-            found[key] = error(rows) / floor
-    return found
+    floor, centred = metrics.rmse(noise), metrics.centred_rmse(noise)
+    found = Noise(
+        noise_ratio=metrics.rmse(rows) / floor if floor else None,
+        noise_ratio_why=None if floor else _NO_NOISE,
+        centred_noise_ratio=metrics.centred_rmse(rows) / centred if centred else None,
+        centred_noise_ratio_why=None if centred else _NO_NOISE,
+    )
+    return found.without(["noise_ratio"], metrics.SHIFTED) if shifted else found
 
 
+_NO_NOISE = "the noise floor equals the reference: there is no noise"
 _MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
 
 

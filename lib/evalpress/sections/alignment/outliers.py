@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.sections.alignment import noise
+from evalpress.sections.alignment.agreement_results import Outlier, Outliers
 from evalpress.sections.alignment.metrics import Rows
 
 FACTOR = 8.0
@@ -78,7 +78,7 @@ def allowed(count: int, of_floor: int, n: int) -> int:
     return int(max(_FEW, SHARE * n, of_floor + _SIGMAS * math.sqrt(count + of_floor)))
 
 
-def summary(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], of_floor: int | None = None) -> dict[str, Any]:
+def summary(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], of_floor: int | None = None) -> Outliers:
     """The positions that stand out, the furthest first.
 
     Args:
@@ -86,22 +86,22 @@ def summary(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], of_floor: int
         of_floor: for a mixture of experts: positions that stand out in the noise floor alone.
     """
     factor = FACTOR if of_floor is None else ROUTED_FACTOR
-    rows: list[dict[str, Any]] = [
-        {"prompt_id": text, "position": int(row["position"]), "error": float(error), "ratio": float(ratio)}
+    rows = [
+        Outlier(prompt_id=text, position=int(row["position"]), error=float(error), ratio=float(ratio))
         for text, (of_text, values) in found.items()
         for row, error, ratio in zip(of_text, errors(of_text), values, strict=True)
         if ratio > factor
     ]
-    rows.sort(key=lambda row: -row["ratio"])
+    rows.sort(key=lambda row: -row.ratio)
     n = sum(len(of_text) for of_text, _ in found.values())
-    return {
-        "count": len(rows),
-        **({} if of_floor is None else {"text_share": _of_the_median_text(found, factor)}),
-        "allowed": 0 if of_floor is None else allowed(len(rows), of_floor, n),
-        "factor": factor,
-        "largest_ratio": max((float(values.max()) for _, values in found.values()), default=0.0),
-        "list": rows[:_LISTED],
-    }
+    return Outliers(
+        count=len(rows),
+        text_share=None if of_floor is None else _of_the_median_text(found, factor),
+        allowed=0 if of_floor is None else allowed(len(rows), of_floor, n),
+        factor=factor,
+        largest_ratio=max((float(values.max()) for _, values in found.values()), default=0.0),
+        list=tuple(rows[:_LISTED]),
+    )
 
 
 def _of_the_median_text(found: Mapping[str, tuple[Rows, NDArray[np.float64]]], factor: float) -> float:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from evalpress.sections.alignment import outliers
 from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.results import BesideAlone
 
 _BLOCK = 4
 """Steps of one prompt that count as one observation: neighbours share most of their errors."""
@@ -23,7 +23,7 @@ _Z = 3.09
 _LEAST = 5
 
 
-def beside(run: Mapping[str, Rows], alone: Mapping[str, Rows]) -> dict[str, Any]:
+def beside(run: Mapping[str, Rows], alone: Mapping[str, Rows]) -> BesideAlone:
     """Geometric mean of the ratios of errors, and its lower 99.9 % bound.
 
     Args:
@@ -41,12 +41,12 @@ def beside(run: Mapping[str, Rows], alone: Mapping[str, Rows]) -> dict[str, Any]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.nan_to_num(np.log(pair[0] / pair[1]), posinf=0.0, neginf=0.0)
         logs += [float(ratios[at : at + _BLOCK].mean()) for at in range(0, n, _BLOCK)]
-    found: dict[str, Any] = {"n_positions": positions, "identical": identical}
     if len(logs) < _LEAST:
         why = f"{positions} common positions are too few"
-        return found | {"ratio": None, "ratio_why": why, "low": None, "low_why": why}
+        return BesideAlone(n_positions=positions, identical=identical, ratio=None, ratio_why=why, low=None, low_why=why)
     mean, spread = float(np.mean(logs)), float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-    return found | {"ratio": math.exp(mean), "low": math.exp(mean - _Z * spread)}
+    ratio, low = math.exp(mean), math.exp(mean - _Z * spread)
+    return BesideAlone(n_positions=positions, identical=identical, ratio=ratio, low=low)
 
 
 def _common(rows: Rows, other: Rows) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +13,7 @@ from evalpress.model import ArchitectureFacts, forward
 from evalpress.model.forward import Attentions, Pass, TextLogits
 from evalpress.sections.alignment import batching, cost, honest, layers
 from evalpress.sections.alignment.baseline import NOISE_FLOOR
+from evalpress.sections.alignment.results import Arrangement, Cost, Source
 
 REFERENCE = "reference"
 _PROBE = 128
@@ -45,8 +46,10 @@ class Begun:
     """A run begins: what it is. `vocabulary` is the number of logits per position."""
 
     run: str
-    described: dict[str, Any]
+    described: Source
     vocabulary: int
+    attention_reason: str | None = None
+    """Why the reference computes with that implementation of attention."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,11 @@ class Ended:
     """A run ended: its cost, and results other than its logits."""
 
     run: str
-    cost: dict[str, Any]
-    batching: list[dict[str, Any]] | None = None
+    cost: Cost | None = None
+    """Of the reference."""
+    described: Source | None = None
+    """Of another run: what it is, with what its passes cost."""
+    batching: list[Arrangement] | None = None
     errors: layers.Errors | None = None
     honest: dict[str, layers.Errors] | None = None
     layers_why: str | None = None
@@ -98,9 +104,22 @@ def _loaded(request: Request, dtype: str, device: str, attention: str) -> Abstra
     return forward.loaded(request.folder, dtype, device, attention, trust_remote_code=request.trust_remote_code)
 
 
-def _begun(run: str, loaded: Pass, **more: Any) -> Begun:
-    origin = {"engine": "transformers", "transformers": version("transformers"), "torch": version("torch")}
-    return Begun(run, origin | loaded.described | more, loaded.model.config.get_text_config().vocab_size)
+def _begun(run: str, loaded: Pass, variant: str | None = None, stand_in: bool | None = None) -> Begun:
+    source = Source(
+        engine="transformers",
+        transformers=version("transformers"),
+        torch=version("torch"),
+        **loaded.described,
+        variant=variant,
+        stand_in=stand_in,
+    )
+    return Begun(run, source, loaded.model.config.get_text_config().vocab_size)
+
+
+def _spent(begun: Begun, loaded: Pass) -> Source:
+    """What the run is, with what its passes cost."""
+    spent = {"forward_s": loaded.seconds, "tokens": loaded.tokens, "batches": loaded.batches}
+    return begun.described.model_copy(update=spent)
 
 
 def _logits(run: str, loaded: Pass, request: Request) -> Iterator[Logits]:
@@ -112,7 +131,7 @@ def _logits(run: str, loaded: Pass, request: Request) -> Iterator[Logits]:
 def _reference(request: Request, known: _Known) -> Iterator[Event]:
     with _loaded(request, "float32", "cpu", forward.ATTENTION) as loaded:
         known.attentions = _right_attentions(loaded, request)
-        yield _begun(REFERENCE, loaded, attention_reason=known.attentions.reason)
+        yield replace(_begun(REFERENCE, loaded), attention_reason=known.attentions.reason)
         yield from _logits(REFERENCE, loaded, request)
         spent = cost.of_passes(loaded, request.facts, [len(request.texts[name]) for name in request.positions])
         why = None
@@ -146,11 +165,11 @@ def _noise_floor(request: Request, known: _Known) -> Iterator[Event]:
     with _loaded(request, request.dtype, "cpu", known.attentions.names[0]) as loaded:
         if not request.reference:
             known.attentions = _right_attentions(loaded, request)
-        more = {"variant": "every sum in two halves"} if same else {}
-        yield _begun(NOISE_FLOOR, loaded, **more)
+        begun = _begun(NOISE_FLOOR, loaded, "every sum in two halves" if same else None)
+        yield begun
         with honest.halved_sums() if same else nullcontext():
             yield from _logits(NOISE_FLOOR, loaded, request)
-            spent = _spent(loaded)
+            spent = _spent(begun, loaded)
             errors = _errors(loaded, request, known)
         found = None
         if known.states is not None:
@@ -160,7 +179,7 @@ def _noise_floor(request: Request, known: _Known) -> Iterator[Event]:
                 with context():
                     found[name] = layers.measure(loaded, _prompts(request), known.states)
         routed = bool(layers.routers(_stages(loaded)))
-        yield Ended(NOISE_FLOOR, spent, _batching(loaded, request), errors, found, routed=routed)
+        yield Ended(NOISE_FLOOR, None, spent, _batching(loaded, request), errors, found, routed=routed)
 
 
 def _candidate(request: Request, known: _Known) -> Iterator[Event]:
@@ -168,24 +187,22 @@ def _candidate(request: Request, known: _Known) -> Iterator[Event]:
     run = f"transformers_{request.device}"
     names = known.attentions.names
     on_cpu = request.device == "cpu"
-    more: dict[str, Any] = {"stand_in": True} if on_cpu else {}
+    variant = None
     other: AbstractContextManager[Any] = nullcontext()
     if on_cpu and len(names) == 1:
         backwards = request.dtype == "float32"  # whose noise floor has the sums in halves
-        more["variant"] = "every sum from its other end" if backwards else "every sum in two halves"
+        variant = "every sum from its other end" if backwards else "every sum in two halves"
         other = honest.backward_sums() if backwards else honest.halved_sums()
     with _loaded(request, request.dtype, request.device, names[-1] if on_cpu else names[0]) as loaded:
-        yield _begun(run, loaded, **more)
+        begun = _begun(run, loaded, variant, on_cpu or None)
+        yield begun
         with other:
             yield from _logits(run, loaded, request)
-            yield Ended(run, _spent(loaded), _batching(loaded, request), _errors(loaded, request, known))
+            spent = _spent(begun, loaded)
+            yield Ended(run, None, spent, _batching(loaded, request), _errors(loaded, request, known))
 
 
-def _spent(loaded: Pass) -> dict[str, Any]:
-    return {"forward_s": loaded.seconds, "tokens": loaded.tokens, "batches": loaded.batches}
-
-
-def _stages(loaded: Pass) -> dict[str, Any]:
+def _stages(loaded: Pass) -> layers.Modules:
     try:
         return layers.stages(loaded.model)
     except MeasurementError:
@@ -196,5 +213,5 @@ def _errors(loaded: Pass, request: Request, known: _Known) -> layers.Errors | No
     return None if known.states is None else layers.measure(loaded, _prompts(request), known.states)
 
 
-def _batching(loaded: Pass, request: Request) -> list[dict[str, Any]] | None:
+def _batching(loaded: Pass, request: Request) -> list[Arrangement] | None:
     return batching.effects(loaded, _prompts(request)) if request.prompts else None

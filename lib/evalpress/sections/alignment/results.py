@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.core.results import Results as Base
+from evalpress.sections.alignment import migration
 from evalpress.sections.alignment.agreement_results import (
     Flips,
     MarginBin,
@@ -23,7 +25,6 @@ from evalpress.sections.alignment.agreement_results import (
 
 CONCURRENT = "_concurrent"
 """End of the name of a run whose prompts were answered among others."""
-OLDER = "measured by an older version of this suite, which did not record it"
 
 
 class Source(Model):
@@ -45,8 +46,8 @@ class Source(Model):
     stand_in: bool | None = described("a second implementation, on the reference's device: not what is judged", None)
 
 
-class Reference(Model):
-    """What the reference is and what its passes cost."""
+class Origin(Model):
+    """What computed the reference."""
 
     engine: str
     dtype: str
@@ -58,6 +59,11 @@ class Reference(Model):
     threads: int | None = described("processor threads of the forward passes", None)
     load_s: float | None = None
     n_positions: int
+
+
+class Cost(Model):
+    """What the reference's passes cost."""
+
     forward_s: float | None = described("seconds of the forward passes")
     forward_s_why: str | None = None
     tokens: int | None = None
@@ -74,6 +80,10 @@ class Reference(Model):
     matmul_gflop_s_why: str | None = None
     share_of_matrix_rate: float | None
     share_of_matrix_rate_why: str | None = None
+
+
+class Reference(Cost, Origin):
+    """What the reference is and what its passes cost."""
 
 
 class Run(Metrics, Noise, Source):
@@ -241,59 +251,6 @@ class Results(Base):
     raw: str = described("file of the records of every position, inside results/")
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1: no decode path, tails, shares of close logits or calibrated limits; version 2: no outliers."""
-        if version == 1:
-            data = cls._from_first(data)
-        unknown = _unknown("outliers")
-        found = data | _unknown("spent") | {"noise_floor": unknown | data["noise_floor"]}
-        for key in ("candidates", "decode"):
-            found[key] = {name: unknown | run for name, run in data[key].items()}
-        return found
-
-    @classmethod
-    def _from_first(cls, data: dict[str, Any]) -> dict[str, Any]:
-        runs = {name: _migrated(run) for name, run in data["candidates"].items()}
-        found = data | {"noise_floor": _migrated(data["noise_floor"]), "candidates": runs}
-        found |= {"decode": {}, "decode_why_not": {"all": OLDER}}
-        if found.get("layers"):
-            missing: dict[str, Any] = {
-                "limits": None,
-                "limits_why": OLDER,
-                "honest": {},
-                "left_out": None,
-                "left_out_why": OLDER,
-            }
-            found["layers"] = found["layers"] | missing
-        return found
-
-
-_NEW = (
-    "centred_rmse",
-    "mean_relative_error",
-    "match_within_1_percent",
-    "match_within_5_permille",
-    "match_within_2_permille",
-)
-
-
-def _unknown(*keys: str) -> dict[str, Any]:
-    return dict.fromkeys(keys) | {f"{key}_why": OLDER for key in keys}
-
-
-def _metrics(found: dict[str, Any]) -> dict[str, Any]:
-    return _unknown(*_NEW) | {"undefined_cosines": 0} | found
-
-
-def _migrated(run: dict[str, Any]) -> dict[str, Any]:
-    """A run of version 1 with what it lacks, null and with a reason."""
-    last = run["last_positions"]
-    ratio = _unknown("centred_noise_ratio")
-    flips = [_unknown("gap") | flip for flip in run["flips"]["list"]]
-    texts = [_metrics(ratio | text | {"last_position": _metrics(text["last_position"])}) for text in run["prompts"]]
-    return _metrics(ratio | _unknown("tails") | {"scale": "logits"} | run) | {
-        "flips": run["flips"] | {"list": flips},
-        "last_positions": None if last is None else _metrics(last),
-        "by_position": [ratio | row for row in run["by_position"]],
-        "prompts": texts,
-    }
+    def migrate(cls, data: Json, version: int) -> Json:
+        """A file of version 1 or 2 in today's form."""
+        return migration.current(data, version)

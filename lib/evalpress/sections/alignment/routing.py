@@ -8,15 +8,12 @@ the other ones, the settled positions, are judged as those of a dense model.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.sections.alignment import metrics, noise, outliers
+from evalpress.sections.alignment.agreement_results import Settled
 from evalpress.sections.alignment.metrics import Rows
-
-_KEYS = ("kl_divergence", "cosine_similarity", "cosine_similarity_why")
 
 
 def stands_out(rows: Rows, every: Rows, dtype: str) -> NDArray[np.bool_]:
@@ -33,19 +30,22 @@ def stands_out(rows: Rows, every: Rows, dtype: str) -> NDArray[np.bool_]:
     return found
 
 
-def settled(rows: Rows, floor: Rows, every: Rows, dtype: str, *, shifted: bool) -> dict[str, Any] | None:
+def settled(rows: Rows, floor: Rows, every: Rows, dtype: str, *, shifted: bool) -> Settled | None:
     """Agreement over the positions that stand out in neither the run nor the noise floor; None where there are none."""
     calm = ~(stands_out(rows, every, dtype) | stands_out(floor, every, dtype))
     if not calm.any():
         return None
-    found, own = (metrics.pooled(part[calm], shifted=shifted) for part in (rows, floor))
-    return {
-        "n_positions": int(calm.sum()),
-        **{key: found[key] for key in _KEYS if key in found},
-        **noise.noise_ratio(rows[calm], floor[calm], shifted=shifted),
-        "noise_floor_kl_divergence": own["kl_divergence"],
-        "noise_floor_cosine_similarity": own["cosine_similarity"],
-    }
+    found, own = metrics.pooled(rows[calm], shifted=shifted), metrics.pooled(floor[calm])
+    return Settled(
+        **dict(noise.noise_ratio(rows[calm], floor[calm], shifted=shifted)),
+        n_positions=found.n_positions,
+        kl_divergence=found.kl_divergence,
+        cosine_similarity=found.cosine_similarity,
+        cosine_similarity_why=found.cosine_similarity_why,
+        noise_floor_kl_divergence=own.kl_divergence,
+        noise_floor_cosine_similarity=own.cosine_similarity,
+        noise_floor_cosine_similarity_why=own.cosine_similarity_why,
+    )
 
 
 def only_in_floor(rows: Rows, floor: Rows, every: Rows, dtype: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,20 @@ from evalpress import engine, model
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
 from evalpress.core.paths import resolve
+from evalpress.core.plain import Json
 from evalpress.core.progress import step
 from evalpress.model import chat
 from evalpress.model.forward import TextLogits
 from evalpress.model.isolated import Isolated
 from evalpress.params import prompts
 from evalpress.params.schema import Mode, Params
-from evalpress.sections.alignment import cost, decode, store
+from evalpress.sections.alignment import decode, store
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Text, TokenText
 from evalpress.sections.alignment.collected import Passes
-from evalpress.sections.alignment.comparison import compare
+from evalpress.sections.alignment.comparison import Raw, compare
+from evalpress.sections.alignment.cost import not_computed
 from evalpress.sections.alignment.passes import REFERENCE, Ended, Event, Request
-from evalpress.sections.alignment.results import Results
+from evalpress.sections.alignment.results import Reference, Results, Source
 from evalpress.sections.alignment.stopwatch import COMPARISONS, ENGINE_LOADS, ENGINE_STEPS, FORWARD_PASSES, Stopwatch
 from evalpress.sections.job import Job, Stages, completed
 
@@ -42,7 +44,7 @@ _NO_PROMPT = "no text of kind `prompt`: there is nothing to answer"
 class EngineOutputs:
     """The outputs of the engines."""
 
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    described: dict[str, Source] = field(default_factory=dict)
     prefill: dict[str, list[tuple[str, TextLogits]]] = field(default_factory=dict)
     """Run -> logits of a sample of positions, text by text."""
     answers: decode.Answers = field(default_factory=decode.Answers)
@@ -65,9 +67,8 @@ def stages(job: Job) -> Stages[Results]:
         yield "the engines' logits", {run: _extent(parts) for run, parts in asked.prefill.items()}
         engine.make_room(engine.reader_bytes(p, "float32"))
         request = request_of(p, texts, asked.answers)
-        found, raw = judge(p, texts, show, asked, request, process.stream(f"{_PASSES}:every_pass", request))
-    found |= {"spent": watch.split(), "raw": job.raw("positions", raw)}
-    results = Results.model_validate(found)
+        events = process.stream(f"{_PASSES}:every_pass", request)
+        results = judge(p, texts, show, asked, request, events, lambda raw: job.raw("positions", raw))
     yield "cosine similarity with the reference", {n: one.cosine_similarity for n, one in results.candidates.items()}
     return results
 
@@ -79,18 +80,25 @@ def _extent(parts: Sequence[tuple[str, TextLogits]]) -> str:
 
 
 def judge(
-    p: Params, texts: Sequence[Text], show: TokenText, asked: EngineOutputs, request: Request, events: Iterable[Event]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The section's data, and the record of every position, from what the engines gave and the passes' events.
+    p: Params,
+    texts: Sequence[Text],
+    show: TokenText,
+    asked: EngineOutputs,
+    request: Request,
+    events: Iterable[Event],
+    keep: Callable[[Raw], str],
+) -> Results:
+    """The section's results from what the engines gave and the passes' events.
 
     Args:
         show: a token id as text.
         events: the stream of `passes.every_pass(request)`.
+        keep: keeps the record of every position and says where.
     """
     ids, watch, dtype = {text.id: text.token_ids for text in texts}, asked.answers.watch, p.engine.dtype
     passes = Passes(watch.waiting(FORWARD_PASSES, events), asked.described)
     with tempfile.TemporaryDirectory(prefix="evalpress-logits-") as scratch:
-        logits = _reference(p, texts, passes, request, Path(scratch))
+        logits, origin = _reference(p, texts, passes, request, Path(scratch))
         scored = {name: logits.pop(name) for name in request.positions if name not in ids}
         noise: list[tuple[str, TextLogits]] = []
         device = f"transformers_{request.device}"
@@ -102,23 +110,38 @@ def judge(
             )
             answered = decode.Scored(scored, noise, asked.answers.sequences(ids))
             decoded, raw = decode.compare(asked.answers, answered, texts, show, dtype, routed=passes.routed())
-    found = outcome.data | passes.layer_view() | {"batching": passes.batching()}
-    return found | {"decode": decoded, "decode_why_not": asked.answers.why}, outcome.raw | raw
+    found, why = passes.layers()
+    return Results(
+        reference=Reference(
+            **origin,
+            **dict(passes.ended[REFERENCE].cost or ()),
+            n_positions=sum(len(part.positions) for part in logits.values()),
+        ),
+        texts=tuple(outcome.texts),
+        noise_floor=outcome.noise_floor,
+        candidates=outcome.candidates,
+        decode=decoded,
+        decode_why_not=asked.answers.why,
+        last_tokens={run: tuple(rows) for run, rows in outcome.last_tokens.items()},
+        layers=found,
+        layers_why=why,
+        batching=passes.batching(),
+        raw=keep(outcome.raw | raw),
+        spent=watch.split(),
+    )
 
 
 def _reference(
     p: Params, texts: Sequence[Text], passes: Passes, request: Request, scratch: Path
-) -> dict[str, TextLogits]:
-    """The reference's logits, from the set's file or computed now."""
+) -> tuple[dict[str, TextLogits], Json]:
+    """The reference's logits, from the set's file or computed now, and what computed them."""
     which = identity(p, texts)
     if p.alignment.reference_logits:
-        passes.ended[REFERENCE] = Ended(REFERENCE, cost.not_computed(_ELSEWHERE), layers_why=_FROM_FILE)
+        passes.ended[REFERENCE] = Ended(REFERENCE, not_computed(_ELSEWHERE), layers_why=_FROM_FILE)
         path = resolve(p.alignment.reference_logits)
     else:
         path = passes.save(scratch / "reference.safetensors", which, request)
-    logits, origin = store.load(path, which)
-    passes.described[REFERENCE] = origin | passes.ended[REFERENCE].cost
-    return logits
+    return store.load(path, which)
 
 
 def save_reference(p: Params, path: Path) -> Path:
@@ -170,10 +193,9 @@ def _ask(p: Params, texts: Sequence[Text], asked: EngineOutputs) -> None:
         why = _NO_PROMPT
     for mode in p.engine.modes:
         name = f"vllm_{mode}"
-        asked.described[name] = {"engine": "vllm", "mode": mode, "dtype": p.engine.dtype}
         asked.prefill[name] = _prefill(p, mode, name, texts, asked.answers.watch)
-        if changed := engine.get(p, mode).sampler_mode:
-            asked.described[name]["variant"] = changed
+        changed = engine.get(p, mode).sampler_mode or None
+        asked.described[name] = Source(engine="vllm", mode=mode, dtype=p.engine.dtype, variant=changed)
         vocabulary = asked.prefill[name][0][1].values.shape[1]
         if why is None:
             decode.ask_mode(p, mode, texts, vocabulary, asked.answers)

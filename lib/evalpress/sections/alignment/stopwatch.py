@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from evalpress.sections.alignment.results import Spent
 
 T = TypeVar("T")
 ENGINE_LOADS = "engine_loads"
@@ -53,9 +55,15 @@ class Stopwatch:
                     return
             yield item
 
-    def split(self) -> dict[str, Any]:
+    def split(self) -> Spent:
         """Seconds of every part, of the rest and of all, and the share of comparisons."""
         total = time.perf_counter() - self._start
-        found = {f"{name}_s": value for name, value in self.seconds.items()}
-        found |= {"other_s": total - sum(self.seconds.values()), "total_s": total}
-        return found | {"comparisons_share": self.seconds[COMPARISONS] / total}
+        return Spent(
+            engine_loads_s=self.seconds[ENGINE_LOADS],
+            engine_steps_s=self.seconds[ENGINE_STEPS],
+            forward_passes_s=self.seconds[FORWARD_PASSES],
+            comparisons_s=self.seconds[COMPARISONS],
+            other_s=total - sum(self.seconds.values()),
+            total_s=total,
+            comparisons_share=self.seconds[COMPARISONS] / total,
+        )

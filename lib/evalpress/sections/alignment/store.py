@@ -15,12 +15,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import shown
+from evalpress.core.plain import Json
 from evalpress.model.forward import TextLogits
 
 FORMAT = "evalpress-logits/1"
@@ -81,7 +82,7 @@ def save(
         partial.unlink(missing_ok=True)
 
 
-def load(path: Path, identity: Identity) -> tuple[dict[str, TextLogits], dict[str, Any]]:
+def load(path: Path, identity: Identity) -> tuple[dict[str, TextLogits], Json]:
     """The logits, memory-mapped, and their origin.
 
     Raises:
@@ -105,9 +106,9 @@ def load(path: Path, identity: Identity) -> tuple[dict[str, TextLogits], dict[st
     return logits, json.loads(metadata["origin"])
 
 
-def _layout(counts: Mapping[str, int], vocabulary: int) -> tuple[dict[str, Any], int]:
+def _layout(counts: Mapping[str, int], vocabulary: int) -> tuple[Json, int]:
     """The header's entries and the number of data bytes."""
-    header: dict[str, Any] = {}
+    header: Json = {}
     at = 0
     for name, count in counts.items():
         for suffix, dtype, shape in (("positions", "I64", [count]), ("logits", "F32", [count, vocabulary])):
@@ -117,14 +118,14 @@ def _layout(counts: Mapping[str, int], vocabulary: int) -> tuple[dict[str, Any],
     return header, at
 
 
-def _mapped(path: Path, header: Mapping[str, Any], start: int, mode: Any) -> dict[str, Any]:
+def _mapped(path: Path, header: Json, start: int, mode: Literal["r", "r+"]) -> dict[str, np.memmap[Any, Any]]:
     return {
         name: np.memmap(path, _NUMPY[entry["dtype"]], mode, start + entry["data_offsets"][0], tuple(entry["shape"]))
         for name, entry in header.items()
     }
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+def _read_header(path: Path) -> tuple[Json, int]:
     """The JSON header and where the data begin."""
     name = shown(path)
     try:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.core import stats
-from evalpress.sections.alignment.metrics import Rows
+from evalpress.sections.alignment.agreement_results import Tail, Tails
+from evalpress.sections.alignment.metrics import NO_NEXT_TOKEN, Rows
 
 _SHARES = {"median": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9, "max": 100.0}
 
 
-def tails(rows: Rows) -> dict[str, Any]:
+def tails(rows: Rows) -> Tails:
     """Median, p90, p99, p99.9 and maximum over the positions of three errors, none of which a shift changes.
 
     `kl_divergence` in nats; `probability_change`, of the reference's best token, absolute; `logprob_change`, of the
     text's own next token, absolute, in nats. A percentile that needs more positions than there are is their maximum.
     """
     known = ~np.isnan(rows["reference_nll"])
-    found: dict[str, Any] = {
-        "n_positions": len(rows),
-        "kl_divergence": _tail(rows["kl_divergence"]),
-        "probability_change": _tail(np.abs(_probability(rows, 1) - _probability(rows, 0))),
-    }
-    if not known.any():
-        return found | {"logprob_change": None, "logprob_change_why": "no position here has a next token in the text"}
     change = np.abs(rows["candidate_nll"][known] - rows["reference_nll"][known])
-    return found | {"logprob_change": _tail(change)}
+    return Tails(
+        n_positions=len(rows),
+        kl_divergence=_tail(rows["kl_divergence"]),
+        probability_change=_tail(np.abs(_probability(rows, 1) - _probability(rows, 0))),
+        logprob_change=_tail(change) if len(change) else None,
+        logprob_change_why=None if len(change) else NO_NEXT_TOKEN,
+    )
 
 
 def _probability(rows: Rows, side: int) -> NDArray[np.float64]:
@@ -39,6 +37,6 @@ def _probability(rows: Rows, side: int) -> NDArray[np.float64]:
     return found
 
 
-def _tail(values: NDArray[np.float64]) -> dict[str, float]:
+def _tail(values: NDArray[np.float64]) -> Tail:
     listed = values.tolist()
-    return {name: stats.percentile(listed, share) for name, share in _SHARES.items()}
+    return Tail(**{name: stats.percentile(listed, share) for name, share in _SHARES.items()})
