@@ -23,7 +23,7 @@ def filled(model: type[M], data: dict[str, Any] | None = None) -> M:
 def _complete(model: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
     given, found = dict(data), {}
     for name, field in model.model_fields.items():
-        key = field.alias or name
+        key = field.serialization_alias or name
         if key in given or name in given:
             found[key] = _value(field.annotation, given.pop(key if key in given else name))
         elif field.is_required():

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 from evalpress.cli.verb import Verbs, plain
+
+if TYPE_CHECKING:
+    from evalpress.sections.quality.elsewhere import JudgedAnswer
 
 _COUNTED = ("pass", "fail", "cut", "needs_review")
 
@@ -29,16 +32,16 @@ def _judge(args: argparse.Namespace) -> int:
 
     judged = elsewhere.judge(args.outputs, args.cases, args.kind)
     if args.json:
-        print(json.dumps(judged, ensure_ascii=True, indent=1))
+        print(json.dumps([one.model_dump(mode="json") for one in judged], ensure_ascii=True, indent=1))
     else:
         _print(judged)
-    return 1 if any(one["verdict"] in ("fail", None) for one in judged) else 0
+    return 1 if any(one.verdict in ("fail", None) for one in judged) else 0
 
 
-def _print(judged: list[dict[str, Any]]) -> None:
-    width = max(len(one["case"]) for one in judged)
+def _print(judged: list[JudgedAnswer]) -> None:
+    width = max(len(one.case) for one in judged)
     for one in judged:
-        line = f"{one['verdict'] or 'error':<12}  {one['case']:<{width}}  {one['reason']}"
+        line = f"{one.verdict or 'error':<12}  {one.case:<{width}}  {one.reason}"
         print(line.encode("utf-8", "replace").decode("utf-8"))
-    counts = Counter(one["verdict"] for one in judged)
+    counts: Counter[str | None] = Counter(one.verdict for one in judged)
     print(", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts[name]) + f" of {len(judged)}")

@@ -105,7 +105,7 @@ def keys_at(model: Any, path: KeyPath) -> list[str]:
         model = _inside(model, part)
     for option in _options(model):
         if isinstance(option, type) and issubclass(option, BaseModel):
-            return sorted(field.alias or name for name, field in option.model_fields.items())
+            return sorted(field.serialization_alias or name for name, field in option.model_fields.items())
         if get_origin(option) is dict and get_origin(get_args(option)[0]) is Literal:
             return sorted(get_args(get_args(option)[0]))
     return []
@@ -115,7 +115,7 @@ def _inside(annotation: Any, part: str | int) -> Any:
     """The type of what is under `part` in a value of a type; None where it is not known."""
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
-            fields = {field.alias or name: field for name, field in option.model_fields.items()}
+            fields = {field.serialization_alias or name: field for name, field in option.model_fields.items()}
             return fields[str(part)].annotation if part in fields else None
         arguments = get_args(option)
         if get_origin(option) in (dict, list, tuple) and arguments:

@@ -82,6 +82,6 @@ def test_any_text_is_judged(tmp_path_factory, output, reason):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(elsewhere, "load_cases", lambda _: CASES)
             found = elsewhere.judge(text, None, kind)
-        assert [one["case"] for one in found] == list(names)
-        json.dumps(found).encode()
-        assert {one["verdict"] for one in found} <= {"pass", "fail", "cut", "needs_review"}
+        assert [one.case for one in found] == list(names)
+        json.dumps([one.model_dump(mode="json") for one in found]).encode()
+        assert {one.verdict for one in found} <= {"pass", "fail", "cut", "needs_review"}

@@ -16,6 +16,7 @@ from evalpress.params.schema import HumanEvalParams
 from evalpress.sections.quality import human_eval, programming, sandbox, tables
 from evalpress.sections.quality.guest.program import decode, encode
 from evalpress.sections.quality.human_eval import Problem, completion, judge
+from evalpress.sections.quality.results import HumanEvalProblem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quality_samples import document, results_of
@@ -115,7 +116,7 @@ def test_the_program_of_an_answer(output, kind, text):
 
 def test_scores_have_intervals_and_are_shown():
     rows = [
-        {"task_id": str(at), "passed": at < 3, "why": "", "samples": 5, "samples_passed": at % 3} for at in range(10)
+        HumanEvalProblem(task_id=str(at), passed=at < 3, why="", samples=5, samples_passed=at % 3) for at in range(10)
     ]
     found = programming.scores(rows, HumanEvalParams(run=True, samples=5, k=(1, 5, 10)))
     assert [(one.k, one.greedy) for one in found.scores] == [(1, True), (1, False), (5, False)]

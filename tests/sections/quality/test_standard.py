@@ -39,22 +39,22 @@ def test_the_harness_accuracy_is_ours_for_the_same_items(demo, tmp_path):
     """The harness runs for real; then each choice's probability is computed from raw logits, without its code."""
     pytest.importorskip("lm_eval", reason=harness.INSTALL)
     try:
-        found = standard.measure(job_of(tmp_path, demo), "digest")["standard_tasks"]
+        found, _ = standard.measure(job_of(tmp_path, demo), "digest")
         items = [json.loads(line) for line in resolve("params/lm_eval/demo_facts.jsonl").read_text().splitlines()]
         loaded = engine.get(demo, "eager")
         right = [_most_probable(loaded, item) == item["answer"] for item in items]
     finally:
         engine.release()
-    (row,) = [row for row in found["rows"] if row["metric"] == "acc"]
-    assert row["n"] == len(items) == row["ours_n"]
-    assert row["value"] == pytest.approx(sum(right) / len(right))
-    assert row["ours"] == pytest.approx(row["value"])
-    assert 0 < row["value"] < 1
-    share = row["value"]
-    assert row["stderr"] == pytest.approx(np.sqrt(share * (1 - share) / (row["n"] - 1)))
-    results.check_values(found, "standard_tasks")
+    (row,) = [row for row in found.rows if row.metric == "acc"]
+    assert row.n == len(items) == row.ours_n
+    assert row.value == pytest.approx(sum(right) / len(right))
+    assert row.ours == pytest.approx(row.value)
+    assert 0 < row.value < 1
+    share = row.value
+    assert row.stderr == pytest.approx(np.sqrt(share * (1 - share) / (row.n - 1)))
+    results.check_values(found.model_dump(mode="json"), "standard_tasks")
     # Nothing is asked again: neither harness nor engine is there any more for the second call.
-    again = standard.measure(job_of(tmp_path, demo), "digest")["standard_tasks"]
+    again, _ = standard.measure(job_of(tmp_path, demo), "digest")
     assert again == found
     kept = json.loads((tmp_path / "results" / "raw" / "quality-lm_eval.json").read_text())
     assert list(paired.outcomes(kept)["evalpress_facts"].values()) == right
@@ -83,26 +83,26 @@ def test_a_task_that_does_not_exist_is_a_reason_not_a_crash(demo, tmp_path):
     pytest.importorskip("lm_eval", reason=harness.INSTALL)
     changed = demo.quality.lm_eval.model_copy(update={"tasks": ("no_such_task",)})
     try:
-        found = standard.measure(job_of(tmp_path, with_quality(demo, lm_eval=changed)), "digest")
+        found, why = standard.measure(job_of(tmp_path, with_quality(demo, lm_eval=changed)), "digest")
     finally:
         engine.release()
-    assert found["standard_tasks"] is None
-    assert "lm-evaluation-harness: " in found["standard_tasks_why"]
-    assert "no_such_task" in found["standard_tasks_why"]
+    assert found is None
+    assert "lm-evaluation-harness: " in why
+    assert "no_such_task" in why
 
 
 def test_without_the_harness_the_report_says_so_and_how_to_install_it(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "version", lambda: None)
-    found = standard.measure(job_of(tmp_path, demo), "digest")
-    assert found["standard_tasks"] is None
-    shown = show.standard_tasks(document(results_of([], **found))).source
+    found, why = standard.measure(job_of(tmp_path, demo), "digest")
+    assert found is None
+    shown = show.standard_tasks(document(results_of([], standard_tasks_why=why))).source
     assert "not installed" in shown
     assert "pip install" in shown
 
 
 def test_without_tasks_the_report_says_so(demo, tmp_path):
     none = with_quality(demo, lm_eval=params.schema.LmEvalParams())
-    assert "names no standard task" in standard.measure(job_of(tmp_path, none), "digest")["standard_tasks_why"]
+    assert "names no standard task" in standard.measure(job_of(tmp_path, none), "digest")[1]
 
 
 def test_published_scores_are_shown_as_claims_with_their_source(demo):
@@ -119,10 +119,10 @@ def test_published_scores_are_shown_as_claims_with_their_source(demo):
         },
     }
     found = standard.report(kept, known)
-    (row,) = found["rows"]
-    assert (row["value"], row["stderr"]) == (0.44, 0.004)
-    assert [one["score"] for one in row["published"]] == [0.454]
-    results.check_values(found, "standard_tasks")
+    (row,) = found.rows
+    assert (row.value, row.stderr) == (0.44, 0.004)
+    assert [one.score for one in row.published] == [0.454]
+    results.check_values(found.model_dump(mode="json"), "standard_tasks")
     page = show.standard_tasks(document(results_of([], standard_tasks=found))).markdown()
     assert "45.4 % (5-shot; Qwen2 Technical Report" in page
     assert "claims" in page
@@ -157,13 +157,13 @@ def test_two_runs_are_paired_case_by_case(tmp_path):
     }
     results.write_json(path.parent / "raw" / "quality-lm_eval.json", raw)
     found = paired.compare(ours, {"t": {"0-a": False, "1-b": False, "2-c": True}}, str(path))
-    results.check_values(found, "comparison")
-    cases, task = found["comparison"]["rows"]
-    assert (cases["n"], cases["both"], cases["only_this"], cases["only_other"], cases["neither"]) == (9, 2, 6, 0, 1)
-    assert cases["p_value"] == pytest.approx(binomtest(0, 6).pvalue)
-    assert cases["changed"]["only_this"] == [f"c{i}" for i in range(6)]
-    assert (task["what"], task["n"], task["left_out"], task["only_other"]) == ("task t", 2, 1, 1)
-    page = show.comparison(document(results_of([], **found))).markdown()
+    results.check_values(found.model_dump(mode="json"), "comparison")
+    cases, task = found.rows
+    assert (cases.n, cases.both, cases.only_this, cases.only_other, cases.neither) == (9, 2, 6, 0, 1)
+    assert cases.p_value == pytest.approx(binomtest(0, 6).pvalue)
+    assert cases.changed.only_this == [f"c{i}" for i in range(6)]
+    assert (task.what, task.n, task.left_out, task.only_other) == ("task t", 2, 1, 1)
+    page = show.comparison(document(results_of([], comparison=found))).markdown()
     assert "0.03125" in page
     assert "McNemar" in page
 
@@ -172,9 +172,9 @@ def test_cases_asked_or_judged_otherwise_are_not_paired(tmp_path):
     path = tmp_path / "other" / "results" / "quality.json"
     theirs = results_of([judged("a", "pass", rule="{exact: {values: [y]}}")])
     results.write(path, "quality", theirs, {}, {})
-    (row,) = paired.compare([judged("a", "fail")], None, str(path))["comparison"]["rows"]
-    assert row["n"] == 0
-    assert row["p_value"] is None
+    (row,) = paired.compare([judged("a", "fail")], None, str(path)).rows
+    assert row.n == 0
+    assert row.p_value is None
 
 
 def test_files_of_standard_tasks_and_the_other_report_are_read_by_the_section(demo):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalpress.core import paths
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath, dotted, found, line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.quality.checkers import Checker, Kind, Question, SpecError, build
@@ -63,7 +64,7 @@ class _Entry(BaseModel):
     """For a base model."""
     chat: ChatSampling = ChatSampling()
     """For a chat model."""
-    checker: dict[str, Any]
+    checker: Json
 
 
 class Case(_Entry):
@@ -87,7 +88,7 @@ class _File(BaseModel):
 
     description: str = ""
     source: str = ""
-    cases: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    cases: Annotated[list[Json], Field(min_length=1)]
 
 
 def load_cases(files: Sequence[str]) -> tuple[Case, ...]:
@@ -119,7 +120,7 @@ def _load_file(name: str) -> list[Case]:
     return [_case(file, marks, index, entry) for index, entry in enumerate(entries)]
 
 
-def _case(file: str, marks: dict[KeyPath, int], index: int, entry: dict[str, Any]) -> Case:
+def _case(file: str, marks: dict[KeyPath, int], index: int, entry: Json) -> Case:
     at: KeyPath = ("cases", index)
     name = entry.get("id")
     try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evalpress.core import paths
 from evalpress.core.errors import UserError
+from evalpress.core.results import Model
 from evalpress.core.validation import found, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.sections.quality.cases import Case, load_cases
 from evalpress.sections.quality.judging import verdict
-from evalpress.sections.quality.results import Kind, storable
+from evalpress.sections.quality.results import Kind, Verdict, storable
 
 
 class Answer(BaseModel):
@@ -28,8 +28,18 @@ class Answer(BaseModel):
     finish_reason: str | None = None
 
 
-def judge(outputs: str, files: Sequence[str] | None, kind: Kind) -> list[dict[str, Any]]:
-    """`case`, `verdict`, `reason` of every line of a JSON-lines file, in order; several lines may answer one case.
+class JudgedAnswer(Model):
+    """The verdict on one answer."""
+
+    case: str
+    verdict: Verdict | None
+    """Null where the rule itself failed."""
+    reason: str
+    verdict_why: str | None = None
+
+
+def judge(outputs: str, files: Sequence[str] | None, kind: Kind) -> list[JudgedAnswer]:
+    """The verdict on every line of a JSON-lines file, in order; several lines may answer one case.
 
     Args:
         outputs: the file, relative to the working folder.
@@ -84,14 +94,14 @@ def _answer(at: str, line: bytes) -> Answer:
         raise UserError(mistakes(problem, Answer, lambda _: at)[0]) from None
 
 
-def _judged(at: str, answer: Answer, cases: dict[str, Case], kind: Kind) -> dict[str, Any]:
+def _judged(at: str, answer: Answer, cases: dict[str, Case], kind: Kind) -> JudgedAnswer:
     case = cases.get(answer.case)
     if case is None:
         known = ", ".join(cases)
         shown = known if len(known) <= 300 else known[:300].rpartition(",")[0] + ", …"
         raise UserError(f"{at}: case: found {answer.case!r}, allowed {shown}")
     judgement = verdict(case, answer.output, answer.finish_reason, kind)
-    row: dict[str, Any] = {"case": case.id, "verdict": judgement.verdict, "reason": judgement.reason}
-    if judgement.verdict == "error":
-        row |= {"verdict": None, "verdict_why": judgement.reason}
-    return row
+    found, reason = judgement.verdict, judgement.reason
+    if found == "error":
+        return JudgedAnswer(case=case.id, verdict=None, reason=reason, verdict_why=reason)
+    return JudgedAnswer(case=case.id, verdict=found, reason=reason)

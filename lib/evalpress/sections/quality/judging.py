@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import yaml
 
 from evalpress.core import stats
 from evalpress.core.errors import MeasurementError
-from evalpress.sections.quality import sandbox
+from evalpress.core.plain import Json
+from evalpress.core.results import nulls
 from evalpress.sections.quality.cases import CATEGORIES, Case, load_cases
 from evalpress.sections.quality.checkers import Judgement, Kind
 from evalpress.sections.quality.checkers.answers import without_reasoning
 from evalpress.sections.quality.checkers.text import Repetition
-from evalpress.sections.quality.results import JudgedCase, SandboxFound, Tally
+from evalpress.sections.quality.results import JudgedCase, PersonVerdict, SamplingUsed, Tally, Verdict
 from evalpress.sections.quality.reviews import Review, load_reviews, output_digest, path_of, pending, record
 
 __all__ = [
     "judge",
-    "judged_data",
     "load_cases",
     "load_reviews",
     "path_of",
@@ -36,9 +36,11 @@ __all__ = [
     "verdict",
 ]
 
+_UNDECIDED = "no case is decided yet"
 
-def requests(cases: Iterable[Case], kind: Kind) -> list[dict[str, Any]]:
-    """What the model is asked: `id`, `prompt`, `sampling`. An output made from an equal request may be judged again."""
+
+def requests(cases: Iterable[Case], kind: Kind) -> list[Json]:
+    """What the model is asked, as kept with its answer. An output made from an equal request may be judged again."""
     return [{"id": case.id, "prompt": case.prompt, "sampling": case.sampling_for(kind).model_dump()} for case in cases]
 
 
@@ -64,12 +66,12 @@ def verdict(case: Case, output: str, finish_reason: str | None, kind: Kind) -> J
 
 
 def judge(
-    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review], kind: Kind
+    cases: Sequence[Case], outputs: Mapping[str, Json], reviews: Mapping[str, Review], kind: Kind
 ) -> list[JudgedCase]:
     """Every case with its verdict, in order.
 
     Args:
-        outputs: by case id; `output` (text) is read, the keys that `JudgedCase` knows are kept.
+        outputs: by case id, as kept in `results/raw`: `output` (text), and what else `JudgedCase` knows of an answer.
         reviews: by case id, as `load_reviews` returns them.
         kind: whether the model was asked through a chat template (chat) or with the text unchanged (base).
 
@@ -79,55 +81,65 @@ def judge(
     return [_judged(case, outputs.get(case.id), reviews.get(case.id), kind) for case in cases]
 
 
-def _judged(case: Case, answer: Mapping[str, Any] | None, review: Review | None, kind: Kind) -> JudgedCase:
+def _judged(case: Case, answer: Json | None, review: Review | None, kind: Kind) -> JudgedCase:
     if answer is None:
         raise MeasurementError(f"quality: case {case.id!r} has no output")
-    output: str = answer["output"]
-    found = verdict(case, output, answer.get("finish_reason"), kind)
+    sha256 = output_digest(answer["output"])
+    found = verdict(case, answer["output"], answer.get("finish_reason"), kind)
+    by_rule = None if found.verdict == "error" else found.verdict
+    why = found.reason if by_rule is None else None
+    decided = _decided(by_rule, found.reason, sha256, review)
     (name, arguments), *_ = case.checker.items()
-    failed = found.verdict == "error"
-    why = dict.fromkeys(("verdict_why", "rule_verdict_why"), found.reason) if failed else {}
-    judged = {
-        "id": case.id,
-        "category": case.category,
-        "group": case.group or "",
-        "language": case.language,
-        "prompt": case.prompt,
-        "prompt_kind": case.kind,
-        "sampling": case.sampling_for(kind).model_dump(),
+    return JudgedCase(
+        id=case.id,
+        category=case.category,
+        group=case.group or "",
+        language=case.language,
+        prompt=case.prompt,
+        prompt_kind=case.kind,
+        sampling=SamplingUsed(**dict(case.sampling_for(kind))),
         **answer,
-        "sha256": output_digest(output),
-        "checker": name,
-        "checker_args": arguments,
-        "rule": rule_text(case.checker),
-        "source": case.source,
-        "rule_verdict": None if failed else found.verdict,
-        "verdict": None if failed else found.verdict,
-        "reason": found.reason,
-        "decided_by": "nobody yet" if found.verdict == "needs_review" or failed else "rule",
-        **why,
-    }
-    return JudgedCase.model_validate(judged | _by_person(judged, review))
+        sha256=sha256,
+        checker=name,
+        checker_args=arguments,
+        rule=rule_text(case.checker),
+        source=case.source,
+        rule_verdict=by_rule,
+        rule_verdict_why=why,
+        verdict=decided.verdict,
+        verdict_why=why,
+        reason=decided.reason,
+        decided_by=decided.by,
+        review=decided.review,
+        void_review=decided.void_review,
+    )
 
 
-def _by_person(judged: Mapping[str, Any], review: Review | None) -> dict[str, Any]:
-    """The fields that a person's verdict changes: none where a rule decides or where the output has changed."""
-    if review is None or judged["rule_verdict"] != "needs_review":
-        return {}
-    who = {"reviewer": review.reviewer, "date": review.date, "comment": review.comment, "verdict": review.verdict}
-    if review.sha256 != judged["sha256"]:
+@dataclass(frozen=True)
+class _Decision:
+    verdict: Verdict | None
+    reason: str
+    by: str
+    review: PersonVerdict | None = None
+    void_review: PersonVerdict | None = None
+
+
+def _decided(by_rule: Verdict | None, reason: str, sha256: str, review: Review | None) -> _Decision:
+    """The rule's verdict, or that of a person where the rule leaves it to one and the output is the one they saw."""
+    if by_rule not in ("needs_review", None):
+        return _Decision(by_rule, reason, "rule")
+    if review is None or by_rule is None:
+        return _Decision(by_rule, reason, "nobody yet")
+    who = PersonVerdict(reviewer=review.reviewer, date=review.date, comment=review.comment, verdict=review.verdict)
+    if review.sha256 != sha256:
         void = f"the verdict of {review.reviewer} ({review.date}) is void, because the output has changed"
-        return {"reason": f"{judged['reason']}; {void}", "void_review": who}
-    reason = f"{judged['reason']}; {review.reviewer} ({review.date}): {review.verdict}"
-    return {
-        "verdict": review.verdict,
-        "reason": f"{reason}, {review.comment}" if review.comment else reason,
-        "decided_by": review.reviewer,
-        "review": who,
-    }
+        return _Decision(by_rule, f"{reason}; {void}", "nobody yet", void_review=who)
+    reason = f"{reason}; {review.reviewer} ({review.date}): {review.verdict}"
+    reason = f"{reason}, {review.comment}" if review.comment else reason
+    return _Decision(review.verdict, reason, review.reviewer, review=who)
 
 
-def rule_text(checker: Mapping[str, Any]) -> str:
+def rule_text(checker: Json) -> str:
     """A rule with its arguments on one line, as YAML."""
     return yaml.safe_dump(
         dict(checker), default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**9
@@ -150,27 +162,27 @@ def tally(judged: Sequence[JudgedCase]) -> Tally:
     """
     counts = Counter(case.state for case in judged)
     decided = counts["pass"] + counts["fail"]
-    row: dict[str, Any] = {
-        "n": len(judged),
-        "pass": counts["pass"],
-        "fail": counts["fail"],
-        "cut": counts["cut"],
-        "needs_review": counts["needs_review"],
-        "errors": counts["error"],
-        "decided": decided,
-    }
     left = _left_out(counts)
-    if not decided:
-        why = "no case is decided yet"
-        rates = dict.fromkeys(("pass_rate", "ci_low", "ci_high"))
-        row |= rates | {f"{key}_why": why for key in rates}
-        return Tally.model_validate(row | {"in_words": f"{why}: {', '.join(left)}"})
-    low, high = stats.wilson_interval(counts["pass"], decided)
-    row |= {"pass_rate": counts["pass"] / decided, "ci_low": low, "ci_high": high}
-    sizes = ((10, "a handful of cases"), (30, "a small sample"), (100, "a moderate sample"))
-    size = next((words for limit, words in sizes if decided < limit), "a large sample")
-    rest = "".join(f"; {text}" for text in left)
-    return Tally.model_validate(row | {"in_words": f"{counts['pass']} of {decided} decided cases pass, {size}{rest}"})
+    if decided:
+        low, high = stats.wilson_interval(counts["pass"], decided)
+        rates: Json = {"pass_rate": counts["pass"] / decided, "ci_low": low, "ci_high": high}
+        sizes = ((10, "a handful of cases"), (30, "a small sample"), (100, "a moderate sample"))
+        size = next((words for limit, words in sizes if decided < limit), "a large sample")
+        said = "; ".join([f"{counts['pass']} of {decided} decided cases pass, {size}", *left])
+    else:
+        rates = nulls(("pass_rate", "ci_low", "ci_high"), _UNDECIDED)
+        said = f"{_UNDECIDED}: {', '.join(left)}"
+    return Tally(
+        n=len(judged),
+        passed=counts["pass"],
+        failed=counts["fail"],
+        cut=counts["cut"],
+        needs_review=counts["needs_review"],
+        errors=counts["error"],
+        decided=decided,
+        **rates,
+        in_words=said,
+    )
 
 
 def _left_out(counts: Mapping[str, int]) -> list[str]:
@@ -178,16 +190,3 @@ def _left_out(counts: Mapping[str, int]) -> list[str]:
     texts = [f"{waiting} more wait{'s' if waiting == 1 else ''} for a person"] if waiting else []
     texts += [f"{cut} cut at the limit of their length"] if cut else []
     return texts + ([f"{errors} not judged, because the rule failed"] if errors else [])
-
-
-def judged_data(
-    cases: Sequence[Case], outputs: Mapping[str, Mapping[str, Any]], reviews: Mapping[str, Review], kind: Kind
-) -> dict[str, Any]:
-    """The part of the section's results that is judged: cases, tallies, and the sandbox that ran the code."""
-    judged = judge(cases, outputs, reviews, kind)
-    return {
-        "cases": judged,
-        "by_category": summarise(judged),
-        "overall": tally(judged),
-        "sandbox": SandboxFound.model_validate(sandbox.describe()),
-    }

@@ -3,53 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from evalpress.core import paths, stats
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
+from evalpress.core.results import nulls
 from evalpress.sections import job
 from evalpress.sections.job import read_results
 from evalpress.sections.quality import noninferiority
-from evalpress.sections.quality.results import JudgedCase
+from evalpress.sections.quality.results import Changed, Comparison, JudgedCase, OtherRun, PairedOutcomes
 
 Outcomes = Mapping[str, bool]
 """Case or item -> whether it was right."""
+_TESTED = tuple(one.name for one in fields(noninferiority.Difference))
 
 
 def compare(
-    cases: Sequence[JudgedCase], standard: Mapping[str, Any] | None, other: str | None, margin: float = 0.05
-) -> dict[str, Any]:
-    """`comparison` for the section's data: null with the reason where the set names no other report.
+    cases: Sequence[JudgedCase], standard: Mapping[str, Outcomes] | None, other: str, margin: float = 0.05
+) -> Comparison:
+    """This run and another report's, pair by pair.
 
     Args:
         cases: this run's judged cases.
-        standard: what `standard.outcomes` gives for this run.
+        standard: what `outcomes` gives for this run.
         other: another report's `results/quality.json`.
         margin: the loss of accuracy that is still acceptable, a share.
 
     Raises:
         UserError: the other file is no quality result.
     """
-    if other is None:
-        return {"comparison": None, "comparison_why": "the set names no other report (quality.compare_with)"}
     path = paths.resolve(other)
     document = read_results(path, "quality")
     theirs = document.data.cases
     rows = [_row("quality cases", _decided(cases, theirs), _decided(theirs, cases), margin)]
     for task, ours in (standard or {}).items():
         rows.append(_row(f"task {task}", ours, _items(path).get(task, {}), margin))
-    return {
-        "comparison": {
-            "other": {
-                "path": paths.shown(path),
-                "created": document.created,
-                "model": document.params.get("model", {}).get("path", "unknown"),
-            },
-            "rows": rows,
-        }
-    }
+    model = document.params.get("model", {}).get("path", "unknown")
+    return Comparison(other=OtherRun(path=paths.shown(path), created=document.created, model=model), rows=rows)
 
 
 def _items(path: Path) -> dict[str, Outcomes]:
@@ -60,7 +52,7 @@ def _items(path: Path) -> dict[str, Outcomes]:
         return {}
 
 
-def outcomes(kept: Mapping[str, Any]) -> dict[str, Outcomes]:
+def outcomes(kept: Json) -> dict[str, Outcomes]:
     """Task -> item -> right or wrong, of what `results/raw/quality-lm_eval.json` holds.
 
     An item is named by the harness's digest of its content, so that only equal items are paired.
@@ -83,25 +75,27 @@ def _decided(cases: Sequence[JudgedCase], others: Sequence[JudgedCase]) -> Outco
     }
 
 
-def _row(what: str, ours: Outcomes, theirs: Outcomes, margin: float) -> dict[str, Any]:
+def _row(what: str, ours: Outcomes, theirs: Outcomes, margin: float) -> PairedOutcomes:
     """Counts of the four outcomes over the pairs, the exact p value, and the difference compared with the margin."""
     pairs = sorted(ours.keys() & theirs.keys())
     only_ours = [name for name in pairs if ours[name] and not theirs[name]]
     only_theirs = [name for name in pairs if theirs[name] and not ours[name]]
-    row: dict[str, Any] = {
-        "what": what,
-        "n": len(pairs),
-        "left_out": len(ours.keys() | theirs.keys()) - len(pairs),
-        "both": sum(ours[name] and theirs[name] for name in pairs),
-        "only_this": len(only_ours),
-        "only_other": len(only_theirs),
-        "neither": sum(not ours[name] and not theirs[name] for name in pairs),
-        "changed": {"only_this": only_ours, "only_other": only_theirs},
-        "margin": margin,
-    }
-    if not pairs:
-        why = "the two runs have no case in common"
-        keys = ("p_value", "difference", "ci_low", "ci_high", "smallest_detectable", "conclusion")
-        return row | dict.fromkeys(keys) | {f"{key}_why": why for key in keys}
-    found = noninferiority.compare(row["both"], len(only_ours), len(only_theirs), row["neither"], margin)
-    return row | {"p_value": stats.mcnemar_exact(len(only_ours), len(only_theirs))} | asdict(found)
+    both = sum(ours[name] and theirs[name] for name in pairs)
+    neither = sum(not ours[name] and not theirs[name] for name in pairs)
+    if pairs:
+        difference = asdict(noninferiority.compare(both, len(only_ours), len(only_theirs), neither, margin))
+        tested = difference | {"p_value": stats.mcnemar_exact(len(only_ours), len(only_theirs))}
+    else:
+        tested = nulls((*_TESTED, "p_value"), "the two runs have no case in common")
+    return PairedOutcomes(
+        what=what,
+        n=len(pairs),
+        left_out=len(ours.keys() | theirs.keys()) - len(pairs),
+        both=both,
+        only_this=len(only_ours),
+        only_other=len(only_theirs),
+        neither=neither,
+        changed=Changed(only_this=only_ours, only_other=only_theirs),
+        margin=margin,
+        **tested,
+    )

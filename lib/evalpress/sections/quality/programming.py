@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from evalpress import engine
 from evalpress.core.errors import MeasurementError, UserError
@@ -16,13 +15,13 @@ from evalpress.params.schema import HumanEvalParams
 from evalpress.sections.job import Job
 from evalpress.sections.quality import human_eval, sandbox
 from evalpress.sections.quality.human_eval import Problem
-from evalpress.sections.quality.results import HumanEvalProblem, HumanEvalScores, Kind, PassAtK
+from evalpress.sections.quality.results import NOT_SWITCHED_ON, HumanEvalProblem, HumanEvalScores, Kind, PassAtK
 
 RAW = "human_eval"
 
 
-def measure(job: Job, made_with: str, kind: Kind) -> dict[str, Any]:
-    """`human_eval` for the section's data: null with the reason where it was not run.
+def measure(job: Job, made_with: str, kind: Kind) -> tuple[HumanEvalScores | None, str | None]:
+    """The scores, or None and the reason where it was not run.
 
     Completions are kept in `results/raw` and used again as long as model, settings and problems are the same.
 
@@ -32,30 +31,35 @@ def measure(job: Job, made_with: str, kind: Kind) -> dict[str, Any]:
     """
     wanted = job.params.quality.human_eval
     if not wanted.run:
-        return {"human_eval": None}
+        return None, NOT_SWITCHED_ON
     box = sandbox.find()
     if box is None:
-        return {"human_eval": None, "human_eval_why": str(sandbox.describe()["kind_why"])}
+        return None, str(sandbox.describe()["kind_why"])
     try:
         problems = human_eval.problems()[: wanted.limit]
     except MeasurementError as error:
-        return {"human_eval": None, "human_eval_why": str(error)}
+        return None, str(error)
     made_from = digest([made_with, wanted.model_dump(mode="json"), human_eval.DATA_SHA256])
     texts = _kept(job, made_from) or _generated(job, problems, wanted, kind)
     job.raw(RAW, {"made_with": made_from, "completions": texts})
     step(f"running {sum(map(len, texts.values()))} programs in the sandbox")
-    rows = []
-    for problem in problems:
-        found = [human_eval.judge(box, problem, text) for text in texts[problem.task_id]]
-        drawn = found[1:]
-        row = {"task_id": problem.task_id, "passed": found[0].passed, "why": found[0].why}
-        rows.append(row | {"samples": len(drawn), "samples_passed": sum(one.passed for one in drawn)})
-    return {"human_eval": scores(rows, wanted), "human_eval_why": None}
+    return scores([_judged(box, problem, texts[problem.task_id]) for problem in problems], wanted), None
 
 
-def scores(rows: Sequence[dict[str, Any]], wanted: HumanEvalParams) -> HumanEvalScores:
+def _judged(box: sandbox.Sandbox, problem: Problem, completions: Sequence[str]) -> HumanEvalProblem:
+    """The greedy completion and the drawn ones, each run."""
+    greedy, *drawn = (human_eval.judge(box, problem, text) for text in completions)
+    return HumanEvalProblem(
+        task_id=problem.task_id,
+        passed=greedy.passed,
+        why=greedy.why,
+        samples=len(drawn),
+        samples_passed=sum(one.passed for one in drawn),
+    )
+
+
+def scores(problems: list[HumanEvalProblem], wanted: HumanEvalParams) -> HumanEvalScores:
     """The scores of judged problems; pass@k for each `k` that the number of samples allows."""
-    problems = [HumanEvalProblem.model_validate(row) for row in rows]
     right = sum(one.passed for one in problems)
     low, high = wilson_interval(right, len(problems))
     greedy = PassAtK(k=1, greedy=True, value=right / len(problems), ci_low=low, ci_high=high)

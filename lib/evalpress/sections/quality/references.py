@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,7 @@ from evalpress.core import paths
 from evalpress.core.errors import UserError
 from evalpress.core.validation import line_of, mistakes
 from evalpress.core.yaml12 import load_yaml
+from evalpress.sections.quality.results import PublishedScore
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _Text = Annotated[str, Field(pattern=r"\S")]
@@ -44,9 +45,9 @@ class Reference:
     n_shot: int
     source: str
 
-    def as_row(self) -> dict[str, Any]:
+    def published(self) -> PublishedScore:
         """For a results file."""
-        return {"score": self.score, "n_shot": self.n_shot, "source": self.source}
+        return PublishedScore(score=self.score, n_shot=self.n_shot, source=self.source)
 
 
 def load_references(name: str) -> list[Reference]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.core.results import Results as BaseResults
 
@@ -16,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
+NOT_SWITCHED_ON = "the set does not switch it on (quality.human_eval.run)"
 _OLDER = "written by an older version"
 
 
@@ -87,8 +89,8 @@ class Tally(Model):
     """Counts of verdicts, and the pass rate among the decided cases with its 95 % Wilson interval."""
 
     n: Count
-    passed: Count = Field(alias="pass")
-    failed: Count = Field(alias="fail")
+    passed: Count = Field(validation_alias="pass", serialization_alias="pass")
+    failed: Count = Field(validation_alias="fail", serialization_alias="fail")
     cut: Count = Field(0, description="answers that reached their limit before the rule was decided")
     needs_review: Count
     errors: Count = Field(0, description="cases whose rule raised an exception")
@@ -235,8 +237,8 @@ class PairedOutcomes(Model):
     conclusion_why: str | None = _OLDER
 
     @model_serializer(mode="wrap")
-    def _reasons_of_nulls_only(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = handler(self)
+    def _reasons_of_nulls_only(self, handler: SerializerFunctionWrapHandler) -> Json:
+        found: Json = handler(self)
         fields = type(self).model_fields
         unused = {key for key in found if key.endswith("_why") and found.get(key.removesuffix("_why")) is not None}
         return {k: v for k, v in found.items() if k not in unused and (v is not None or k + "_why" in fields)}
@@ -265,7 +267,7 @@ class Results(BaseResults):
     standard_tasks: StandardTasks | None
     standard_tasks_why: str | None = None
     human_eval: HumanEvalScores | None = None
-    human_eval_why: str | None = "the set does not switch it on (quality.human_eval.run)"
+    human_eval_why: str | None = NOT_SWITCHED_ON
     comparison: Comparison | None
     comparison_why: str | None = None
     mode: str = Field(description="the engine that answered: eager or compiled")

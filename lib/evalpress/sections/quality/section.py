@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from evalpress import engine
 from evalpress.core.errors import UserError
 from evalpress.core.hashing import digest
+from evalpress.core.plain import Json
 from evalpress.core.progress import step
 from evalpress.engine import Sampling
 from evalpress.model import chat
 from evalpress.sections import staleness
 from evalpress.sections.job import Job, Stages, completed
-from evalpress.sections.quality import judging, paired, programming, standard
+from evalpress.sections.quality import judging, paired, programming, sandbox, standard
 from evalpress.sections.quality.cases import Case
-from evalpress.sections.quality.results import Kind, Results
+from evalpress.sections.quality.results import Kind, Results, SandboxFound
 
-Answers = dict[str, dict[str, Any]]
+Answers = dict[str, Json]
+"""Case -> its request and answer, as kept in `results/raw`."""
 _ANSWERING = ("evalpress.engine", "evalpress.model.chat")
 """The modules whose code decides an answer."""
 
@@ -49,22 +50,27 @@ def stages(job: Job) -> Stages[Results]:
     step("judging")
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     reviews = judging.load_reviews(judging.path_of(params.set))
-    data = judging.judged_data(cases, outputs, reviews, kind)
-    yield "verdicts", dict(Counter(case.verdict for case in data["cases"]))
-    tasks = standard.measure(job, made_with)
-    items = paired.outcomes(job.read_raw(standard.RAW)) if tasks["standard_tasks"] else None
-    compared = paired.compare(data["cases"], items, params.quality.compare_with, params.quality.compare_margin)
-    return Results.model_validate(
-        {
-            **data,
-            **asking,
-            **tasks,
-            **programming.measure(job, made_with, kind),
-            **compared,
-            "mode": params.quality.mode,
-            "asked_now": len(missing),
-            "kept_answers": len(cases) - len(missing),
-        }
+    judged = judging.judge(cases, outputs, reviews, kind)
+    yield "verdicts", dict(Counter(case.verdict for case in judged))
+    tasks, no_tasks = standard.measure(job, made_with)
+    items = paired.outcomes(job.read_raw(standard.RAW)) if tasks else None
+    other, margin = params.quality.compare_with, params.quality.compare_margin
+    human_eval, no_human_eval = programming.measure(job, made_with, kind)
+    return Results(
+        cases=judged,
+        by_category=judging.summarise(judged),
+        overall=judging.tally(judged),
+        sandbox=SandboxFound.model_validate(sandbox.describe()),
+        **asking,
+        standard_tasks=tasks,
+        standard_tasks_why=no_tasks,
+        human_eval=human_eval,
+        human_eval_why=no_human_eval,
+        comparison=None if other is None else paired.compare(judged, items, other, margin),
+        comparison_why=None if other is not None else "the set names no other report (quality.compare_with)",
+        mode=params.quality.mode,
+        asked_now=len(missing),
+        kept_answers=len(cases) - len(missing),
     )
 
 
@@ -95,7 +101,7 @@ def _kept(job: Job, made_with: str) -> Answers:
     return dict(stored["answers"]) if stored.get("made_with") == made_with else {}
 
 
-def _answers(job: Job, cases: Sequence[Case], asked: dict[str, dict[str, Any]], kind: Kind) -> Answers:
+def _answers(job: Job, cases: Sequence[Case], asked: dict[str, Json], kind: Kind) -> Answers:
     step(f"loading the {job.params.quality.mode} engine")
     loaded = engine.get(job.params, job.params.quality.mode)
     step(f"answering {len(cases)} cases")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from evalpress import engine, model
@@ -12,20 +12,28 @@ from evalpress import params as params_room
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest, file_digest
 from evalpress.core.paths import resolve
+from evalpress.core.plain import Json, Options
 from evalpress.core.progress import step
 from evalpress.engine import Engine, harness
 from evalpress.model import chat
 from evalpress.params.schema import LmEvalParams, Mode, Params
 from evalpress.sections.job import Job
 from evalpress.sections.quality.references import Reference, load_references
+from evalpress.sections.quality.results import StandardTasks, TaskScore
 
 RAW = "lm_eval"
 RECOMPUTED = 500
 """Items of one task that this suite computes again, at most."""
+_NOT_STATED = "the harness does not state it"
+_WHY = {
+    "stderr": "the harness gives none for this metric",
+    "ours": "only the accuracy of multiple-choice tasks is computed again",
+    "ours_n": "only the accuracy of multiple-choice tasks is computed again",
+}
 
 
-def measure(job: Job, made_with: str) -> dict[str, Any]:
-    """`standard_tasks` for the section's data: null with the reason where there are none.
+def measure(job: Job, made_with: str) -> tuple[StandardTasks | None, str | None]:
+    """The scores, or None and the reason where there are none.
 
     The harness's own result is kept in `results/raw` and used again as long as model, settings and tasks are the same.
 
@@ -33,17 +41,16 @@ def measure(job: Job, made_with: str) -> dict[str, Any]:
         made_with: digest of everything outside the tasks that decides an answer.
     """
     wanted = job.params.quality.lm_eval
-    found: dict[str, Any] = {"standard_tasks": None}
     if not wanted.tasks:
-        return found | {"standard_tasks_why": "the set names no standard task (quality.lm_eval.tasks)"}
+        return None, "the set names no standard task (quality.lm_eval.tasks)"
     if harness.version() is None:
-        return found | {"standard_tasks_why": f"lm-evaluation-harness is not installed: {harness.INSTALL}"}
+        return None, f"lm-evaluation-harness is not installed: {harness.INSTALL}"
     made_from = digest([made_with, harness.version(), wanted.model_dump(mode="json"), _files(job.params)])
     try:
         kept = _kept(job, made_from) or _evaluated(job, wanted, made_from)
     except MeasurementError as error:
-        return found | {"standard_tasks_why": str(error)}
-    return {"standard_tasks": report(kept, references_of(job.params))}
+        return None, str(error)
+    return report(kept, references_of(job.params)), None
 
 
 def references_of(params: Params) -> list[Reference]:
@@ -61,21 +68,21 @@ def _files(params: Params) -> list[str]:
     ]
 
 
-def _kept(job: Job, digest: str) -> dict[str, Any] | None:
+def _kept(job: Job, digest: str) -> Json | None:
     try:
-        stored: dict[str, Any] = job.read_raw(RAW)
+        stored: Json = job.read_raw(RAW)
     except UserError:
         return None
     return stored if stored.get("made_with") == digest and job.measure != "always" else None
 
 
-def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> dict[str, Any]:
-    """Load an engine that gives log-probabilities, run the harness, compute again, keep all of it."""
+def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> Json:
+    """Load an engine that gives log-probabilities, ask the harness, compute again, keep all of it."""
     p = job.params
     # Eager engines load in seconds; the harness makes its own batches in either mode.
     mode: Mode = "eager" if "eager" in p.engine.modes else p.quality.mode
     folder = str(model.resolve(p))
-    options = {
+    options: Options = {
         "num_fewshot": wanted.num_fewshot,
         "limit": wanted.limit,
         "apply_chat_template": not chat.describe(p)["base_model"],
@@ -88,7 +95,7 @@ def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> dict[str, Any]:
     with engine.fresh(p, mode, logprobs_mode="raw_logprobs") as loaded:
         step(f"lm-evaluation-harness: {', '.join(wanted.tasks)}")
         result = harness.evaluate(loaded, folder, wanted.tasks, wanted.include_path, options)
-        kept: dict[str, Any] = {
+        kept: Json = {
             "made_with": digest,
             "harness": harness.version(),
             "mode": mode,
@@ -103,12 +110,12 @@ def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> dict[str, Any]:
     return kept
 
 
-def _have_contexts(samples: Sequence[Mapping[str, Any]]) -> bool:
+def _have_contexts(samples: Sequence[Json]) -> bool:
     """Without a context, the first token's probability depends on which token a harness puts before it."""
     return all(context.strip() for sample in samples for context, _ in sample["arguments"])
 
 
-def _recomputed(loaded: Engine, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _recomputed(loaded: Engine, samples: Sequence[Json]) -> Json:
     """Which choice has the highest log-likelihood, item by item, without the harness's code.
 
     A context and its continuation are tokenised as one text; where tokens merge across the border, the
@@ -130,8 +137,8 @@ def _recomputed(loaded: Engine, samples: Sequence[Mapping[str, Any]]) -> dict[st
     return {"right": right, "n": len(right), "accuracy": sum(right.values()) / len(right)}
 
 
-def report(kept: Mapping[str, Any], references: Sequence[Reference]) -> dict[str, Any]:
-    """Rows of the report: each task and metric with its standard error, ours, and what others published."""
+def report(kept: Json, references: Sequence[Reference]) -> StandardTasks:
+    """Each task and metric with its standard error, ours, and what others published."""
     result = kept["result"]
     rows = [
         _row(kept, task, key, references)
@@ -139,39 +146,34 @@ def report(kept: Mapping[str, Any], references: Sequence[Reference]) -> dict[str
         for key in metrics
         if "," in key and "_stderr," not in key and isinstance(metrics[key], int | float)
     ]
-    return {
-        "harness": f"lm-evaluation-harness {kept['harness']}",
-        "mode": kept["mode"],
-        "rows": rows,
-        "raw": f"raw/quality-{RAW}.json",
-    }
+    name = f"lm-evaluation-harness {kept['harness']}"
+    return StandardTasks(harness=name, mode=kept["mode"], rows=rows, raw=f"raw/quality-{RAW}.json")
 
 
-def _row(kept: Mapping[str, Any], task: str, key: str, references: Sequence[Reference]) -> dict[str, Any]:
+def _row(kept: Json, task: str, key: str, references: Sequence[Reference]) -> TaskScore:
     result, (metric, filtered) = kept["result"], key.split(",", 1)
     metrics = result["results"][task]
     error = metrics.get(f"{metric}_stderr,{filtered}")
-    row: dict[str, Any] = {
-        "task": task,
-        "metric": metric,
-        "filter": filtered,
-        "value": metrics[key],
+    ours = (kept["ours"].get(task) if metric == "acc" else None) or {}
+    measured = {
         "stderr": error if isinstance(error, int | float) else None,
         "n": result.get("n-samples", {}).get(task, {}).get("effective"),
         "n_shot": result.get("n-shot", {}).get(task),
         "version": result.get("versions", {}).get(task),
         "output_type": result.get("configs", {}).get(task, {}).get("output_type"),
+        "ours": ours.get("accuracy"),
+        "ours_n": ours.get("n"),
     }
-    ours = kept["ours"].get(task) if metric == "acc" else None
-    row |= {"ours": ours["accuracy"] if ours else None, "ours_n": ours["n"] if ours else None}
-    published = [one for one in references if (one.task, one.metric) == (task, metric)]
-    row["published"] = [one.as_row() for one in published]
-    why = {
-        "stderr": "the harness gives none for this metric",
-        "ours": "only the accuracy of multiple-choice tasks is computed again",
-        "ours_n": "only the accuracy of multiple-choice tasks is computed again",
-    }
-    return row | {f"{k}_why": why.get(k, "the harness does not state it") for k, v in row.items() if v is None}
+    why: Json = {f"{name}_why": _WHY.get(name, _NOT_STATED) for name, value in measured.items() if value is None}
+    return TaskScore(
+        task=task,
+        metric=metric,
+        filter=filtered,
+        value=metrics[key],
+        published=[one.published() for one in references if (one.task, one.metric) == (task, metric)],
+        **measured,
+        **why,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evalpress.core.plain import Json
 from evalpress.sections.quality import sandbox
 from evalpress.sections.quality.checkers.base import Checker, Judgement, code_blocks, quoted, register
 from evalpress.sections.quality.checkers.text import REGEX_SECONDS, Texts
@@ -146,7 +147,7 @@ def _message(result: Any) -> str:
     return str(result.get("error", result)) if isinstance(result, dict) else str(result)
 
 
-def read_report(stdout: bytes, nonce: str) -> dict[str, Any] | None:
+def read_report(stdout: bytes, nonce: str) -> Json | None:
     """The one line that carries the nonce, as JSON; None when there is not exactly one."""
     lines = [line for line in stdout.decode(errors="replace").splitlines() if line.startswith(nonce)]
     try:

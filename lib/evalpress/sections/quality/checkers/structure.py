@@ -13,6 +13,7 @@ from jsonschema.validators import extend
 from pydantic import field_validator
 from referencing import Registry
 
+from evalpress.core.plain import Json
 from evalpress.sections.quality.checkers.base import Checker, Judgement, decide, quoted, register
 from evalpress.sections.quality.checkers.text import REGEX_SECONDS
 
@@ -30,13 +31,13 @@ _Validator = extend(Draft202012Validator, {"pattern": _pattern})
 class JsonSchema(Checker):
     """The first JSON object or array in the output satisfies `schema` (2020-12, no remote references)."""
 
-    schema_: dict[str, Any]
+    schema_: Json
 
     model_config = {"alias_generator": lambda name: name.rstrip("_")}
 
     @field_validator("schema_")
     @classmethod
-    def _is_a_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+    def _is_a_schema(cls, schema: Json) -> Json:
         if "patternProperties" in json.dumps(schema):
             raise ValueError("patternProperties is not supported: its patterns cannot be given a time limit")
         try:
