@@ -77,7 +77,7 @@ def _kept(job: Job, digest: str) -> Json | None:
 
 
 def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> Json:
-    """Load an engine that gives log-probabilities, ask the harness, compute again, keep all of it."""
+    """Load an engine that gives log-probabilities, run the harness, compute again, keep all of it."""
     p = job.params
     # Eager engines load in seconds; the harness makes its own batches in either mode.
     mode: Mode = "eager" if "eager" in p.engine.modes else p.quality.mode
