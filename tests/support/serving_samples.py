@@ -99,6 +99,8 @@ def results(**changed: Any) -> Results:
         "http_cost": (),
         "http_cost_why": "invented",
         "saturation": load.saturation(levels),
+        "knees": None,
+        "knees_why": "invented",
         "slo_search": None,
         "slo_search_why": "the set asks for none",
         "identities": (),

@@ -12,7 +12,17 @@ import serving_samples as made
 from evalpress import params
 from evalpress.core.paths import ROOT
 from evalpress.core.results import read
-from evalpress.sections.serving import http_cost, invariants, load, percentiles, point, search, tables, window
+from evalpress.sections.serving import (
+    http_cost,
+    invariants,
+    load,
+    percentiles,
+    point,
+    rate_tables,
+    search,
+    tables,
+    window,
+)
 from evalpress.sections.serving.counters import Counted
 from evalpress.sections.serving.gates import gates
 from evalpress.sections.serving.results import Results
@@ -84,28 +94,31 @@ def test_failed_requests_and_single_tokens_keep_no_slo():
     assert share is None and "TPOT" in why
 
 
-@pytest.mark.parametrize(("busy", "count"), [(0.001, 1000), (0.5, 3000)])
+@pytest.mark.parametrize(
+    ("busy", "count"),
+    [(0.001, 1000), (0.5, 300), *(pytest.param(0.8, count, marks=pytest.mark.slow) for count in (300, 1000, 3000))],
+)
 def test_percentile_intervals_cover_the_percentiles_of_a_known_queue(busy, count):
     """M/M/1: response times are exponential with rate 1 - busy; neighbours resemble each other the more, the busier."""
-    runs, rng, warm = 300, np.random.default_rng(7), 400
-    gaps = rng.exponential(1 / busy, (count + warm, runs))
-    work = rng.exponential(1.0, (count + warm, runs))
-    waiting, seen = np.zeros(runs), np.empty((count + warm, runs))
-    for index in range(count + warm):
+    runs, rng = 200, np.random.default_rng(7)
+    gaps, work = rng.exponential(1 / busy, (count, runs)), rng.exponential(1.0, (count, runs))
+    waiting = np.where(rng.random(runs) < busy, rng.exponential(1 / (1 - busy), runs), 0.0)  # as in the steady state
+    seen = np.empty((count, runs))
+    for index in range(count):
         seen[index] = waiting + work[index]
         waiting = np.maximum(0.0, seen[index] - gaps[index])
     for share in (0.5, 0.9, 0.99):
         truth = -math.log(1 - share) / (1 - busy)
-        found = [percentiles.interval(seen[warm:, run], share) for run in range(runs)]
-        given = [one for one in found if one.low is not None and one.high is not None]
-        if len(given) > runs / 4:
-            covered = sum(one.low <= truth <= one.high for one in given) / len(given)
-            assert covered >= 0.92, (share, covered, len(given))
+        found = [percentiles.interval(seen[:, run], share) for run in range(runs)]
+        covered = np.mean([(i.low is None or i.low <= truth) and (i.high is None or truth <= i.high) for i in found])
+        assert covered >= 0.92, (share, covered)
+        both = np.mean([i.low is not None and i.high is not None for i in found])
+        assert both > 0.6 or share > 0.5  # the interval of a median is no way out
 
 
 def test_an_interval_of_too_few_requests_says_why():
     found = percentiles.interval(np.arange(100.0), 0.99)
-    assert found.low is None and "too few for an interval" in str(found.why)
+    assert found.low is not None and found.high is None and "too few for this bound" in str(found.why)
 
 
 def test_saturation_is_the_highest_point_that_the_client_kept_up_with():
@@ -200,7 +213,7 @@ def test_the_search_brackets_and_bisects(monkeypatch):
     for mode, truth in limit.items():
         assert found[mode].request_rate <= truth <= found[mode].request_rate_high
         assert found[mode].request_rate_high - found[mode].request_rate < 2
-    shown = tables.highest_rate(made.document(slo_search=found, slo_search_why=None)).markdown()
+    shown = rate_tables.highest_rate(made.document(slo_search=found, slo_search_why=None)).markdown()
     assert "36.72" in shown or "36.7" in shown
 
 
@@ -233,7 +246,7 @@ def test_the_first_results_are_read_in_todays_form():
     kept = json.loads((ROOT / "tests" / "data" / "report-0.1.0" / "results" / "serving.json").read_text())
     assert found.data.levels[0].mean_ttft_ms == kept["data"]["levels"][0]["mean_ttft_ms"]
     assert set(_keys(kept["data"])) <= set(_keys(found.data.model_dump())) | {"forked"}
-    for shown in (tables.levels, tables.rates, tables.intervals, tables.server, tables.highest_rate):
+    for shown in (tables.levels, tables.rates, tables.intervals, tables.server, rate_tables.highest_rate):
         assert shown(found).markdown()
 
 

@@ -61,6 +61,7 @@ def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
         "failed_first": failures[0] if failures else None,
         **_throughput([_in_window(repeat) for repeat in repeats], duration, tokens),
         **_goodput(repeats, counted, duration, slo),
+        **_share_bounds(counted, slo),
         "window_requests": len(counted),
         "not_steady_why": next((r.window.why_whole for r in repeats if r.window.why_whole), None),
         "mean_in_flight": _mean_in_flight(repeats, duration),
@@ -173,6 +174,12 @@ def _goodput(repeats: Sequence[Repeat], counted: Sequence[Observation], duration
     share, why = attainment(counted, slo)
     good = sum(window.requests((o for o in r.observations if kept(o, slo)), r.window) for r in repeats) / duration
     return nullable("request_goodput", None if share is None else good, why) | nullable("slo_attainment", share, why)
+
+
+def _share_bounds(counted: Sequence[Observation], slo: Slo) -> dict[str, Any]:
+    share, why = attainment(counted, slo)
+    bounds = percentiles.share_interval([kept(one, slo) for one in counted]) if share is not None else (None, None)
+    return nullable("slo_attainment_low", bounds[0], why) | nullable("slo_attainment_high", bounds[1], why)
 
 
 def _mean_in_flight(repeats: Sequence[Repeat], duration: float) -> float:

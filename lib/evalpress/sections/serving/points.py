@@ -144,6 +144,11 @@ class Point(Latencies):
     slo_attainment: float | None
     """Share of the window's requests that kept the SLO; a failed one did not."""
     slo_attainment_why: str | None = None
+    slo_attainment_low: float | None = None
+    """95 % interval of the share (Clopper and Pearson), for as many independent requests as the windows are worth."""
+    slo_attainment_low_why: str | None = "measured before this figure was kept"
+    slo_attainment_high: float | None = None
+    slo_attainment_high_why: str | None = "measured before this figure was kept"
     window_requests: int
     """Requests whose latencies are counted: sent in a window and ended in it."""
     not_steady_why: str | None = None

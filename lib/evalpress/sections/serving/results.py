@@ -151,10 +151,33 @@ class Search(Model):
     request_rate_high: float | None
     """The lowest rate tried that did not; the highest rate that does is between the two."""
     request_rate_high_why: str | None = None
+    certain_rate: float | None = None
+    """Lower end of the 95 % interval: the highest rate whose attainment is above the limit with its whole interval,
+    with no lower rate that broke it."""
+    certain_rate_why: str | None = "measured before this figure was kept"
+    certain_rate_high: float | None = None
+    """Upper end: the lowest rate whose attainment is below the limit with its whole interval."""
+    certain_rate_high_why: str | None = "measured before this figure was kept"
     request_goodput: float | None
     """Goodput at `request_rate`, requests per second."""
     request_goodput_why: str | None = None
     tried: tuple[Rate, ...]
+
+
+class Knee(Model):
+    """The closed loop with the highest power, request throughput / mean E2EL (Kleinrock, 1979)."""
+
+    concurrency: int
+    request_throughput: float
+    """Per second."""
+    output_throughput: float
+    """Tokens per second."""
+    mean_ttft_ms: float
+    mean_e2el_ms: float
+    share_of_saturation: float
+    """Of the highest request throughput of the closed loops."""
+    at_end: bool
+    """Whether it is the lowest or the highest level, so that the knee may lie beyond it."""
 
 
 class Results(SectionResults):
@@ -173,6 +196,9 @@ class Results(SectionResults):
     """Why nothing was compared, where nothing was."""
     saturation: dict[str, Saturation]
     """The highest throughput by mode."""
+    knees: dict[str, Knee] | None = None
+    """By mode: beyond it, a further request in flight adds more to the latency than to the throughput."""
+    knees_why: str | None = "measured before this figure was kept"
     slo_search: dict[str, Search] | None
     """The highest request rate within the SLO by mode."""
     slo_search_why: str | None = None

@@ -77,9 +77,23 @@ def _result(bracket: _Bracket, asked: SloSearchParams, tried: list[Rate]) -> Sea
     low, high = bracket.bounds()
     goodput = bracket.kept[low].request_goodput if low is not None else None
     none_kept = f"no rate tried kept the SLO for {asked.attainment:.0%} of the requests"
+    certain = _certain(bracket, asked.attainment)
     found: dict[str, Any] = {
+        **nullable("certain_rate", certain[0], "no rate tried has its whole interval above the limit"),
+        **nullable("certain_rate_high", certain[1], "no rate tried has its whole interval below the limit"),
         **nullable("request_rate", low, none_kept),
         **nullable("request_rate_high", high, "every rate tried kept the SLO"),
         **nullable("request_goodput", goodput, none_kept),
     }
     return Search(attainment_min=asked.attainment, tried=tuple(tried), **found)
+
+
+def _certain(bracket: _Bracket, needed: float) -> tuple[float | None, float | None]:
+    """The rates between which the highest one lies, by the intervals of the attainment at the rates tried."""
+    tried = sorted([*bracket.kept.items(), *bracket.broken.items()])
+    above = {rate: one.slo_attainment_high is not None and one.slo_attainment_high < needed for rate, one in tried}
+    high = next((rate for rate, _ in tried if above[rate]), None)
+    kept = [r for r, one in tried if one.slo_attainment_low is not None and one.slo_attainment_low >= needed]
+    broken = min(bracket.broken, default=None)
+    low = max((rate for rate in kept if broken is None or rate < broken), default=None)
+    return low, high

@@ -11,7 +11,18 @@ from evalpress.platforms.host import usable_cores
 from evalpress.platforms.power import Meter
 from evalpress.sections.evidence import server_answers
 from evalpress.sections.job import Job
-from evalpress.sections.serving import asking, energy, http_cost, invariants, load, search, servers, starts, window
+from evalpress.sections.serving import (
+    asking,
+    energy,
+    http_cost,
+    invariants,
+    knee,
+    load,
+    search,
+    servers,
+    starts,
+    window,
+)
 from evalpress.sections.serving.load import Loads
 from evalpress.sections.serving.prompts import Prompts
 from evalpress.sections.serving.results import Results
@@ -57,8 +68,11 @@ def measure(job: Job) -> Results:
         found["saturation"] |= peak
         found["http_cost"] += http_cost.compare(loads.levels, loads.repeats, inside)
     again, no_starts = starts.or_why(job)
+    knees, no_knees = knee.knees(found["levels"], found["saturation"])
     return Results(
         **found,
+        knees=knees,
+        knees_why=no_knees,
         starts=again,
         starts_why=no_starts,
         **_absent(params, found, searched),

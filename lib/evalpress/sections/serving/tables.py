@@ -21,7 +21,6 @@ from evalpress.display.tables import (
     pick,
     snippet,
 )
-from evalpress.sections import energy_table
 from evalpress.sections.serving.points import Bounds, Level, Point, Rate
 from evalpress.sections.serving.results import HttpCost, Results
 
@@ -116,7 +115,7 @@ def rates(document: Document[Results]) -> Table:
     data = document.data
     note = (
         "Requests arrive at random (Poisson), whether or not earlier ones are finished. "
-        f"{_counted(data, 'rates')} serving.rate_seconds makes the arrivals longer. {_slo(data)}"
+        f"{_counted(data, 'rates')} serving.rate_seconds makes the arrivals longer. {slo_words(data)}"
     )
     return Table.from_records("Open loop", columns | _POINT, _records(data, data.rates), note=note)
 
@@ -133,7 +132,8 @@ def intervals(document: Document[Results]) -> Table:
     heads += [f"{statistic} TTFT, ms" for statistic in ("median", "p90", "p99")]
     note = (
         "Of throughput and means: Student's t over the repeats, three or more. Of percentiles: order statistics over "
-        "requests; their effective number is reduced by the correlation of neighbouring requests."
+        "requests; their effective number is reduced by the correlation of neighbouring requests; too few give "
+        "one bound only."
     )
     return Table("95 % intervals", heads, rows, note=note)
 
@@ -151,8 +151,12 @@ def _percentile_bounds(point: Point, key: str) -> Cell:
 
 
 def _between(bounds: Bounds) -> Cell:
-    if bounds.low is None or bounds.high is None:
-        return Missing(bounds.low_why or bounds.high_why or "")
+    if bounds.low is None and bounds.high is None:
+        return Missing(bounds.low_why or "")
+    if bounds.high is None:
+        return f"at least {fmt(bounds.low)}"
+    if bounds.low is None:
+        return f"at most {fmt(bounds.high)}"
     return f"{fmt(bounds.low)} to {fmt(bounds.high)}"
 
 
@@ -190,11 +194,11 @@ def _counted(data: Results, kind: str) -> str:
 def _client(data: Results) -> str:
     return (
         f"Measured by {data.client}. Client CPU is the client's share of one core; client and "
-        f"servers share this host's {data.cores} cores. {_slo(data)}"
+        f"servers share this host's {data.cores} cores. {slo_words(data)}"
     )
 
 
-def _slo(data: Results) -> str:
+def slo_words(data: Results) -> str:
     limits = " and ".join(f"{name.upper()} ≤ {fmt(limit)} ms" for name, limit in data.slo_ms.items())
     if not limits:
         return "The set defines no SLO."
@@ -202,41 +206,6 @@ def _slo(data: Results) -> str:
         f"Goodput: completed requests per second that keep {limits}; SLO attainment: the share of the window's "
         "requests that do."
     )
-
-
-def saturation(document: Document[Results]) -> Prose:
-    """The highest throughput of each server, in a sentence."""
-    sentences = []
-    for mode, found in document.data.saturation.items():
-        reached = found.reached_why if found.reached else "not saturated yet at the highest level"
-        sentences.append(
-            f"**{mode}**: at most {fmt(found.output_throughput, 'tok/s')} and "
-            f"{fmt(found.request_throughput, 'req/s')}, with {found.concurrency} requests in flight; {reached}."
-        )
-    return Prose(" ".join(sentences))
-
-
-def highest_rate(document: Document[Results]) -> Table:
-    """The highest request rate that keeps the SLO, as the search found it."""
-    data = document.data
-    title = "Highest rate that keeps the SLO"
-    if data.slo_search is None:
-        return Table(title, ["", ""], [["not searched", Missing(data.slo_search_why or "")]])
-    rows: list[list[Any]] = []
-    for mode, found in data.slo_search.items():
-        rates_ = [pick(found, key) for key in ("request_rate", "request_rate_high", "request_goodput")]
-        rows.append([mode, Quantity(found.attainment_min, "share"), *rates_, len(found.tried)])
-    heads: list[Column | str] = ["server", "requests that must keep it", Column("keeps it", "req/s")]
-    heads += [Column("does not", "req/s"), Column("goodput", "req/s"), "rates tried"]
-    note = f"The highest rate lies between the two. {_slo(data)}"
-    return Table(title, heads, rows, note=note)
-
-
-def energy(document: Document[Results]) -> Table:
-    """Joules per output token, tokens per second and watt, utilisation and temperature of every load."""
-    data = document.data
-    rows = [([one.load.replace("-", " "), one.mode], one) for one in data.energy]
-    return energy_table.table(["load", "server"], rows, data.energy_source, data.energy_why or "")
 
 
 def http_cost(document: Document[Results]) -> Table:
