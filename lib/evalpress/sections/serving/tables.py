@@ -21,6 +21,7 @@ from evalpress.display.tables import (
     pick,
     snippet,
 )
+from evalpress.sections import energy_table
 from evalpress.sections.serving.points import Bounds, Level, Point, Rate
 from evalpress.sections.serving.results import HttpCost, Results
 
@@ -206,6 +207,13 @@ def slo_words(data: Results) -> str:
         f"Goodput: completed requests per second that keep {limits}; SLO attainment: the share of the window's "
         "requests that do."
     )
+
+
+def energy(document: Document[Results]) -> Table:
+    """Joules per output token, tokens per second and watt, utilisation and temperature of every load."""
+    data = document.data
+    rows = [([one.load.replace("-", " "), one.mode], one) for one in data.energy]
+    return energy_table.table(["load", "server"], rows, data.energy_source, data.energy_why or "")
 
 
 def http_cost(document: Document[Results]) -> Table:
