@@ -107,7 +107,8 @@ def test_a_reader_holds_the_weights_in_its_own_dtype(monkeypatch):
 
 def test_engines_make_room_for_the_reference_before_it_is_computed(monkeypatch, tmp_path):
     order = []
-    monkeypatch.setattr(section, "ask_engines", lambda *_: order.append("engines"))
+    outputs = SimpleNamespace(prefill={}, answers=None)
+    monkeypatch.setattr(section, "ask_engines", lambda *_: order.append("engines") or outputs)
     monkeypatch.setattr(section.engine, "reader_bytes", lambda p, dtype: {"float32": 7}[dtype])
 
     def make_room(needed):
