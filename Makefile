@@ -15,6 +15,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 ONE_SET := $(filter command% environment%,$(origin SET))
 
 SIDE_BY_SIDE = -n 2 --dist loadfile
+SLOWEST = --durations=25
 
 .DEFAULT_GOAL := help
 .PHONY: help report card compare pdf doctor status sets test test-fast fuzz lab render publish clean lint format docs messages lock model demo-model wheels env
@@ -56,7 +57,7 @@ publish: env ## add a finished report to reports/published/SET, where earlier on
 
 test: env ## all tests; those that load an engine one after the other, at the end
 ifeq ($(strip $(ARGS)),)
-	@$(PY) -m pytest -m 'not engine' $(SIDE_BY_SIDE); rest=$$?; $(PY) -m pytest -m engine && exit $$rest
+	@$(PY) -m pytest -m 'not engine' $(SLOWEST) $(SIDE_BY_SIDE); rest=$$?; $(PY) -m pytest -m engine $(SLOWEST) && exit $$rest
 else
 	@$(PY) -m pytest $(ARGS)
 endif

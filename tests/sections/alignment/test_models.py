@@ -1,4 +1,7 @@
-"""A Llama and a Qwen3, tiny and random: the alignment section from a params file alone, vLLM included."""
+"""A Qwen3, tiny and random: the alignment section from a params file alone, vLLM included.
+
+The demo model and `test_tiny_reports.py` are the Llamas; `benchmarks/tiny_models.py` has more families.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import yaml
 from commands import evalpress
 from evalpress.core.paths import PARAMS, ROOT
 from evalpress.sections.job import read_results
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen3Config
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -27,7 +30,7 @@ SHAPE: dict[str, Any] = {
     "head_dim": 32,
     "max_position_embeddings": 512,
 }
-CONFIGS: dict[str, Any] = {"llama": LlamaConfig, "qwen3": Qwen3Config}
+CONFIGS: dict[str, Any] = {"qwen3": Qwen3Config}
 
 
 def random_model(folder: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from evalpress.params.schema import Mode, Params
 from evalpress.platforms.host import usable_cores
 from evalpress.platforms.power import Meter
 from evalpress.sections.evidence import server_answers
-from evalpress.sections.job import Job
+from evalpress.sections.job import Job, Stages, completed
 from evalpress.sections.serving import (
     asking,
     energy,
@@ -40,6 +40,11 @@ def measure(job: Job) -> Results:
     Raises:
         MeasurementError: a server does not start or answer, or all requests of a point fail.
     """
+    return completed(stages(job))
+
+
+def stages(job: Job) -> Stages[Results]:
+    """`measure` in stages, each with what it found: the servers, then the load; servers of all modes at once or not."""
     params = job.params
     if not params.serving.base_url:
         engine.import_vllm(params)
@@ -52,11 +57,13 @@ def measure(job: Job) -> Results:
     for group in servers.groups(params):
         with servers.targets(job, group) as targets:
             _ask(job, targets, found)
+            yield "seconds until ready", {target.mode: target.facts.ready_s for target in targets}
             inside = http_cost.in_process(job, _loaded(job, targets), prompts)
             loads = Loads(job, targets, prompts)
             with energy.meter(params) as meter:
                 loads.measure()
             peak = load.saturation(loads.levels, params.engine.max_num_seqs)
+            yield "highest throughput, tok/s", {mode: round(at.output_throughput, 1) for mode, at in peak.items()}
             if params.serving.slo_search and params.serving.slo:
                 rates = {mode: at.request_throughput for mode, at in peak.items()}
                 searched |= search.search(loads, params.serving.slo_search, rates)
