@@ -96,7 +96,7 @@ def test_tests_that_load_an_engine_run_alone_after_the_others():
     (line,) = (line for line in make("-n", "test").stdout.splitlines() if "-m pytest" in line)
     others, alone = line.split("; rest=$?; ")
     assert "-m 'not engine' --durations=25 -n 2 " in others and " -n " not in alone
-    assert alone.endswith(".venv/bin/python -m pytest -m engine && exit $rest")
+    assert alone.endswith(".venv/bin/python -m pytest -m engine --durations=25 && exit $rest")
     assert make("-n", "test", "ARGS=tests/x.py").stdout.splitlines()[-1].endswith("-m pytest tests/x.py")
 
 
