@@ -10,28 +10,6 @@ from pathlib import Path
 import pytest
 from evalpress.platforms import host
 
-# Constructed after the same layout: a 310P has no HBM column, its memory is the pair in the middle.
-SMI_310P = """\
-| npu-smi 23.0.rc2                 Version: 23.0.rc2                                             |
-| 0     310P3               | OK            | NA          35                0    / 0             |
-| 0     0                   | 0000:01:00.0  | 0           1236 / 21527                           |
-"""
-
-# Recorded: a PyPTO trouble-shooting page; the older form without package_version is from an ATB guide.
-DRIVER_INFO = "Version=25.3.rc1\nascendhal_version=7.35.23\naicpu_version=1.0\npackage_version=25.3.rc1\n"
-DRIVER_INFO_OLD = "Version=24.1.rc1\nascendhal_version=7.35.19\naicpu_version=1.0\n"
-# Constructed after vllm-project/vllm-ascend issue 834 (there 8.1.RC1.alpha001).
-INSTALL_INFO = "package_name=Ascend-cann-toolkit\nversion=8.5.1\ninnerversion=V100R001C21B071\narch=aarch64\n"
-# Recorded: the environment of a host that was upgraded in place (one bracket per installation).
-VERSION_CFG = (
-    "# version: 1.0\nruntime_running_version=[7.7.T20.0.B210:8.1.RC1]\n"
-    "toolkit_running_version=[7.7.T20.0.B210:8.1.RC1]\n"
-    "toolkit_installed_version=[7.7.T9.0.B057:8.1.T6][7.7.T20.0.B210:8.1.RC1]\n"
-)
-
-# Constructed after nvidia-smi's documented csv form; the second row is how MIG slices and old cards answer.
-NVIDIA = "0, NVIDIA A100-SXM4-80GB, 550.54.15, 81920, 81153, 8.0\n1, Tesla V100, 550.54.15, [N/A], [N/A], 7.0\n"
-
 
 def test_preloaded_libraries_are_those_really_mapped() -> None:
     maps = (
