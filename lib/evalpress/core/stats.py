@@ -52,6 +52,16 @@ def _finite(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
     return array
 
 
+FEWEST = {"median": 1, "p90": 10, "p99": 100, "p99_9": 1000}
+"""Fewest values with which a percentile is printed: with fewer, none is beyond it."""
+
+
+def too_few(percentile: str, count: int, what: str) -> str | None:
+    """Why a percentile of so many values is not printed, such as "8 requests, 100 are needed"; None where it is."""
+    needed = FEWEST.get(percentile, 1)
+    return f"{count:,} {what}, {needed:,} are needed" if count < needed else None
+
+
 def percentile(values: ArrayLike, q: float) -> float:
     """The q-th percentile (0 to 100) by linear interpolation, as numpy and vLLM's benchmarks do."""
     return float(np.percentile(_finite(values), q))

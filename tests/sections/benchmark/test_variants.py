@@ -69,7 +69,9 @@ def test_the_headline_has_each_variant_against_eager(document):
 def test_the_conclusion_speaks_of_each_variant(document):
     said = [text for _, text in conclusion._sentences({"benchmark": document.data})]
     assert said[0].startswith("Piecewise mode generates")
-    assert said[1] == "Full mode generates 50 % fewer tokens per second than eager (95 % interval −55 % to −45 %)."
+    assert said[1].startswith(
+        "Full mode generates 50 % fewer tokens per second than eager on throughput (95 % interval"
+    )
 
 
 def test_logits_of_each_variant_are_told():

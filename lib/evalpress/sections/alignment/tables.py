@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
-from evalpress.display.tables import Badge, Cell, Code, Column, Details, Prose, Table, escape_markdown, number, pick
+from evalpress.display.tables import (
+    Badge,
+    Cell,
+    Code,
+    Column,
+    Details,
+    Prose,
+    Table,
+    escape_markdown,
+    number,
+    pick,
+)
 from evalpress.sections.alignment.results import JudgedStages, Layers, Results, Run
 from evalpress.sections.alignment.run_labels import runs_of
 
@@ -21,6 +32,7 @@ _METRICS: dict[str, Column | str] = {
     "relative_euclidean_distance": "relative distance",
     "kl_divergence": Column("KL", "nats"),
     "noise_ratio": Column("noise ratio", "ratio"),
+    "centred_noise_ratio": Column("centred noise ratio", "ratio"),
 }
 _NAMES = {
     "noise_floor": "noise floor: transformers, CPU, engine's dtype",
@@ -59,16 +71,19 @@ def cost(document: Document[Results]) -> Prose:
     found = document.data.reference
     if found.forward_s is None:
         return Prose(f"The cost of the reference's forward passes is not known: {found.forward_s_why}.")
+    more = (found.tokens or 0) > found.n_positions and document.data.decode
+    answers = " (the texts, and again the prompts with the answers of the decode path)" if more else ""
     said = (
-        f"The reference read {number(found.tokens or 0)} tokens in {found.batches} forward passes, one per group of "
-        f"texts of similar length, in {number(found.forward_s)} s"
+        f"The reference read {number(found.tokens or 0)} tokens{answers} in {found.batches} forward passes, one per "
+        f"group of texts of similar length, in {number(found.forward_s)} s"
     )
     if found.share_of_matrix_rate is None or found.gflop_s is None or found.matmul_gflop_s is None:
         return Prose(f"{said}; its arithmetic is not known: {found.share_of_matrix_rate_why}.")
     return Prose(
         f"{said}: {number(found.gflop_s)} GFLOP/s, {number(found.share_of_matrix_rate, 'share')} of the "
-        f"{number(found.matmul_gflop_s)} GFLOP/s that large float32 matrix products reach on this machine. Both rates "
-        "may be too low: other work of the report (servers that start) may have used the same cores."
+        f"{number(found.matmul_gflop_s)} GFLOP/s that a large float32 matrix product reached at that moment. Both "
+        "may be too low: other work of the report (servers that start) may have used the same cores. The benchmark "
+        "measures its peak rates apart."
     )
 
 
@@ -76,10 +91,14 @@ def overall(document: Document[Results]) -> Table:
     """Each comparison run over all its positions."""
     columns: dict[str, Column | str] = {"run": "run", **_METRICS}
     note = (
-        "Cosine is in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the candidate). The "
-        "noise ratio is the run's RMSE over the noise floor's at the same positions."
+        "Cosine (mean over positions) is in [−1, 1] by definition. KL is KL(softmax of the reference ‖ softmax of the "
+        "candidate). The noise ratio is the run's RMSE over the noise floor's at the same positions; below 1 the run "
+        "rounds less than the noise floor. Centred: of errors without their mean at each position, which softmax does "
+        "not see. Other columns of runs with other positions are not comparable."
     )
-    return Table.from_records("Agreement with the reference, all positions", columns, _named(document), note=note)
+    return Table.from_records(
+        "Agreement with the reference, all compared positions", columns, _named(document), note=note
+    )
 
 
 def perplexity(document: Document[Results]) -> Table:
@@ -91,14 +110,17 @@ def perplexity(document: Document[Results]) -> Table:
         "perplexity_candidate": "candidate",
         "perplexity_difference": "difference",
     }
-    note = "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions."
+    note = (
+        "exp of the mean negative log likelihood of the texts' own next tokens, of both sides at the same positions. "
+    )
+    note += "Runs of which other positions were compared have another perplexity of the reference."
     return Table.from_records("Perplexity", columns, _named(document), note=note)
 
 
 def last_positions(document: Document[Results]) -> Table:
     """Each comparison run at the last position of the prompts, where the next token is decided."""
     columns: dict[str, Column | str] = {"run": "run", **_METRICS}
-    del columns["noise_ratio"]
+    del columns["noise_ratio"], columns["centred_noise_ratio"]
     records = [({"run": name_of(name)}, run.last_positions) for name, run in runs_of(document).items()]
     return Table.from_records("Agreement at the last position of the prompts", columns, records)
 
@@ -200,8 +222,7 @@ def decode(document: Document[Results]) -> Table:
         "run": "run",
         "variant": "asked",
         **{key: _METRICS[key] for key in ("n_positions", "top1_agreement", "cosine_similarity", "max_abs_err")},
-        "kl_divergence": Column("KL", "nats"),
-        "noise_ratio": Column("noise ratio", "ratio"),
+        **{key: _METRICS[key] for key in ("kl_divergence", "noise_ratio", "centred_noise_ratio")},
         "flips.unexplained": "unexplained flips",
         "not_arg_max": "not the arg max",
     }
@@ -212,38 +233,6 @@ def decode(document: Document[Results]) -> Table:
         "reference and by the noise floor. Not the arg max: generated tokens that are not the best of their own logits."
     )
     return Table.from_records("The decode path", columns, records, note=" ".join([note, *missing]))
-
-
-def tails(document: Document[Results]) -> Table:
-    """Percentiles over positions, which a mean does not show: every run, prefill and decode."""
-    found = [(name_of(name), run.tails) for name, run in runs_of(document).items()]
-    found += [(f"decode: {_words(name)}", run.tails) for name, run in document.data.decode.items()]
-    names = {
-        "kl_divergence": "KL, nats",
-        "probability_change": "probability of the reference's best token",
-        "logprob_change": "log-probability of the text's next token",
-    }
-    records = [
-        ({"run": name, "what": words}, getattr(tails, key))
-        for name, tails in found
-        for key, words in names.items()
-        if tails is not None and getattr(tails, key) is not None
-    ]
-    heads = ("run", "what", "median", "p90", "p99", "p99_9", "max")
-    return Table.from_records("Tails", {key: key.replace("p99_9", "p99.9") for key in heads}, records)
-
-
-def closeness(document: Document[Results]) -> Table:
-    """Shares of single logits within a relative error, beside the noise floor's."""
-    columns: dict[str, Column | str] = {
-        "run": "run",
-        "mean_relative_error": "mean relative error",
-        "match_within_1_percent": Column("within 1 %", "share"),
-        "match_within_5_permille": Column("within 5 ‰", "share"),
-        "match_within_2_permille": Column("within 2 ‰", "share"),
-    }
-    note = "Share of logits whose error is at most so much of the reference's: the dtype alone often fails a 1 % rule."
-    return Table.from_records("Relative errors of single logits", columns, _named(document), note=note)
 
 
 def layers(document: Document[Results]) -> Table:

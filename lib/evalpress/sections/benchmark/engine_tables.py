@@ -114,7 +114,7 @@ def peak_rates(document: Document[Results]) -> Table:
     found = document.data.ceilings
     if found is None:
         return Table("Peak rates", ["what"], [[str(document.data.ceilings_why)]])
-    rounds = [one.when for one in found.rounds]
+    rounds = [one.when.replace(" of eager and compiled", "") for one in found.rounds]
     rows: list[list[Cell]] = [
         [name, Quantity(best, unit), *(_rate(one, key, unit) for one in found.rounds)]
         for name, key, unit, best in (

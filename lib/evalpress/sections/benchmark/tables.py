@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evalpress.core import stats
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
@@ -71,11 +72,23 @@ def comparison(document: Document[Results]) -> Table:
         f"{data.pairing.capitalize()}. Change: geometric mean of paired ratios. Every request of a workload generates "
         "the same number of tokens, so requests per second change as output throughput does."
     )
+    every = [
+        found for pair in data.pairs.values() for metrics in pair.comparison.values() for found in metrics.values()
+    ]
+    if any(map(_points_the_other_way, every)):
+        note += " A mean of paired ratios can point the other way than the two means where blocks vary."
     heads: list[Column | str] = ["workload", "metric", "change", "95 % interval", "eager", "compiled", ""]
     if alone:
         return Table("Eager against compiled", heads, rows, note=note)
     heads = ["workload", "metric", "mode", "change", "95 % interval", "eager", "this mode", ""]
     return Table("Eager against each way of compiling", heads, rows, note=note)
+
+
+def _points_the_other_way(found: PairedMetric) -> bool:
+    """Whether the mean of the paired ratios says faster and the two means say slower, or the reverse."""
+    if not found.ratio or not found.eager or found.compiled is None:
+        return False
+    return (found.ratio - 1) * (found.compiled / found.eager - 1) < 0
 
 
 def workloads(document: Document[Results]) -> Table:
@@ -105,7 +118,7 @@ def speed(document: Document[Results]) -> Table:
         "mfu": Column("MFU", "share"),
         "prefill_limited_by": "prefill limited by",
         "cv_output_throughput": Column("variation", "share"),
-        "steadiness": "over blocks",
+        "steadiness": "steadiness",
     }
     note = (
         "Output throughput counts generated tokens over the whole duration, prefill included. Prefill and decode "
@@ -113,17 +126,28 @@ def speed(document: Document[Results]) -> Table:
         "first token, and tokens after the first over the time in which decoding ran. MBU (of decode) and MFU (of "
         "prefill) are shares of the peak rates measured in this run. A phase that reaches a tenth of either peak is "
         "called limited by it; below that, neither limits it: kernels, launching or scheduling do, which this report "
-        "does not separate."
+        "does not separate. Variation: standard deviation of the output throughput of single blocks over its mean; "
+        f"steady below {100 * stats.STEADY_BELOW:g} %, unsteady above {100 * stats.UNSTEADY_ABOVE:g} %, else fair."
     )
     return Table.from_records("Throughput, and what limits it", columns, _by_workload(document), note=note)
 
 
+_STATISTICS = ("mean", "min", "median", "p90", "p99", "max")
+
+
 def latency(document: Document[Results], metric: str = "ttft") -> Table:
-    """Mean, min, max and percentiles of one latency, every workload and mode."""
-    heads = {"mean": "mean", "min": "min", "median": "median", "p90": "p90", "p99": "p99", "max": "max"}
-    columns: dict[str, Column | str] = {"workload": "workload", "mode": "mode"}
-    columns |= {f"{key}_{metric}_ms": Column(head, "ms") for key, head in heads.items()}
-    return Table.from_records(f"{metric.upper()} by workload, ms", columns, _by_workload(document))
+    """Mean, min, max and percentiles of one latency, every workload and mode; no percentile of too few values."""
+    what = "gaps" if metric == "itl" else "requests"
+    rows: list[list[Cell]] = []
+    for names, found in _by_workload(document):
+        count = found.total_output_tokens - found.completed if metric == "itl" else found.completed
+        shown: list[Cell] = [
+            Missing(why) if (why := stats.too_few(key, count, what)) else pick(found, f"{key}_{metric}_ms")
+            for key in _STATISTICS
+        ]
+        rows.append([*names.values(), count, *shown])
+    heads: list[Column | str] = ["workload", "mode", what, *(Column(key, "ms") for key in _STATISTICS)]
+    return Table(f"{metric.upper()} by workload, ms", heads, rows)
 
 
 def latencies(document: Document[Results]) -> Switch:
@@ -176,9 +200,9 @@ def identical_tokens(document: Document[Results]) -> Table:
     heads: list[Column | str] = ["workload", *([] if alone else ["eager and"]), "identical requests", "of"]
     heads.append(Column("share", "share"))
     note = (
-        f"In all {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the two most likely next tokens "
-        "often have nearly equal scores; after a different choice, all following tokens differ as well. Whether a "
-        "difference is larger than rounding in this dtype is measured in the alignment section, on real texts."
+        f"Together: {fmt(same)} of {fmt(asked)} requests. Prompts are random tokens, so the two most likely next "
+        "tokens often have nearly equal scores; after a different choice, all following tokens differ as well. Whether "
+        "a difference is larger than rounding in this dtype is measured in the alignment section, on real texts."
     )
     title = "Do both modes generate the same tokens?" if alone else "Do all modes generate the same tokens?"
     return Table(title, heads, rows, note=note if rows else "")

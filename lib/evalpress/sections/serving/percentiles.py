@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from evalpress.core.stats import FEWEST
+
 CONFIDENCE = 0.95
-NEEDED = {"median": 1, "p90": 10, "p99": 100}
+NEEDED = {name: FEWEST[name] for name in ("median", "p90", "p99")}
 """Fewest requests with which a percentile is printed: with fewer, none is beyond it."""
 QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
 _MARGIN = 2.0

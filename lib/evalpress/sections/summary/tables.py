@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from datetime import datetime
 from typing import Any
 
-from evalpress.core.errors import UserError
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import (
     Badge,
     Cell,
-    Code,
     Column,
     Fold,
     Link,
@@ -23,15 +19,13 @@ from evalpress.display.tables import (
     Tiles,
     Verdict,
     escape_markdown,
-    moment,
     snippet,
 )
 from evalpress.display.wording import listed
 from evalpress.params.engine import COMPILED, EAGER
 from evalpress.sections.benchmark.tables import change
 from evalpress.sections.gate import Gate
-from evalpress.sections.job import Job
-from evalpress.sections.registry import SECTIONS, by_name
+from evalpress.sections.registry import by_name
 from evalpress.sections.summary.results import HeadlineRow, Summary
 
 __dir__ = own_functions(__name__)
@@ -172,80 +166,6 @@ def sections(summary: Summary) -> Table | Prose:
     others = "other section was" if done == 1 else f"other {done} sections were"
     note = f"The {others} measured and shown in full." if done else ""
     return Table("Not measured, or not shown in full", ["section", "state", Column("why", wide=True)], rows, note=note)
-
-
-def provenance(job: Job) -> Table:
-    """When and from which state each section was measured."""
-    rows: list[list[Cell]] = []
-    for name, origin in _origins(job).items():
-        git, start, end = origin.get("git") or {}, str(origin.get("start", "")), str(origin.get("end", ""))
-        commit = git.get("commit")
-        state: Cell = Missing(str(git.get("commit_why", "not recorded")))
-        if commit is not None:
-            state = f"{commit[:10]}{' + changes' if git.get('dirty') else ''}"
-        digests = " ".join(f"{key} {str(value)[:8]}" for key, value in origin.get("digests", {}).items())
-        rows.append([_title(name), moment(start), moment(end), _seconds(start, end), state, Code(digests)])
-    heads: list[Column | str] = [
-        "section",
-        "start (UTC)",
-        "end (UTC)",
-        Column("took", "s"),
-        "commit of the suite",
-        Column("digests", wide=True),
-    ]
-    note = (
-        "Digests (SHA-256, shortened): parameters, the files they name, notebook code, library code, model files, and "
-        "the versions and device of the engine."
-    )
-    return Table("Provenance", heads, rows, note=note)
-
-
-def times(job: Job) -> Table:
-    """Where the time of measuring went: the longest steps of each section."""
-    rows: list[list[Cell]] = []
-    for name, origin in _origins(job).items():
-        steps = sorted((origin.get("steps_s") or {}).items(), key=lambda one: -one[1])
-        whole = sum(seconds for _, seconds in steps)
-        rows += [
-            [_title(name), text, seconds, 100 * seconds / whole] for text, seconds in steps[:_LONGEST] if seconds >= 1.0
-        ]
-    heads: list[Column | str] = ["section", Column("step", wide=True), Column("took", "s"), Column("share", "%")]
-    note = (
-        f"The {_LONGEST} longest steps of each section, from 1 s on, with their share of the section's time. Steps "
-        "that differ in a number only are added up."
-    )
-    return Table("Where the time went", heads, rows, note=note)
-
-
-_LONGEST = 6
-
-
-def environment(job: Job) -> Table:
-    """The versions and the device that each section was measured with."""
-    heads = {"vllm": "vLLM", "vllm_ascend": "vLLM-Ascend", "torch": "torch", "transformers": "transformers"}
-    heads |= {"cann": "CANN", "driver": "driver", "device": "device", "usable_cores": "usable cores"}
-    facts = {name: origin.get("engine") or {} for name, origin in _origins(job).items()}
-    shown = [key for key in heads if any(key in one for one in facts.values())]
-    rows: list[list[Cell]] = [[_title(name), *(one.get(key) for key in shown)] for name, one in facts.items()]
-    return Table("Measured with", ["section", *(heads[key] for key in shown)], rows)
-
-
-def _origins(job: Job) -> dict[str, dict[str, Any]]:
-    """`provenance` of every section whose results can be read."""
-    found: dict[str, dict[str, Any]] = {}
-    for section in SECTIONS:
-        with contextlib.suppress(UserError):
-            document = job.result(section.name)
-            if document is not None:
-                found[section.name] = document.provenance
-    return found
-
-
-def _seconds(start: str, end: str) -> Cell:
-    try:
-        return int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-    except ValueError:
-        return Missing("not recorded")
 
 
 def reproduce(summary: Summary) -> Prose:
