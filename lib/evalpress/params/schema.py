@@ -124,6 +124,8 @@ class ServingParams(Block):
     """Environment variable with the key of a server that already runs; None: VLLM_API_KEY, else OPENAI_API_KEY."""
     ca_file: str | None = None
     """Certificate authority (PEM) of a server that already runs behind https; None: the system's."""
+    metrics_url: str | None = None
+    """Where a router before several replicas gives its Prometheus counters; None: /metrics of the server itself."""
     concurrency: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 32, 128)
     """Closed loop: numbers of requests in flight, from one stream to saturation."""
     rate_shares: tuple[Share, ...] = (0.3, 0.6, 0.9)

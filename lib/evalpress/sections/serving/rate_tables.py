@@ -70,3 +70,14 @@ def _certain(found: Search) -> Cell:
     if high is None:
         return f"at least {fmt(low)}"
     return f"at most {fmt(high)}" if low is None else f"{fmt(low)} to {fmt(high)}"
+
+
+def replicas(document: Document[Results]) -> Table:
+    """What each replica behind the URL answered."""
+    found = document.data.replicas
+    title = "Requests per replica"
+    if found is None:
+        return Table(title, ["", ""], [["not known", Missing(document.data.replicas_why or "")]])
+    rows: list[list[Any]] = [[one.name, one.requests, Quantity(one.share, "share")] for one in found]
+    note = "Counted by the server or its router over the whole section: single requests, load and search."
+    return Table(title, ["replica", "requests", "share"], rows, note=note)

@@ -11,6 +11,7 @@ from evalpress.core.results import Results as SectionResults
 from evalpress.platforms.power import NOT_READ, Energy
 from evalpress.sections.serving import migration
 from evalpress.sections.serving.points import Level, Rate
+from evalpress.sections.serving.replicas import Replica
 from evalpress.sections.serving.start_results import Starts
 
 RUNNING = "running"
@@ -196,6 +197,9 @@ class Results(SectionResults):
     """Why nothing was compared, where nothing was."""
     saturation: dict[str, Saturation]
     """The highest throughput by mode."""
+    replicas: tuple[Replica, ...] | None = None
+    """Behind a URL with several of them, where the server or its router tells."""
+    replicas_why: str | None = "measured before this figure was kept"
     knees: dict[str, Knee] | None = None
     """By mode: beyond it, a further request in flight adds more to the latency than to the throughput."""
     knees_why: str | None = "measured before this figure was kept"

@@ -18,6 +18,7 @@ from evalpress.sections.serving import (
     invariants,
     knee,
     load,
+    replicas,
     search,
     servers,
     starts,
@@ -56,6 +57,8 @@ def stages(job: Job) -> Stages[Results]:
     repeats: dict[tuple[str, str], list[Any]] = {}
     for group in servers.groups(params):
         with servers.targets(job, group) as targets:
+            existing = targets[0].endpoint if params.serving.base_url else None
+            before = replicas.counted(params, existing) if existing else {}
             _ask(job, targets, found)
             yield "seconds until ready", {target.mode: target.facts.ready_s for target in targets}
             inside = http_cost.in_process(job, _loaded(job, targets), prompts)
@@ -67,6 +70,7 @@ def stages(job: Job) -> Stages[Results]:
             if params.serving.slo_search and params.serving.slo:
                 rates = {mode: at.request_throughput for mode, at in peak.items()}
                 searched |= search.search(loads, params.serving.slo_search, rates)
+            after = replicas.counted(params, existing) if existing else {}
         repeats |= loads.repeats
         meters.append(meter)
         found["energy"] += energy.of_loads(meter, loads.repeats)
@@ -75,9 +79,12 @@ def stages(job: Job) -> Stages[Results]:
         found["saturation"] |= peak
         found["http_cost"] += http_cost.compare(loads.levels, loads.repeats, inside)
     again, no_starts = starts.or_why(job)
+    each, no_each = replicas.shares(before, after) if params.serving.base_url else (None, replicas.OWN)
     knees, no_knees = knee.knees(found["levels"], found["saturation"])
     return Results(
         **found,
+        replicas=each,
+        replicas_why=no_each,
         knees=knees,
         knees_why=no_knees,
         starts=again,
