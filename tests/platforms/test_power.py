@@ -71,7 +71,7 @@ def test_a_counter_is_read_as_energy_and_needs_no_power():
 @pytest.mark.parametrize(
     ("spans", "why"),
     [
-        ([(1.0, 1.5)], "0.5 s in all, a reading every 0.1 s: 1 s are needed"),
+        ([(1.0, 1.4)], "0.4 s in all, a reading every 0.1 s: 0.5 s are needed"),
         ([(i + 0.1, i + 0.15) for i in range(20)] * 2, "no reading belongs to one part"),
         ([(15.0, 25.0)], "do not cover"),
         ([], "fewer than two"),

@@ -218,6 +218,7 @@ def test_a_folder_of_one_report_alone_keeps_it_as_history(report, tmp_path):
 def test_the_list_says_what_a_reader_chooses_by(report, tmp_path):
     root = tmp_path / "published"
     rows = [{"label": "output throughput", "unit": "tok/s", "eager": 3100.4, "compiled": 3782.1}]
+    rows.append({"label": "TTFT", "unit": "ms", "mode": "piecewise", "eager": 20.0, "compiled": 10.0})
     gates = [{"id": "decode.kl_divergence", "section": "alignment", "status": "fail"}, {"status": "pass"}]
     measured(report, "01")
     publish(report, root, "old")
@@ -229,7 +230,7 @@ def test_the_list_says_what_a_reader_chooses_by(report, tmp_path):
     found, tree = listed(root / "index.html")
     assert found[0] == [
         "Model <script>new, newest",
-        "output throughput, tok/s: eager 3,100, compiled 3,782",
+        "output throughput, tok/s: eager 3,100, compiled 3,782TTFT, ms: eager 20.0, piecewise 10.0",
         "✗ failalignment: decode, kl divergence",
         "Ascend NPUAscend910",
         "vLLM 0.32.0torch-npu 2.9.0",

@@ -22,7 +22,7 @@ from pydantic import Field
 from evalpress.core.results import Model, nulls
 
 NOT_READ = "measured by a release that read no power"
-FEWEST_READINGS = 10
+FEWEST_READINGS = 5
 """A total time shorter than this many times the resolution has no figure of energy."""
 _KEYS = ("joules", "j_per_output_token", "output_tok_s_per_w", "mean_w")
 _SILENT = 3

@@ -17,6 +17,7 @@ from evalpress.core.results import write_text
 from evalpress.core.version import __version__
 from evalpress.display.blocks import SYMBOLS
 from evalpress.display.tables import Badge, fmt, visible
+from evalpress.params.engine import COMPILED, EAGER
 from evalpress.report.exporters import TEMPLATES, stylesheet
 from evalpress.report.render import readable
 
@@ -158,7 +159,8 @@ def _headline(summary: dict[str, Any]) -> Iterator[str]:
     if not isinstance(headline, dict) or not headline.get("valid"):
         return
     for row in headline.get("rows") or ():
-        modes = [f"{mode} {fmt(row[mode])}" for mode in ("eager", "compiled") if row.get(mode) is not None]
+        names = {EAGER: EAGER, COMPILED: row.get("mode", COMPILED)}
+        modes = [f"{name} {fmt(row[key])}" for key, name in names.items() if row.get(key) is not None]
         if modes:
             yield f"{row.get('label')}, {row.get('unit')}: {', '.join(modes)}"
 

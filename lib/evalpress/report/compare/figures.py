@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from evalpress.display import figure_style, labels
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.labels import Label
+from evalpress.display.mode_style import style_of
 from evalpress.display.wording import listed, metric_words, short, words
 from evalpress.report.compare.run import Run
 from evalpress.report.compare.tables import figure_words
@@ -17,7 +18,6 @@ from evalpress.sections.serving.points import Level
 
 _PANELS = ("mean_ttft_ms", "mean_tpot_ms")
 _RUNS = (("-", "o"), ("--", "s"))
-_TONES = {"eager": figure_style.EAGER, "compiled": figure_style.COMPILED}
 _PANEL_HEIGHT = 0.85
 
 
@@ -27,10 +27,10 @@ def serving_curves(runs: tuple[Run, Run], names: tuple[str, str]) -> Figure:
     modes = list(dict.fromkeys(level.mode for found in levels for level in found))
     with canvas(4.6, len(_PANELS), 1, sharex=True) as (figure, panels):
         for axes, key in zip(panels, _PANELS, strict=True):
-            for found, name, (dashes, marker) in zip(levels, names, _RUNS, strict=True):
-                for index, mode in enumerate(modes):
+            for run, found, name, (dashes, marker) in zip(runs, levels, names, _RUNS, strict=True):
+                for mode in modes:
                     points = _points([level for level in found if level.mode == mode], key)
-                    tone = _TONES.get(mode, figure_style.SERIES[index % len(figure_style.SERIES)])
+                    tone = style_of(mode, run.sections["serving"].params).tone
                     fill = tone if dashes == "-" else figure_style.SURFACE
                     style = {"marker": marker, "color": tone, "markerfacecolor": fill}
                     axes.plot(*zip(*points, strict=True), dashes, label=f"{name}, {words(mode)}", **style)
