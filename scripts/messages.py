@@ -49,7 +49,7 @@ WORDS = LOCALE / "words.txt"
 _MARKED = re.compile(r"""\b(?:_|say)\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _NO_TEXT = re.compile(
-    r"</?[a-z]+|\\[swdb]|^--|^[#.@*]|\(\?[:P<=!]|^[a-z]+(?:-[a-z]+)+: |;$|\{$|\bimport \w+\n"
+    r"</?[a-z]+|\\[swdb]|^--|^[#.@]|\(\?[:P<=!]|^[a-z]+(?:-[a-z]+)+: |;$|\{$|\bimport \w+\n"
     r"|\.\*|\\\(|%[sd]|\[[0-9A-Z]|\[Cc\]|\[\\u|\[ \uff0c|^make |^Name: |^\^|^_"
     r"|^(?:Starting to load model|Application startup complete)$"
 )

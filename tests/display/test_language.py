@@ -29,7 +29,7 @@ KNOWN = Catalogue(
         ("not measured", "未测量"),
         ("Not measured", "未测量"),
         (" not measured ", " 未测量 "),
-        ("In compiled mode the model generates 1,234 tokens per second.", "图模式 模式每秒生成 1,234 个 Token。"),
+        ("In compiled mode the model generates 1,234 tokens per second.", "图模式每秒生成 1,234 个 Token。"),
         ("12 tokens", "12 Token"),
         ("3 of 4 prompts", "4 个输入中的 3 个"),
         ("Left out: eager. 3 of 4 prompts", "省略：Eager。4 个输入中的 3 个"),
@@ -38,6 +38,8 @@ KNOWN = Catalogue(
         ("vLLM 0.32.0", "vLLM 0.32.0"),
         ("1,234.5", "1,234.5"),
         ("a kind of magic of this sort", "a kind of magic of this sort"),
+        ("eager: “not measured, not measured”", "Eager：“not measured, not measured”"),
+        ("Left out: eager. ([not measured](#a))", "省略：Eager。([未测量](#a))"),
     ],
 )
 def test_a_text_is_found_whole_with_its_values_or_in_parts(text, expected):

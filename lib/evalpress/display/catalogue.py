@@ -20,13 +20,31 @@ DOMAIN: Final = "evalpress"
 
 _FIELD = re.compile(r"\{(\w*)\}")
 _WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,}(?![A-Za-z])")
+_ENGLISH = re.compile(r"(?<![\w./=@-])[a-z][a-z']+(?![\w/=@(-])")
+"""A word of running English; names with dots, slashes or digits in them are none."""
 _EDGES = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]")
-_SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+")
-_STOP = re.compile(r"[.!?]\s")
-_SEPARATORS: Final = (("; ", "；"), (": ", "："), (", ", "，"), (" and ", "和"), ("\n", "\n"))
+_PER_CENT = re.compile(r"(?<=\d) %")
+_KEPT = re.compile(r"“[^“”]*”|\"[^\"\n]*\"|`[^`]*`|\(?\[(?P<title>[^\]]+)\](?P<address>\(#[^)]*\))\)?")
+"""Quotations and code, which are never translated, and links, of which the title is."""
+_FIRST = 0xE100
+"""The first of the private characters that stand for what is kept."""
+_SENTENCE_END = re.compile(r"(?<=[.!?\ue100-\uefff])\s+")
+_STOP = re.compile(r"[.!?;:]\s")
+_SEPARATORS: Final = (
+    ("; ", "；"),
+    (": ", "："),
+    (", ", "，"),
+    (" and ", "和"),
+    (" or ", "或"),
+    (" · ", " · "),
+    ("\n", "\n"),
+)
 _BRACKETS = re.compile(r"(.*?\S)\s*[(]([^()]*)[)](.*)", re.DOTALL)
 _QUANTITY = re.compile(r"([−+]?\d[\d.,e−+]*) ([A-Za-z]+)")
+_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
+_BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}]) (?=[{_WIDE}])|(?<=[，。；：（）、]) | (?=[，。；：（）、])")
+_TWICE = re.compile(r"([\u4e00-\u9fff]{2})(?=\1)")
 _WEAK: Final = 9
 """A msgid with fewer letters outside its fields matches only values without blanks, or values with a translation."""
 _DEPTH: Final = 4
@@ -57,37 +75,69 @@ class Catalogue:
     """The translations of one language."""
 
     def __init__(self, messages: Mapping[str, str]) -> None:
-        self._exact = {_folded(msgid): text for msgid, text in messages.items() if not _FIELD.search(msgid)}
-        self._templates = _index({k: v for k, v in messages.items() if _FIELD.search(k)})
+        known = {_PER_CENT.sub("%", msgid): text for msgid, text in messages.items()}
+        self._exact = {_folded(msgid): text for msgid, text in known.items() if not _FIELD.search(msgid)}
+        self._templates = _index({msgid: text for msgid, text in known.items() if _FIELD.search(msgid)})
         self.text = lru_cache(maxsize=20_000)(self._text)
+        self._best = lru_cache(maxsize=50_000)(self._find_best)
 
-    def _text(self, source: str, depth: int = 0) -> str:
+    def _text(self, source: str) -> str:
         """`source` in this language; a text that is not in the catalogue stays unchanged."""
+        if not _LETTERS.search(source):
+            return _PER_CENT.sub("%", source)
+        kept: list[str] = []
+
+        def keep(found: re.Match[str]) -> str:
+            title = found["title"]
+            kept.append(found[0].replace(title, self._best(title, 0)) if title else found[0])
+            return chr(_FIRST + len(kept) - 1)
+
+        text = _PER_CENT.sub("%", source)
+        bare = _KEPT.sub(keep, text)
+        made = self._best(bare, 0)
+        if made != bare:
+            made = _TWICE.sub("", _BETWEEN_WIDE.sub("", made))
+        for index, one in enumerate(kept):
+            made = made.replace(chr(_FIRST + index), one)
+        return made
+
+    def _find_best(self, source: str, depth: int) -> str:
+        """Of the ways in which a text can be made of msgids the one that leaves the least English."""
         found = _EDGES.fullmatch(source)
         if found is None or not _LETTERS.search(source):
             return source
-        before, inner, after = found.groups()
-        made = self._whole(inner, depth) or self._in_parts(inner, depth)
-        if made == inner:
-            made = self._whole(inner, depth, whole_sentences=False) or inner
-        return f"{before}{made}{after}"
+        before, text, after = found.groups()
+        best, least = text, len(_ENGLISH.findall(text)) or 1
+        for made in self._ways(text, depth):
+            left = len(_ENGLISH.findall(made))
+            if left < least or (best == text and made != text and left == least):
+                best, least = made, left
+            if not least:
+                break
+        return f"{before}{best}{after}"
 
-    def _whole(self, text: str, depth: int, *, whole_sentences: bool = True) -> str | None:
-        """`text` as one msgid; with `whole_sentences` no value in it reaches over the end of a sentence."""
+    def _ways(self, text: str, depth: int) -> Iterator[str]:
         exact = self._exact.get(_folded(text))
         if exact is not None:
-            return exact
+            yield exact
+            return
         if depth > _DEPTH:
-            return None
+            return
+        yield from self._wholes(text, depth, whole_sentences=True)
+        yield from self._quantity(text)
+        yield from self._in_parts(text, depth)
+        yield from self._wholes(text, depth, whole_sentences=False)
+
+    def _wholes(self, text: str, depth: int, *, whole_sentences: bool) -> Iterator[str]:
+        """`text` as one msgid; with `whole_sentences` no value in it reaches over the end of a sentence."""
         for template in self._candidates(text):
             match = template.pattern.fullmatch(text)
-            if match is None or (whole_sentences and any(map(_STOP.search, match.groups()))):
+            if match is None or whole_sentences == any(map(_STOP.search, match.groups())):
                 continue
-            values = {name: self.text(value, depth + 1) for name, value in match.groupdict().items()}
+            values = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
             if template.letters < _WEAK and any(_is_unknown(match[name], values[name]) for name in values):
                 continue
-            return _filled(template.translation, values)
-        return _quantity(self, text)
+            yield _filled(template.translation, values)
 
     def _candidates(self, text: str) -> Iterator[_Template]:
         """Templates that may match, those with the most letters first."""
@@ -95,43 +145,48 @@ class Catalogue:
         found = {id(one): one for word in words for one in self._templates.get(word, ())}
         return iter(sorted(found.values(), key=lambda one: -one.letters))
 
-    def _in_parts(self, text: str, depth: int) -> str:
+    def _in_parts(self, text: str, depth: int) -> Iterator[str]:
         """A text that is several msgids one after the other, or a list of them."""
-        pieces = _SENTENCE_END.split(text)
-        if len(pieces) > 1:
-            told = list(self._sentences(text, depth))
-            if any(new != old for old, new in told):
-                return _joined(new for _, new in told)
+        if _SENTENCE_END.search(text):
+            yield _joined(self._sentences(text, depth))
         for mark, here in _SEPARATORS:
-            parts = text.split(mark)
-            if len(parts) > 1:
-                made = [self.text(part, depth + 1) for part in parts]
-                if made != parts and depth <= _DEPTH:
-                    return here.join(made)
-        if (found := _BRACKETS.fullmatch(text)) and depth <= _DEPTH:
+            for parts in (text.split(mark), text.split(mark, 1)) if text.count(mark) > 1 else (text.split(mark),):
+                made = [self._best(part, depth + 1) for part in parts]
+                if made != parts:
+                    yield here.join(made)
+        if found := _BRACKETS.fullmatch(text):
             outer, inner, rest = found.groups()
-            made = [self.text(part, depth + 1) for part in (outer, inner, rest)]
+            made = [self._best(part, depth + 1) for part in (outer, inner, rest)]
             if made != [outer, inner, rest]:
-                return f"{made[0]}（{made[1]}）{made[2]}"
-        return text
+                yield f"{made[0]}（{made[1]}）{made[2]}"
 
-    def _sentences(self, text: str, depth: int) -> Iterator[tuple[str, str]]:
-        """The longest runs of sentences that are msgids, each with its translation."""
-        ends = [found.start() for found in _SENTENCE_END.finditer(text)]
+    def _sentences(self, text: str, depth: int) -> Iterator[str]:
+        """The longest runs of sentences that are msgids, each translated."""
+        ends = [found.start() for found in _SENTENCE_END.finditer(text)] + [len(text)]
         starts = [0, *(found.end() for found in _SENTENCE_END.finditer(text))]
-        ends.append(len(text))
         at = 0
         while at < len(starts):
-            last = len(ends) if at else len(ends) - 1
-            for upto in range(last, at, -1):
+            for upto in range(len(ends), at, -1):
                 part = text[starts[at] : ends[upto - 1]]
-                new = self._whole(part, depth)
+                new = None if part == text else self._run(part, depth)
                 if new is None and upto == at + 1:
-                    new = self._in_parts(part, depth) if part != text else part
+                    new = self._best(part, depth + 1)
                 if new is not None:
-                    yield part, new
+                    yield new
                     at = upto
                     break
+
+    def _run(self, part: str, depth: int) -> str | None:
+        """A run of sentences as one msgid, or None."""
+        exact = self._exact.get(_folded(part))
+        return exact or next(self._wholes(part, depth, whole_sentences=True), None)
+
+    def _quantity(self, text: str) -> Iterator[str]:
+        """A number with a unit that is a word, as in "12 tokens"."""
+        found = _QUANTITY.fullmatch(text)
+        unit = self._exact.get(found[2]) if found else None
+        if found and unit:
+            yield f"{found[1]} {unit}"
 
 
 def _filled(translation: str, values: Mapping[str, str]) -> str:
@@ -180,15 +235,6 @@ def _folded(text: str) -> str:
 def _is_unknown(value: str, translated: str) -> bool:
     """Whether a value is running English text that was not translated."""
     return value == translated and len(_WORD.findall(value)) > 1
-
-
-def _quantity(catalogue: Catalogue, text: str) -> str | None:
-    """ "12 tokens": a number with a unit that is a word."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
-        return None
-    unit = catalogue.text(found[2], _DEPTH + 1)
-    return None if unit == found[2] else f"{found[1]} {unit}"
 
 
 def _joined(parts: Iterable[str]) -> str:

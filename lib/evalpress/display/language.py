@@ -24,10 +24,10 @@ NAMES: Final = {"en": "English", "zh": "中文"}
 OTHERS: Final = LANGUAGES[1:]
 T = TypeVar("T")
 _current: ContextVar[str] = ContextVar("language", default="en")
-_PER_CENT = re.compile(r"(?<=\d) %")
 _SLOT = re.compile("\ue000(\\d+)\ue001")
 _HTML = re.compile(r'<html lang="([\w-]+)"')
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_BOLD = re.compile(r"\*\*(.+?)\*\*(.*)", re.DOTALL)
 _MARKS = re.compile(r"(\s*(?:[#>]+ |[-*] |\d+\. )?)(.*)", re.DOTALL)
 
 
@@ -56,7 +56,7 @@ def translated(text: str) -> str:
     """A text of the library in the current language; a text that is not in its catalogue is unchanged."""
     if current() == "en":
         return text
-    return _PER_CENT.sub("%", _catalogue(current()).text(text))
+    return _catalogue(current()).text(text)
 
 
 def sentence(parts: Sequence[T | str]) -> list[T | str]:
@@ -80,12 +80,20 @@ def markdown(source: str) -> str:
     for line in source.split("\n"):
         mark = _FENCE.match(line)
         found = None if fence or mark else _MARKS.fullmatch(line)
-        lines.append(f"{found[1]}{translated(found[2])}" if found else line)
+        lines.append(f"{found[1]}{_paragraph(found[2])}" if found else line)
         if fence and mark and mark[1].startswith(fence):
             fence = ""
         elif mark and not fence:
             fence = mark[1]
     return "\n".join(lines)
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of Markdown; one that is not in the catalogue as a whole may begin with a name in bold letters."""
+    made, bold = translated(text), _BOLD.fullmatch(text)
+    if made != text or bold is None:
+        return made
+    return f"**{translated(bold[1])}**{translated(bold[2])}"
 
 
 def phrase(msgid: str, **values: object) -> str:
