@@ -111,7 +111,7 @@ def of_python(source: str) -> Iterator[str]:
     """The texts of a module: strings with words in them that are no keys, patterns or messages of errors."""
     for parts in _texts(ast.parse(source)):
         bare = "".join(part for part in parts if not isinstance(part, Field)).strip()
-        if _LETTERS.search(bare) and re.search(r"\s", bare) and not _NO_TEXT.search(bare):
+        if _LETTERS.search(bare) and re.search(r"\s", bare) and not _NO_TEXT.search(msgid_of(parts).strip()):
             yield msgid_of(parts)
 
 

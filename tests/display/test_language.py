@@ -80,7 +80,7 @@ def test_an_output_carries_every_language_and_translates_no_code(known):
     data, metadata = table._repr_mimebundle_()
     here = metadata["evalpress"]["languages"]["zh"]
     assert "not measured" in data["text/html"] and "图模式" not in data["text/html"]
-    assert "<caption>图模式</caption>" in here["text/html"] and "Eager (ms)" in here["text/html"]
+    assert "<caption>图模式</caption>" in here["text/html"] and "Eager（ms）" in here["text/html"]
     assert "12 Token" in here["text/html"] and "4 个输入中的 3 个" in here["text/html"]
     assert here["text/html"].count("not measured") == 1  # the code
     assert "**图模式**" in here["text/markdown"] and "(1) 未测量" in here["text/markdown"]

@@ -24,9 +24,12 @@ _ENGLISH = re.compile(r"(?<![\w./=@-])[a-z][a-z']+(?![\w/=@(-])")
 """A word of running English; names with dots, slashes or digits in them are none."""
 _EDGES = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]")
+_NAME = re.compile(r"[\w.]*(?:_|\d)[\w./-]*")
+"""A name with digits or underscores: an id, a file, a version."""
 _PER_CENT = re.compile(r"(?<=\d) %")
 _KEPT = re.compile(r"“[^“”]*”|\"[^\"\n]*\"|`[^`]*`|\(?\[(?P<title>[^\]]+)\](?P<address>\(#[^)]*\))\)?")
 """Quotations and code, which are never translated, and links, of which the title is."""
+_QUOTED = re.compile(r"[`“\"](\{\w*\})[`”\"]")
 _FIRST = 0xE100
 """The first of the private characters that stand for what is kept."""
 _SENTENCE_END = re.compile(r"(?<=[.!?\ue100-\uefff])\s+")
@@ -47,7 +50,7 @@ _BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}]) (?=[{_WIDE}])|(?<=[，。；：（�
 _TWICE = re.compile(r"([\u4e00-\u9fff]{2})(?=\1)")
 _WEAK: Final = 9
 """A msgid with fewer letters outside its fields matches only values without blanks, or values with a translation."""
-_DEPTH: Final = 4
+_DEPTH: Final = 6
 """How deep values in values are translated."""
 
 
@@ -66,16 +69,28 @@ class _Template:
     """A msgid with values in it."""
 
     pattern: re.Pattern[str]
-    names: tuple[str, ...]
+    literals: tuple[str, ...]
+    """What is between the values, in order; without the first letter, which may be a capital."""
+    words: frozenset[str]
+    """Words that every such text has."""
     translation: str
     letters: int
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """`text` as this msgid. Most texts are refused without the pattern, which is slow on long ones."""
+        at = 0
+        for literal in self.literals:
+            at = text.find(literal, at) + len(literal)
+            if at < len(literal):
+                return None
+        return self.pattern.fullmatch(text) if text.endswith(self.literals[-1]) else None
 
 
 class Catalogue:
     """The translations of one language."""
 
     def __init__(self, messages: Mapping[str, str]) -> None:
-        known = {_PER_CENT.sub("%", msgid): text for msgid, text in messages.items()}
+        known = {_key(msgid): _QUOTED.sub(r"\1", text) for msgid, text in messages.items()}
         self._exact = {_folded(msgid): text for msgid, text in known.items() if not _FIELD.search(msgid)}
         self._templates = _index({msgid: text for msgid, text in known.items() if _FIELD.search(msgid)})
         self.text = lru_cache(maxsize=20_000)(self._text)
@@ -93,6 +108,8 @@ class Catalogue:
             return chr(_FIRST + len(kept) - 1)
 
         text = _PER_CENT.sub("%", source)
+        if exact := self._exact.get(_folded(text)):
+            return exact
         bare = _KEPT.sub(keep, text)
         made = self._best(bare, 0)
         if made != bare:
@@ -104,7 +121,7 @@ class Catalogue:
     def _find_best(self, source: str, depth: int) -> str:
         """Of the ways in which a text can be made of msgids the one that leaves the least English."""
         found = _EDGES.fullmatch(source)
-        if found is None or not _LETTERS.search(source):
+        if found is None or not _LETTERS.search(source) or _NAME.fullmatch(source):
             return source
         before, text, after = found.groups()
         best, least = text, len(_ENGLISH.findall(text)) or 1
@@ -131,7 +148,7 @@ class Catalogue:
     def _wholes(self, text: str, depth: int, *, whole_sentences: bool) -> Iterator[str]:
         """`text` as one msgid; with `whole_sentences` no value in it reaches over the end of a sentence."""
         for template in self._candidates(text):
-            match = template.pattern.fullmatch(text)
+            match = template.match(text)
             if match is None or whole_sentences == any(map(_STOP.search, match.groups())):
                 continue
             values = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
@@ -142,8 +159,8 @@ class Catalogue:
     def _candidates(self, text: str) -> Iterator[_Template]:
         """Templates that may match, those with the most letters first."""
         words = {word.lower() for word in _WORD.findall(text)} | {""}
-        found = {id(one): one for word in words for one in self._templates.get(word, ())}
-        return iter(sorted(found.values(), key=lambda one: -one.letters))
+        found = [one for word in words for one in self._templates.get(word, ()) if one.words <= words]
+        return iter(sorted(found, key=lambda one: -one.letters))
 
     def _in_parts(self, text: str, depth: int) -> Iterator[str]:
         """A text that is several msgids one after the other, or a list of them."""
@@ -152,13 +169,13 @@ class Catalogue:
         for mark, here in _SEPARATORS:
             for parts in (text.split(mark), text.split(mark, 1)) if text.count(mark) > 1 else (text.split(mark),):
                 made = [self._best(part, depth + 1) for part in parts]
-                if made != parts:
-                    yield here.join(made)
+                yield here.join(made) if made != parts else text
+        if text.endswith("."):
+            yield f"{self._best(text[:-1], depth + 1)}。"
         if found := _BRACKETS.fullmatch(text):
-            outer, inner, rest = found.groups()
-            made = [self._best(part, depth + 1) for part in (outer, inner, rest)]
-            if made != [outer, inner, rest]:
-                yield f"{made[0]}（{made[1]}）{made[2]}"
+            outer, inner, rest = (self._best(part, depth + 1) for part in found.groups())
+            yield f"{outer}（{inner}）{rest}"
+            yield outer + self._best(f"({found[2]})", depth + 1) + rest
 
     def _sentences(self, text: str, depth: int) -> Iterator[str]:
         """The longest runs of sentences that are msgids, each translated."""
@@ -189,6 +206,11 @@ class Catalogue:
             yield f"{found[1]} {unit}"
 
 
+def _key(msgid: str) -> str:
+    """A msgid as it is looked for: quotation marks around a value are part of the value."""
+    return _PER_CENT.sub("%", _QUOTED.sub(r"\1", msgid))
+
+
 def _filled(translation: str, values: Mapping[str, str]) -> str:
     return _FIELD.sub(lambda field: values[f"v_{field[1]}"], translation)
 
@@ -214,11 +236,13 @@ def _inner_words(msgid: str) -> list[str]:
 
 def _template(msgid: str, translation: str) -> _Template:
     parts = _FIELD.split(msgid)
-    names, pattern = parts[1::2], ""
+    pattern = ""
     for index, part in enumerate(parts):
         pattern += f"(?P<v_{part}>.*?)" if index % 2 else _literal(part, first=index == 0)
     letters = sum(len(_LETTERS.findall(part)) for part in parts[::2])
-    return _Template(re.compile(pattern, re.DOTALL), tuple(names), translation, letters)
+    literals = (parts[0][1:] if parts[0][:1].isalpha() else parts[0], *parts[2::2])
+    words = frozenset(_inner_words(msgid))
+    return _Template(re.compile(pattern, re.DOTALL), literals, words, translation, letters)
 
 
 def _literal(part: str, *, first: bool) -> str:

@@ -24,7 +24,8 @@ NAMES: Final = {"en": "English", "zh": "中文"}
 OTHERS: Final = LANGUAGES[1:]
 T = TypeVar("T")
 _current: ContextVar[str] = ContextVar("language", default="en")
-_SLOT = re.compile("\ue000(\\d+)\ue001")
+_SLOT_ZERO = 0xE000
+_SLOT = re.compile("([\ue000-\ue0ff])")
 _HTML = re.compile(r'<html lang="([\w-]+)"')
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _BOLD = re.compile(r"\*\*(.+?)\*\*(.*)", re.DOTALL)
@@ -67,9 +68,9 @@ def sentence(parts: Sequence[T | str]) -> list[T | str]:
     """
     if current() == "en":
         return list(parts)
-    whole = "".join(one if isinstance(one, str) else f"\ue000{index}\ue001" for index, one in enumerate(parts))
+    whole = "".join(one if isinstance(one, str) else chr(_SLOT_ZERO + index) for index, one in enumerate(parts))
     pieces = _SLOT.split(translated(whole))
-    return [parts[int(piece)] if index % 2 else piece for index, piece in enumerate(pieces) if piece]
+    return [parts[ord(piece) - _SLOT_ZERO] if index % 2 else piece for index, piece in enumerate(pieces) if piece]
 
 
 def markdown(source: str) -> str:
@@ -90,10 +91,9 @@ def markdown(source: str) -> str:
 
 def _paragraph(text: str) -> str:
     """A paragraph of Markdown; one that is not in the catalogue as a whole may begin with a name in bold letters."""
-    made, bold = translated(text), _BOLD.fullmatch(text)
-    if made != text or bold is None:
-        return made
-    return f"**{translated(bold[1])}**{translated(bold[2])}"
+    bold = _BOLD.fullmatch(text)
+    name = translated(bold[1]) if bold else ""
+    return translated(text) if bold is None or name == bold[1] else f"**{name}**{translated(bold[2])}"
 
 
 def phrase(msgid: str, **values: object) -> str:
