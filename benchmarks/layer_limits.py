@@ -5,7 +5,7 @@
     python benchmarks/layer_limits.py --tiny llama --tiny gemma2 --tiny mixtral --weights random --weights structured
 
 For each model: the float32 reference's hidden states, limits from the implementations that the alignment section itself
-uses (`honest.implementations`), then two tables.
+uses (`implementations.named`), then two tables.
 
 Held out: implementations that set no limit, each with 1 and 2 threads: the other attention path, sums in four parts,
 sums over interleaved channels, and products computed in float32 and rounded once. A stage beyond its limit is a false
@@ -37,7 +37,7 @@ from typing import Any
 import torch
 from evalpress.model import forward
 from evalpress.model.forward import Pass
-from evalpress.sections.alignment import honest, layer_limits, layers
+from evalpress.sections.alignment import implementations, layer_limits, layers
 from evalpress.sections.alignment.layers import Errors, States
 from evalpress.sections.alignment.results import Layers
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, LlamaConfig, MixtralConfig
@@ -69,11 +69,11 @@ class Calibrated:
     states: States
     attentions: tuple[str, ...]
     noise: Errors
-    honest: Mapping[str, Errors]
+    correct: Mapping[str, Errors]
 
     def judged(self, errors: Mapping[str, Errors]) -> Layers:
         """The layer view of some runs."""
-        return layer_limits.compare(self.noise, self.honest, errors)
+        return layer_limits.compare(self.noise, self.correct, errors)
 
 
 def texts(vocabulary: int, seed: int = 0) -> dict[str, list[int]]:
@@ -90,7 +90,7 @@ def calibrated(folder: Path) -> Calibrated:
         states = layers.capture(run, asked)
     found = {}
     with forward.loaded(folder, DTYPE, attention=attentions[0]) as run:
-        for name, context in honest.implementations(run.model, attentions).items():
+        for name, context in implementations.named(run.model, attentions).items():
             with context():
                 found[name] = layers.measure(run, asked, states)
     return Calibrated(folder, asked, states, attentions, found[attentions[0]], found)
@@ -128,12 +128,12 @@ def threads(count: int, inner: AbstractContextManager[Any]) -> Iterator[None]:
 def held_out(run: Pass, attentions: Sequence[str]) -> dict[str, Context]:
     """Name -> context of an implementation that sets no limit."""
     ways: dict[str, Context] = {
-        "sums in four parts": lambda: honest.products(in_quarters),
-        "interleaved sums": lambda: honest.products(interleaved),
-        "float32 products": lambda: honest.products(rounded_once),
+        "sums in four parts": lambda: implementations.products(in_quarters),
+        "interleaved sums": lambda: implementations.products(interleaved),
+        "float32 products": lambda: implementations.products(rounded_once),
     }
     for name in attentions[1:]:
-        ways[f"{name} attention"] = lambda name=name: honest.attention(run.model, name)  # type: ignore[misc]
+        ways[f"{name} attention"] = lambda name=name: implementations.attention(run.model, name)  # type: ignore[misc]
     if len(attentions) == 1:
         ways["as it is"] = nullcontext
     return {

@@ -1,4 +1,4 @@
-"""The tiny models of `tiny_models.py` and `honest_noise.py`: configurations of many architectures, random weights."""
+"""The tiny models of `tiny_models.py` and `correct_noise.py`: configurations of many architectures, random weights."""
 
 from __future__ import annotations
 

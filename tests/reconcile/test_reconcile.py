@@ -59,7 +59,7 @@ def test_every_tool_gives_the_same_figures_under_vllms_definitions(tool: str, tm
 
 
 @pytest.mark.parametrize("tool", WRITERS)
-def test_no_figure_of_an_honest_file_is_called_changed(tool: str, tmp_path: Path) -> None:
+def test_no_figure_of_an_unchanged_file_is_called_changed(tool: str, tmp_path: Path) -> None:
     found = only(WRITERS[tool](tmp_path, SENT))
     verdicts = {one.name: one.verdict for one in found.rows}
     assert set(verdicts.values()) <= {"same", "documented"}, verdicts

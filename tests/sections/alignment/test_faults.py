@@ -20,7 +20,7 @@ from evalpress.core.paths import ROOT
 from evalpress.model import forward as reference
 from evalpress.model.forward import TextLogits
 from evalpress.params.schema import GateParams
-from evalpress.sections.alignment import batching, comparison, honest, layer_limits, layers, section
+from evalpress.sections.alignment import batching, comparison, implementations, layer_limits, layers, section
 from evalpress.sections.alignment.baseline import Text
 from evalpress.sections.alignment.results import JudgedStages, Source
 from planted import LAYER_FAULTS, Fault
@@ -66,7 +66,7 @@ class Bench:
     noise: dict[str, TextLogits]
     states: layers.States
     noise_errors: layers.Errors
-    honest: dict[str, layers.Errors]
+    correct: dict[str, layers.Errors]
 
     @property
     def ids(self) -> dict[str, tuple[int, ...]]:
@@ -91,7 +91,7 @@ class Bench:
 
     def stage(self, loaded: reference.Pass) -> JudgedStages:
         errors = layers.measure(loaded, self.ids, self.states)
-        return layer_limits.compare(self.noise_errors, self.honest, {"c": errors}).candidates["c"]
+        return layer_limits.compare(self.noise_errors, self.correct, {"c": errors}).candidates["c"]
 
 
 def bench(folder: Path, texts: list[Text]) -> Bench:
@@ -101,7 +101,7 @@ def bench(folder: Path, texts: list[Text]) -> Bench:
         logits, states = dict(reference.forward(run, ids, every)), layers.capture(run, ids)
     with reference.loaded(folder, "bfloat16") as run:
         noise, found = dict(reference.forward(run, ids, every)), {}
-        for name, context in honest.implementations(run.model, ("sdpa", "eager")).items():
+        for name, context in implementations.named(run.model, ("sdpa", "eager")).items():
             with context():
                 found[name] = layers.measure(run, ids, states)
     return Bench(folder, texts, logits, noise, states, found["sdpa"], found)

@@ -124,8 +124,8 @@ def test_the_rounding_error_is_at_least_half_a_spacing_of_the_stored_logit() -> 
     r = np.zeros((1, 8), np.float32)
     r[0, 0] = 16
     silent = metrics.compare_rows(r, r, [0])
-    assert noise.honest_errors(silent, "bfloat16").tolist() == [0.0625]
-    assert noise.honest_errors(silent, "bfloat16", least=2.0).tolist() == [2.0]
+    assert noise.rounding_errors(silent, "bfloat16").tolist() == [0.0625]
+    assert noise.rounding_errors(silent, "bfloat16", least=2.0).tolist() == [2.0]
 
 
 def test_one_row_of_zeros_does_not_void_a_run() -> None:
@@ -155,10 +155,10 @@ def test_log_probabilities_in_place_of_logits_are_found_and_what_a_shift_changes
     r: Array32 = rng.normal(0, 3, (6, 300)).astype(np.float32)
     close = (r + rng.normal(0, 0.01, r.shape)).astype(np.float32)
     logs = log_softmax(close.astype(np.float64), axis=1).astype(np.float32)
-    honest, given_logs = compared((r, close), targets=range(6)), compared((r, logs), targets=range(6))
-    assert not metrics.are_log_probabilities(honest)
+    raw, given_logs = compared((r, close), targets=range(6)), compared((r, logs), targets=range(6))
+    assert not metrics.are_log_probabilities(raw)
     assert metrics.are_log_probabilities(given_logs)
-    plain, shifted = metrics.pooled(honest), metrics.pooled(given_logs, shifted=True)
+    plain, shifted = metrics.pooled(raw), metrics.pooled(given_logs, shifted=True)
     for key in ("kl_divergence", "perplexity_candidate", "top1_agreement", "top5_overlap", "centred_rmse"):
         assert getattr(shifted, key) == pytest.approx(getattr(plain, key), rel=1e-3)
     for key in metrics.DEPENDS_ON_SHIFT:

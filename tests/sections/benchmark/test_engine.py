@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 def plant(monkeypatch: pytest.MonkeyPatch, mode: str, seconds: float) -> Params:
     """The demo set with one short workload, and a sleep before every request of one mode's engine."""
-    honest = Engine.generate
+    given = Engine.generate
 
     def slow(loaded, prompts, sampling):
         if loaded.mode == mode:
             time.sleep(seconds * len(prompts))
-        return honest(loaded, prompts, sampling)
+        return given(loaded, prompts, sampling)
 
     monkeypatch.setattr(Engine, "generate", slow)
     demo = params.load("demo")

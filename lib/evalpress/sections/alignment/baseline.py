@@ -143,7 +143,7 @@ class Baseline:
         """
         known = np.concatenate([of_text["max_abs_err"] for of_text in self.noise.values()])
         least = outliers.ROUTED_FACTOR * np.median(known) if self.routed else np.percentile(known, _TYPICAL)
-        return noise.honest_errors(self._floor(text, rows), self.dtype, float(least))
+        return noise.rounding_errors(self._floor(text, rows), self.dtype, float(least))
 
     def _flip_rows(self, text: Text, rows: Rows) -> list[agreement_results.Flip]:
         floor = self._floor(text, rows)

@@ -74,11 +74,11 @@ class Passes:
     def layers(self) -> tuple[Layers | None, str | None]:
         """Where errors start, or None and why that is not known."""
         noise = self.ended[NOISE_FLOOR]
-        if noise.errors is None or noise.honest is None:
+        if noise.errors is None or noise.correct is None:
             return None, self.ended[REFERENCE].layers_why
         others = {
             run: ended.errors
             for run, ended in self.ended.items()
             if run not in (NOISE_FLOOR, REFERENCE) and ended.errors is not None
         }
-        return layer_limits.compare(noise.errors, noise.honest, others), None
+        return layer_limits.compare(noise.errors, noise.correct, others), None

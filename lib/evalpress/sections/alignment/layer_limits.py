@@ -20,18 +20,18 @@ REROUTED = 0.15
 """Share of positions that a layer may send to other experts beyond twice what correct implementations do."""
 
 
-def compare(noise: Errors, honest: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> Layers:
+def compare(noise: Errors, correct: Mapping[str, Errors], candidates: Mapping[str, Errors]) -> Layers:
     """Errors of every stage, the limits, and for each candidate the first stage that leaves the noise.
 
     Args:
         noise: the noise floor's errors.
-        honest: implementation -> its errors; two or more.
+        correct: implementation -> its errors; two or more.
         candidates: run -> its errors.
     """
-    made = {name: errors.made for name, errors in honest.items()}
+    made = {name: errors.made for name, errors in correct.items()}
     factor, ratios = _factor(made)
     limits = {stage: factor * max(errors[stage] for errors in made.values()) for stage in noise.made}
-    routed = [share for errors in honest.values() for share in errors.rerouted.values()]
+    routed = [share for errors in correct.values() for share in errors.rerouted.values()]
     may_reroute = 2 * max(routed, default=0.0) + REROUTED
     return Layers(
         limit=factor,

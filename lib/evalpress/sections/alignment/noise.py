@@ -52,7 +52,7 @@ def spacing(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
     return found
 
 
-def honest_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:
+def rounding_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:
     """The error that a correct implementation may make in a logit, in logits: float64 [positions].
 
     It is the noise floor's largest error there, and at least half a spacing of the dtype at the reference's best

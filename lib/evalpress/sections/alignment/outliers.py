@@ -2,7 +2,7 @@
 
 The error of a position is its centred RMSE, which no shift of a row changes. It is compared with what correct
 arithmetic causes at that position: the noise floor's error there, and at least the noise floor's median over all
-positions, since one position of the noise floor is one draw. `benchmarks/honest_noise.py` measures the
+positions, since one position of the noise floor is one draw. `benchmarks/correct_noise.py` measures the
 errors of correct implementations.
 
 In a mixture of experts a router may take another expert at a near tie, in a correct implementation at other positions

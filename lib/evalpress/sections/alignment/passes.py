@@ -11,7 +11,7 @@ from typing import Any
 from evalpress.core.errors import MeasurementError
 from evalpress.model import ArchitectureFacts, forward
 from evalpress.model.forward import Attentions, Pass, TextLogits
-from evalpress.sections.alignment import batching, cost, honest, layers
+from evalpress.sections.alignment import batching, cost, implementations, layers
 from evalpress.sections.alignment.baseline import NOISE_FLOOR
 from evalpress.sections.alignment.results import Arrangement, Cost, Source
 
@@ -72,7 +72,7 @@ class Ended:
     """Of another run: what it is, with what its passes cost."""
     batching: list[Arrangement] | None = None
     errors: layers.Errors | None = None
-    honest: dict[str, layers.Errors] | None = None
+    correct: dict[str, layers.Errors] | None = None
     layers_why: str | None = None
     """Why there are no hidden states of the reference."""
     routed: bool = False
@@ -167,13 +167,13 @@ def _noise_floor(request: Request, known: _Known) -> Iterator[Event]:
             known.attentions = _right_attentions(loaded, request)
         begun = _begun(NOISE_FLOOR, loaded, "every sum in two halves" if same else None)
         yield begun
-        with honest.halved_sums() if same else nullcontext():
+        with implementations.halved_sums() if same else nullcontext():
             yield from _logits(NOISE_FLOOR, loaded, request)
             spent = _spent(begun, loaded)
             errors = _errors(loaded, request, known)
         found = None
         if known.states is not None:
-            contexts = honest.implementations(loaded.model, known.attentions.names)
+            contexts = implementations.named(loaded.model, known.attentions.names)
             found = {}
             for name, context in contexts.items():
                 with context():
@@ -192,7 +192,7 @@ def _candidate(request: Request, known: _Known) -> Iterator[Event]:
     if on_cpu and len(names) == 1:
         backwards = request.dtype == "float32"  # whose noise floor has the sums in halves
         variant = "every sum from its other end" if backwards else "every sum in two halves"
-        other = honest.backward_sums() if backwards else honest.halved_sums()
+        other = implementations.backward_sums() if backwards else implementations.halved_sums()
     with _loaded(request, request.dtype, request.device, names[-1] if on_cpu else names[0]) as loaded:
         begun = _begun(run, loaded, variant, on_cpu or None)
         yield begun

@@ -1,14 +1,14 @@
 """How far correct implementations differ, and whether any of them raises an alarm; whether a swap of experts does.
 
-    python benchmarks/honest_noise.py [NAME ...] [--seeds 20] [--dtypes bfloat16 float16] [--swap] [--out FILE.jsonl]
+    python benchmarks/correct_noise.py [NAME ...] [--seeds 20] [--dtypes bfloat16 float16] [--swap] [--out FILE.jsonl]
 
 For every tiny model of `tiny_models.py` and every seed of its weights: the float32 reference, the noise floor, and the
-correct implementations of `sections/alignment/honest.py` (other attention, sums in halves and backwards, one thread,
-experts in a loop and in reverse order), each judged by the alignment section's own comparison and gates. Printed: per
-gate the number of alarms of how many runs, with the upper 95 % bound of their rate, and the largest ratios to the noise
-floor, which the limits of gates.py and outliers.py are chosen from. --swap adds two swapped experts in one layer, which
-must raise an alarm. --engine judges the real engine in their place: prefill, decode alone, among others, with a prefill
-in pieces and from the prefix cache.
+correct implementations of `sections/alignment/implementations.py` (other attention, sums in halves and backwards, one
+thread, experts in a loop and in reverse order), each judged by the alignment section's own comparison and gates.
+Printed: per gate the number of alarms of how many runs, with the upper 95 % bound of their rate, and the largest ratios
+to the noise floor, which the limits of gates.py and outliers.py are chosen from. --swap adds two swapped experts in one
+layer, which must raise an alarm. --engine judges the real engine in their place: prefill, decode alone, among others,
+with a prefill in pieces and from the prefix cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from evalpress.model import forward
 from evalpress.params.schema import GateParams
-from evalpress.sections.alignment import gates, honest, layers
+from evalpress.sections.alignment import gates, implementations, layers
 from evalpress.sections.alignment.baseline import NOISE_FLOOR, Text
 from evalpress.sections.alignment.comparison import compare
 from evalpress.sections.alignment.results import Run, Source
@@ -58,7 +58,7 @@ def logits(run: forward.Pass, texts: list[Text]) -> dict[str, forward.TextLogits
 
 def swap_experts(model: Any) -> None:
     """The two first experts of the last layer in each other's place."""
-    for weight in honest._experts(model)[-1].parameters(recurse=False):
+    for weight in implementations._experts(model)[-1].parameters(recurse=False):
         weight.data[[0, 1]] = weight.data[[1, 0]]
 
 
@@ -71,7 +71,7 @@ def judged(folder: Path, dtype: str, seed: int, *, swap: bool) -> Iterator[tuple
     with forward.loaded(folder, dtype, attention=attentions[0]) as run:
         routed = bool(layers.routers(layers.stages(run.model)))
         candidates = {}
-        for name, context in honest.implementations(run.model, attentions).items():
+        for name, context in implementations.named(run.model, attentions).items():
             if name.endswith("one thread"):
                 continue  # as all are here
             with context():

@@ -128,7 +128,7 @@ def _turned_round(experts: Any) -> list[Any]:
     return [experts.register_forward_pre_hook(before), experts.register_forward_hook(after)]
 
 
-def implementations(model: Any, attentions: Sequence[str]) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
+def named(model: Any, attentions: Sequence[str]) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
     """Name -> context in which the loaded model computes in that way; the first is the unchanged model.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from evalpress.sections.alignment import honest
+from evalpress.sections.alignment import implementations
 from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig, Qwen3MoeConfig
 
 SHAPE: dict[str, Any] = {
@@ -41,7 +41,7 @@ def test_experts_in_a_loop_and_backwards_are_the_same_function(name: str) -> Non
     model = _model(CONFIGS[name], torch.float32)
     plain = _logits(model)
     weights = {key: value.clone() for key, value in model.state_dict().items()}
-    for context in honest.implementations(model, ("sdpa",)).values():
+    for context in implementations.named(model, ("sdpa",)).values():
         with context():
             np.testing.assert_allclose(_logits(model), plain, atol=1e-4)
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
@@ -52,7 +52,7 @@ def test_another_order_of_experts_rounds_otherwise() -> None:
     """Three experts a token: of two the order makes no difference."""
     model = _model(CONFIGS["mixtral"], torch.bfloat16)
     found = {}
-    for name, context in honest.implementations(model, ("sdpa",)).items():
+    for name, context in implementations.named(model, ("sdpa",)).items():
         with context():
             found[name] = _logits(model)
     plain, loop, turned = (
@@ -63,5 +63,5 @@ def test_another_order_of_experts_rounds_otherwise() -> None:
 
 
 def test_a_dense_model_has_no_experts_to_order() -> None:
-    names = honest.implementations(_model(LlamaConfig(**SHAPE), torch.float32), ("sdpa",))
+    names = implementations.named(_model(LlamaConfig(**SHAPE), torch.float32), ("sdpa",))
     assert not [name for name in names if "experts" in name]
