@@ -66,7 +66,7 @@ class FlipCount(Model):
     total: int
     within_noise: int
     unexplained: int
-    rerouted: int | None = described("beyond the noise, where a router took other experts", None)
+    rerouted: int | None = described("flips beyond the noise where a router took other experts", None)
 
 
 class Token(Model):
@@ -118,8 +118,8 @@ class Tails(Model):
 
     n_positions: int
     kl_divergence: Tail = described("nats")
-    probability_change: Tail = described("of the reference's best token, absolute")
-    logprob_change: Tail | None = described("of the text's next token, absolute, nats")
+    probability_change: Tail = described("absolute change of the probability of the reference's best token")
+    logprob_change: Tail | None = described("absolute change of the log-probability of the text's next token, nats")
     logprob_change_why: str | None = None
 
 
@@ -129,20 +129,20 @@ class Outlier(Model):
     prompt_id: str
     position: int
     error: float = described("centred RMSE of the position, in logits")
-    ratio: float = described("over the error of correct arithmetic there")
+    ratio: float = described("the error divided by the error of correct arithmetic there")
 
 
 class Outliers(Model):
     """Positions whose error is more than `factor` times the error of correct arithmetic there."""
 
     count: int
-    allowed: int = described("0; of a mixture of experts as many as routers explain")
+    allowed: int = described("positions that may stand out: 0; in a mixture of experts as many as routers explain")
     text_share: float | None = described(
-        "of a mixture of experts: share of the positions of the median text, two left out", None
+        "in a mixture of experts: share of the positions of the median text, two left out", None
     )
     factor: float
     largest_ratio: float
-    list: tuple[Outlier, ...] = described("the furthest, at most 20")
+    list: tuple[Outlier, ...] = described("the positions with the largest ratios, at most 20")
 
 
 class Settled(Noise):

@@ -38,12 +38,14 @@ class Source(Model):
     torch: str | None = None
     attention: str | None = None
     threads: int | None = described("processor threads of the forward passes", None)
-    variant: str | None = described("what is done otherwise than in a plain pass", None)
+    variant: str | None = described("what differs from a plain pass", None)
     load_s: float | None = None
     forward_s: float | None = None
     tokens: int | None = None
     batches: int | None = None
-    stand_in: bool | None = described("a second implementation, on the reference's device: not what is judged", None)
+    stand_in: bool | None = described(
+        "whether this is a second implementation on the reference's device, which is not judged", None
+    )
 
 
 class Origin(Model):
@@ -89,12 +91,12 @@ class Reference(Cost, Origin):
 class Run(Metrics, Noise, Source):
     """One comparison run over the texts."""
 
-    scale: Literal["logits", "log_probabilities"] = described("what the engine gave")
+    scale: Literal["logits", "log_probabilities"] = described("whether the engine gave logits or log-probabilities")
     tails: Tails | None
     tails_why: str | None = None
     outliers: Outliers | None
     outliers_why: str | None = None
-    settled: Settled | None = described("of a mixture of experts: without positions that stand out", None)
+    settled: Settled | None = described("in a mixture of experts: without positions that stand out", None)
     flips: Flips
     positions: Positions
     last_positions: Metrics | None = described("over the last positions of the prompts alone")
@@ -124,7 +126,7 @@ class BesideAlone(Model):
     identical: int = described("positions whose logits err by exactly as much")
     ratio: float | None = described("geometric mean of the ratios of centred RMSEs")
     ratio_why: str | None = None
-    low: float | None = described("its lower one-sided 99.9 % bound, over blocks of four steps")
+    low: float | None = described("lower one-sided 99.9 % bound of the ratio, over blocks of four steps")
     low_why: str | None = None
 
 
@@ -136,14 +138,16 @@ class DecodeRun(Metrics, Noise, Source):
     tails: Tails
     outliers: Outliers | None
     outliers_why: str | None = None
-    settled: Settled | None = described("of a mixture of experts: without positions that stand out", None)
+    settled: Settled | None = described("in a mixture of experts: without positions that stand out", None)
     flips: Flips
     coverage: Positions
-    beside_alone: BesideAlone | None = described("of a run among others", None)
+    beside_alone: BesideAlone | None = described(
+        "for a run among others: errors compared with those of the same prompts alone", None
+    )
     not_arg_max: int = described("generated tokens that are not the best of their own logits")
     last_positions: Metrics | None
     last_positions_why: str | None = None
-    by_position: tuple[PositionBin, ...] = described("by step of generation")
+    by_position: tuple[PositionBin, ...] = described("figures by step of generation")
     by_margin: tuple[MarginBin, ...]
     prompts: tuple[TextAgreement, ...]
     positions: tuple[DecodePosition, ...]
@@ -171,8 +175,8 @@ class LastToken(Model):
 class StageErrors(Model):
     """Relative error of every stage, in the order of `Layers.stages`."""
 
-    arrived: tuple[float, ...] = described("with everything before it")
-    made: tuple[float, ...] = described("with the reference's own states fed in")
+    arrived: tuple[float, ...] = described("error that arrives at each stage, with everything before it")
+    made: tuple[float, ...] = described("error made at each stage, with the reference's own states fed in")
     rerouted: dict[str, float] | None = described("layer -> share of positions sent to other experts", None)
 
 
@@ -190,13 +194,13 @@ class LeftOut(Model):
     comparisons: int
     largest_ratio: float
     beyond_limit: int
-    false_alarm_rate_upper_95: float = described("per stage")
+    false_alarm_rate_upper_95: float = described("upper 95 % bound of the rate of false alarms per stage")
 
 
 class Layers(Model):
     """Where an error starts."""
 
-    limit: float = described("times the largest error that a correct implementation makes at the stage")
+    limit: float = described("factor over the largest error that a correct implementation makes at the stage")
     stages: tuple[str, ...]
     limits: tuple[float, ...] | None
     limits_why: str | None = None
