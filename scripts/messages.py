@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from itertools import islice, product
 
 import yaml
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 from evalpress.core.paths import NOTEBOOKS, ROOT
 from evalpress.display.catalogue import DOMAIN, LOCALE, fields, path
@@ -46,6 +46,9 @@ NO_TEXTS = frozenset(
 """Calls whose arguments are messages of the terminal, patterns or keys."""
 WORDS = LOCALE / "words.txt"
 """Single words, and names made of keys at run time, one a line; a test finds those that a report lacks."""
+OLDER = LOCALE / "older.txt"
+"""Texts of earlier versions, one a line: results that were measured then hold them."""
+_SHOWN_ONLY = re.compile(r"tables|figure|/notebooks/|^notebooks/|templates|/display/|/report/|params/|\.txt$")
 _MARKED = re.compile(r"""\b(?:_|say)\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _NO_TEXT = re.compile(
@@ -86,7 +89,8 @@ def _sources() -> Iterator[tuple[str, Iterator[str]]]:
         yield str(file.relative_to(ROOT)), of_notebook(file.read_text(encoding="utf-8"))
     for file in sorted((ROOT / "params").glob("*.yaml")):
         yield str(file.relative_to(ROOT)), of_params(file.read_text(encoding="utf-8"))
-    yield str(WORDS.relative_to(ROOT)), iter(WORDS.read_text(encoding="utf-8").splitlines())
+    for file in (WORDS, OLDER):
+        yield str(file.relative_to(ROOT)), iter(file.read_text(encoding="utf-8").splitlines())
 
 
 def of_template(source: str) -> Iterator[str]:
@@ -217,13 +221,26 @@ def template() -> Catalog:
 
 
 def update(language: str) -> None:
-    """Bring a language's catalogue up to the texts: new ones without translation, old ones gone."""
+    """Bring a language's catalogue up to the texts: new ones without translation, old ones gone.
+
+    A text that results may hold is not gone: it goes to `older.txt`.
+    """
     with path(language).open("rb") as file:
         catalogue = read_po(file, locale=language, domain=DOMAIN)
+    wanted = extracted()
+    older = [str(one.id) for one in catalogue if one.id and one.id not in wanted and _is_stored(one)]
+    if older:
+        told = [text for text in older if "\n" not in text]
+        OLDER.write_text("\n".join([*OLDER.read_text(encoding="utf-8").splitlines(), *told]) + "\n", encoding="utf-8")
     catalogue.update(template(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     with path(language).open("wb") as file:
         write_po(file, catalogue, width=120, include_lineno=False, sort_output=False)
+
+
+def _is_stored(message: Message) -> bool:
+    """Whether results files may hold a text: it has a translation and is not in modules that only show."""
+    return bool(message.string) and any(not _SHOWN_ONLY.search(file) for file, _ in message.locations)
 
 
 def mistakes(language: str) -> list[str]:
