@@ -66,11 +66,10 @@ def test_paired_ratio_mirrors_and_keeps_its_sign() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_or_two_pairs_have_no_interval_and_say_why(count: int) -> None:
-    found = stats.paired_ratio([2.0] * count, [1.0] * count).as_dict()
-    assert found["ratio"] == 2.0 and found["ci_low"] is None and found["ci_high"] is None
-    assert found["ci_low_why"] == found["ci_high_why"]
-    assert found["ci_low_why"] == f"not enough blocks: {count} paired, 3 are needed for an interval"
-    assert "ci_low_why" not in stats.paired_ratio([2.0, 3.0, 4.0], [1.0, 2.0, 3.0]).as_dict()
+    found = stats.paired_ratio([2.0] * count, [1.0] * count)
+    assert (found.ratio, found.ci_low, found.ci_high) == (2.0, None, None)
+    assert found.interval_why == f"not enough blocks: {count} paired, 3 are needed for an interval"
+    assert stats.paired_ratio([2.0, 3.0, 4.0], [1.0, 2.0, 3.0]).interval_why is None
 
 
 def _interval_contains_one(rng: np.random.Generator, blocks: int) -> bool:

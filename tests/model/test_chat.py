@@ -44,8 +44,8 @@ def with_model(**changes):
 @pytest.mark.slow
 def test_an_instruct_model_is_recognised_and_asked_through_its_template(instruct):
     described = chat.describe(instruct)
-    assert (described["base_model"], described["base_model_how"]) == (False, "the model has a chat template")
-    assert described["chat_template"]["sha256"] == hashlib.sha256(TEMPLATE.encode()).hexdigest()
+    assert (described.base_model, described.base_model_how) == (False, "the model has a chat template")
+    assert described.chat_template.sha256 == hashlib.sha256(TEMPLATE.encode()).hexdigest()
     formatter = chat.formatter(instruct)
     asked = formatter.render("Who?")
     assert asked.text == "<|endoftext|>user: Who?\nassistant:"
@@ -59,9 +59,9 @@ def test_a_base_model_is_asked_the_prompt_as_it_stands(instruct):
     stated = instruct.model_copy(update={"model": instruct.model.model_copy(update={"base_model": True})})
     for one, how in ((stated, "stated by the set"), (with_model(base_model=None), "the model has no chat template")):
         described = chat.describe(one)
-        assert described["base_model"]
-        assert how in described["base_model_how"]
-        assert described["chat_template"] is None
+        assert described.base_model
+        assert how in described.base_model_how
+        assert described.chat_template is None
         assert chat.formatter(one).render("Who?").text == "Who?"
 
 

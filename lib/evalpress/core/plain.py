@@ -1,4 +1,4 @@
-"""Names for what has no type of its own: JSON of others and options of others."""
+"""Names for mappings whose keys no type declares."""
 
 from __future__ import annotations
 
@@ -8,3 +8,5 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object where it enters or leaves: a file, an HTTP body, a header, a command's `--json`."""
 Options: TypeAlias = dict[str, Any]
 """Keyword arguments of another library."""
+Fields: TypeAlias = dict[str, Any]
+"""Fields of a results model by names made at run time, for `Model(**fields)`, which refuses unknown ones."""

@@ -30,6 +30,7 @@ from evalpress.core import secrets
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
 from evalpress.core.paths import shown
+from evalpress.core.plain import Fields, Json
 from evalpress.core.validation import mistakes
 
 VERSION = 1
@@ -75,9 +76,9 @@ class Model(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_does_not_apply(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_does_not_apply(self, handler: SerializerFunctionWrapHandler) -> Json:
         fields = type(self).model_fields
-        found: dict[str, Any] = handler(self)
+        found: Json = handler(self)
         return {key: value for key, value in found.items() if value is not None or key + _WHY in fields}
 
 
@@ -105,7 +106,7 @@ class Results(Model):
     VERSION: ClassVar[int] = VERSION
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(cls, data: Json, version: int) -> Json:
         """Today's form of `data` as an older version wrote it.
 
         Raises:
@@ -124,12 +125,12 @@ class Document(Model, Generic[T]):
     """evalpress/<section>/<version>."""
     created: str
     """ISO-8601, UTC."""
-    provenance: dict[str, Any]
-    params: dict[str, Any]
+    provenance: Json
+    params: Json
     data: T
 
 
-def nulls(keys: Iterable[str], why: str) -> dict[str, Any]:
+def nulls(keys: Iterable[str], why: str) -> Fields:
     """These keys as null, each with the reason beside it."""
     return {name: value for key in keys for name, value in ((key, None), (key + _WHY, why))}
 
@@ -139,7 +140,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write(path: Path, section: str, data: T, params: dict[str, Any], provenance: dict[str, Any]) -> Document[T]:
+def write(path: Path, section: str, data: T, params: Json, provenance: Json) -> Document[T]:
     """Validate and write one section's results; returns the document as written.
 
     Raises:
@@ -155,9 +156,9 @@ def write(path: Path, section: str, data: T, params: dict[str, Any], provenance:
     return document.model_copy(update={"provenance": plain["provenance"]})
 
 
-def as_written(document: Document[T]) -> dict[str, Any]:
+def as_written(document: Document[T]) -> Json:
     """The JSON value of a results file, without secrets, as reading gives it back."""
-    found: dict[str, Any] = json.loads(json.dumps(secrets.scrubbed(document.model_dump(mode="json", by_alias=True))))
+    found: Json = json.loads(json.dumps(secrets.scrubbed(document.model_dump(mode="json", by_alias=True))))
     return found
 
 
@@ -270,7 +271,7 @@ def read(path: Path, section: str, model: type[T]) -> Document[T]:
         raise UserError(f"{at}: {error}") from None
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> Json:
     document = read_json(path)
     if not isinstance(document, dict):
         raise UserError(f"{shown(path)}: a results file is a JSON object, found a {type(document).__name__}")

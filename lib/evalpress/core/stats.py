@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,13 +33,11 @@ class PairedRatio:
     ci_high: float | None
     n_pairs: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as in the results file, with a reason beside each bound that is null."""
-        fields = asdict(self)
-        if self.ci_low is None:
-            why = f"not enough blocks: {self.n_pairs} paired, {MIN_PAIRS} are needed for an interval"
-            fields |= {"ci_low_why": why, "ci_high_why": why}
-        return fields
+    @property
+    def interval_why(self) -> str | None:
+        """Why there is no interval, where there is none."""
+        known = self.ci_low is not None
+        return None if known else f"not enough blocks: {self.n_pairs} paired, {MIN_PAIRS} are needed for an interval"
 
 
 def _finite(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:

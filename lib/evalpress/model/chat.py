@@ -11,6 +11,7 @@ from typing import Any
 from evalpress import model
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
+from evalpress.model.described import Asking, ChatTemplate
 from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
 
@@ -61,7 +62,7 @@ def formatter(params: Params, tokenizer: Any = None) -> PromptFormatter:
     Raises:
         MeasurementError: as `describe` and `PromptFormatter.render`, or transformers cannot load the tokenizer.
     """
-    templated = not describe(params)["base_model"]
+    templated = not describe(params).base_model
     loaded = load_tokenizer(params) if tokenizer is None else tokenizer
     return _tried(PromptFormatter(loaded, templated, shown(model.resolve(params))))
 
@@ -73,7 +74,7 @@ def problem(params: Params) -> str | None:
     neither torch nor transformers. A base model has no template to try.
     """
     try:
-        if not describe(params)["base_model"]:
+        if not describe(params).base_model:
             with Isolated(__name__) as process:
                 for _ in process.stream(f"{__name__}:try_template", model.resolve(params), _trust(params)):
                     pass
@@ -97,16 +98,16 @@ def _tried(found: PromptFormatter) -> PromptFormatter:
     return found
 
 
-def describe(params: Params) -> dict[str, Any]:
+def describe(params: Params) -> Asking:
     """For a results file: base model or not, how that is known, and the chat template with its digest.
 
     Raises:
         MeasurementError: the set says that this is an instruct model, and it has no chat template.
     """
     is_base, how = model.base_model(params)
-    found: dict[str, Any] = {"base_model": is_base, "base_model_how": how, "chat_template": None}
     if is_base:
-        return found | {"chat_template_why": "a base model is asked the prompt unchanged"}
+        why = "a base model is asked the prompt unchanged"
+        return Asking(base_model=True, base_model_how=how, chat_template=None, chat_template_why=why)
     folder = model.resolve(params)
     template = model.chat_template(folder)
     if template is None:
@@ -114,7 +115,8 @@ def describe(params: Params) -> dict[str, Any]:
             f"{shown(folder)}: model.base_model: found false, but the model has no chat template; allowed true, or a "
             "model with one"
         )
-    return found | {"chat_template": {"sha256": hashlib.sha256(template.encode()).hexdigest(), "text": template}}
+    sha256 = hashlib.sha256(template.encode()).hexdigest()
+    return Asking(base_model=False, base_model_how=how, chat_template=ChatTemplate(sha256=sha256, text=template))
 
 
 def load_tokenizer(params: Params) -> Any:

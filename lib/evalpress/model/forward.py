@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
 from evalpress.core.plain import Options
+from evalpress.model.described import Described
 from evalpress.model.threads import reference_threads
 
 ATTENTION = "sdpa"
@@ -45,16 +46,6 @@ class TextLogits:
 
     positions: NDArray[np.int64]
     values: NDArray[np.float32]
-
-
-class Described(TypedDict):
-    """What computes: dtype, device, attention implementation, seconds of loading, threads of the processor."""
-
-    dtype: str
-    device: str
-    attention: str
-    load_s: float
-    threads: int
 
 
 @dataclass

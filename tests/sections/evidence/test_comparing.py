@@ -34,7 +34,7 @@ def test_a_prompt_is_identical_when_every_run_is():
     row = comparing.counts(
         found({"x": [1, 2], "y": [3, 4, 5]}, {"x": [1, 2], "y": [3, 4, 5]}, {"x": [1, 2], "y": [3, 9, 5]})
     )
-    assert (row["identical"], row["of"], row["runs"], row["differing"]) == (1, 2, 2, ["y"])
+    assert (row["identical"], row["of"], row["runs"], row["differing"]) == (1, 2, 2, ("y",))
     assert row["tokens"] == 2 + 3 + 2 + 2  # up to and with the token that differs
     assert row["unique_outputs"] == {"x": 1, "y": 2}
 
@@ -97,4 +97,4 @@ def test_settings_that_make_a_check_hold_are_named_with_the_values_of_the_run_bo
     assert {"HCCL_DETERMINISTIC=true", "LCCL_DETERMINISTIC=1"} <= set(ascend)
     assert {"ATB_MATMUL_SHUFFLE_K_ENABLE=0", "ATB_LLM_LCOC_ENABLE=0"} <= set(ascend)
     assert "VLLM_BATCH_INVARIANT=1" in settings.holds_with("shuffled_batch")["ascend"]
-    assert settings.holds_with("same_engine_again")["cpu"] == ["VLLM_ENABLE_V1_MULTIPROCESSING=0"]
+    assert settings.holds_with("same_engine_again")["cpu"] == ("VLLM_ENABLE_V1_MULTIPROCESSING=0",)

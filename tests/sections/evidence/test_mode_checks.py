@@ -70,7 +70,7 @@ def test_a_variants_check_has_words_and_what_makes_it_hold():
     assert reliance.sentence([filled(Check, row | {"identical": 10})]) == "Identical in full mode as in eager."
     differs = reliance.sentence([filled(Check, row | {"identical": 8})])
     assert differs == "Full mode in place of eager changes 2 of 10 answers, each at a near tie."
-    assert holds_with("full_against_eager")["ascend"] == ["enforce_eager=True on both sides"]
+    assert holds_with("full_against_eager")["ascend"] == ("enforce_eager=True on both sides",)
 
 
 def test_outputs_that_are_shorter_than_those_of_other_checks_are_named_so():

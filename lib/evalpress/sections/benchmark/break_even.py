@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress.core import stats
 from evalpress.core.results import nulls
@@ -51,18 +50,17 @@ def break_even(
     eager, compiled = modes[EAGER], next(found for mode, found in modes.items() if mode != EAGER)
     starts = _own_starts(eager), _own_starts(compiled)
     warm = from_starts(*starts, ratio)
-    found: dict[str, Any] = {"workload": main} | warm.model_dump()
     phases = _mode_phases(eager.startup, compiles=False), _mode_phases(compiled.startup, compiles=True)
-    if phases[0] is None or phases[1] is None:
-        found |= {"by_phases": None, "by_phases_why": "this vLLM did not print every phase that depends on the mode"}
-    else:
-        found["by_phases"] = from_starts([phases[0]], [phases[1]], ratio)
+    by_phases = None if phases[0] is None or phases[1] is None else from_starts([phases[0]], [phases[1]], ratio)
     cold = compiled.startup_cold
-    if cold is None:
-        found |= {"cold": None, "cold_why": compiled.startup_cold_why}
-    else:
-        found["cold"] = from_starts(starts[0], [_own_start(cold)], ratio)
-    return BreakEven(**found)
+    return BreakEven(
+        **dict(warm),
+        workload=main,
+        by_phases=by_phases,
+        by_phases_why=None if by_phases else "this vLLM did not print every phase that depends on the mode",
+        cold=None if cold is None else from_starts(starts[0], [_own_start(cold)], ratio),
+        cold_why=compiled.startup_cold_why if cold is None else None,
+    )
 
 
 def not_measured(why: str) -> BreakEven:
@@ -100,34 +98,38 @@ def from_starts(eager: Sequence[float], compiled: Sequence[float], ratio: Paired
         why = ratio.eager_why or ratio.compiled_why or "not measured"
         return BreakEvenFigures(extra_startup_s=extra, **nulls(_KEYS[1:], why))
     saved = 1 / ratio.eager - 1 / ratio.compiled
-    found: dict[str, Any] = {"extra_startup_s": extra, "saved_s_per_token": saved}
     if saved <= 0:
         why = "never: compilation saved no time per output token in this run"
-        return BreakEvenFigures(**found, **nulls(_KEYS[2:], why))
+        return BreakEvenFigures(extra_startup_s=extra, saved_s_per_token=saved, **nulls(_KEYS[2:], why))
     tokens = max(extra, 0.0) / saved
-    found |= {"tokens": tokens, "seconds": tokens / ratio.compiled}
-    return BreakEvenFigures(**found, **_interval(eager, compiled, ratio))
+    found = _interval(eager, compiled, ratio)
+    low, high = (None, None) if isinstance(found, str) else found
+    why = found if isinstance(found, str) else _NEVER
+    return BreakEvenFigures(
+        extra_startup_s=extra,
+        saved_s_per_token=saved,
+        tokens=tokens,
+        seconds=tokens / ratio.compiled,
+        tokens_low=low,
+        tokens_low_why=why if low is None else None,
+        tokens_high=high,
+        tokens_high_why=why if high is None else None,
+    )
 
 
-def _interval(eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric) -> dict[str, Any]:
-    """`tokens_low` and `tokens_high`, of at least 95 % together, or why there are none."""
-    keys = ("tokens_low", "tokens_high")
+def _interval(
+    eager: Sequence[float], compiled: Sequence[float], ratio: PairedMetric
+) -> tuple[float | None, float | None] | str:
+    """The ends of the interval of the tokens, of at least 95 % together, None for never; or why there is none."""
     why = _no_interval(eager, compiled, ratio)
     if why or ratio.ci_low is None or ratio.ci_high is None or ratio.eager is None:
-        return nulls(keys, why or "not measured")
+        return why or "not measured"
     starts = stats.difference_interval(compiled, eager, _SHARED_CONFIDENCE)
     assert starts is not None
     speed = _at_shared_confidence(ratio.ci_low, ratio.ci_high, ratio.n_pairs)
     extra = Span(max(starts[0], 0.0), max(starts[1], 0.0))
     gain = Span(*(-math.expm1(-min(max(end, -_LARGEST), _LARGEST)) / ratio.eager for end in speed))
-    found: dict[str, Any] = {}
-    if gain.high > 0:
-        found["tokens_low"] = extra.low / gain.high
-    else:
-        found |= {"tokens_low": None, "tokens_low_why": _NEVER}
-    if gain.low > 0:
-        return found | {"tokens_high": extra.high / gain.low}
-    return found | {"tokens_high": None, "tokens_high_why": _NEVER}
+    return extra.low / gain.high if gain.high > 0 else None, extra.high / gain.low if gain.low > 0 else None
 
 
 def _at_shared_confidence(low: float, high: float, pairs: int) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from evalpress.core import stats
 from evalpress.core.results import nulls
@@ -38,8 +38,14 @@ def compare(eager: Sequence[Block], compiled: Sequence[Block]) -> dict[str, Pair
             out[metric] = PairedMetric(**nulls(keys, why), n_pairs=0, better=better)
             continue
         ratio = stats.paired_ratio([c for _, c in values], [e for e, _ in values])
-        found: dict[str, Any] = {"eager": getattr(means[0], metric), "compiled": getattr(means[1], metric)}
-        out[metric] = PairedMetric(**found, **ratio.as_dict(), better=better)
+        out[metric] = PairedMetric(
+            eager=getattr(means[0], metric),
+            compiled=getattr(means[1], metric),
+            **asdict(ratio),
+            ci_low_why=ratio.interval_why,
+            ci_high_why=ratio.interval_why,
+            better=better,
+        )
     return out
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from evalpress.core.plain import Fields
 from evalpress.platforms.power import Energy, Meter
 from evalpress.sections.benchmark.observations import Block, Blocks
 
 
-def of_blocks(meters: Sequence[Meter], blocks: Blocks) -> dict[str, Any]:
+def of_blocks(meters: Sequence[Meter], blocks: Blocks) -> Fields:
     """`energy` and `energy_source` of the results, each with the reason where nothing was read.
 
     Args:

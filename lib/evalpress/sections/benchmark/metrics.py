@@ -6,9 +6,10 @@ Everything here recomputes from `results/raw/benchmark-blocks.json` alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from evalpress.core import stats
+from evalpress.core.plain import Fields
+from evalpress.core.results import nulls
 from evalpress.sections.benchmark.observations import Block
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
@@ -37,23 +38,27 @@ def figures(blocks: Sequence[Block]) -> SpeedFigures:
     prefill = sum(busy((r.scheduled_ts, r.first_token_ts) for r in block.requests) for block in blocks)
     decoding = sum(busy((r.first_token_ts, r.last_token_ts) for r in block.requests) for block in blocks)
     failed = sum(block.failed for block in blocks)
-    found: dict[str, Any] = {
-        "duration": duration,
-        "completed": len(requests) - failed,
-        "failed": failed,
-        "total_input_tokens": tokens_in,
-        "total_output_tokens": tokens_out,
-        "request_throughput": (len(requests) - failed) / duration,
-        "output_throughput": tokens_out / duration,
-        "total_token_throughput": (tokens_in + tokens_out) / duration,
-        "prefill_throughput": tokens_in / prefill if prefill > 0 else None,
-        "prefill_throughput_why": "first token and scheduling carry the same time stamp" if prefill <= 0 else None,
-        "decode_throughput": (tokens_out - len(requests)) / decoding if decoding > 0 else None,
-        "decode_throughput_why": "no request generated more than one token" if decoding <= 0 else None,
-    }
-    for name in LATENCIES:
-        found |= latency(name, observations(blocks, name))
-    return SpeedFigures(**found, **stability(blocks))
+    latencies = {key: value for name in LATENCIES for key, value in latency(name, observations(blocks, name)).items()}
+    cv = stats.coefficient_of_variation([sum(r.output_tokens for r in b.requests) / b.duration for b in blocks])
+    return SpeedFigures(
+        duration=duration,
+        completed=len(requests) - failed,
+        failed=failed,
+        total_input_tokens=tokens_in,
+        total_output_tokens=tokens_out,
+        request_throughput=(len(requests) - failed) / duration,
+        output_throughput=tokens_out / duration,
+        total_token_throughput=(tokens_in + tokens_out) / duration,
+        prefill_throughput=tokens_in / prefill if prefill > 0 else None,
+        prefill_throughput_why="first token and scheduling carry the same time stamp" if prefill <= 0 else None,
+        decode_throughput=(tokens_out - len(requests)) / decoding if decoding > 0 else None,
+        decode_throughput_why="no request generated more than one token" if decoding <= 0 else None,
+        **latencies,
+        n_blocks=len(blocks),
+        cv_output_throughput=cv,
+        cv_output_throughput_why="a single block has no spread" if cv is None else None,
+        steadiness="unknown" if cv is None else stats.stability(cv),
+    )
 
 
 def observations(blocks: Sequence[Block], name: str) -> list[float]:
@@ -66,22 +71,10 @@ def observations(blocks: Sequence[Block], name: str) -> list[float]:
     return [1e3 * getattr(r, name) for r in requests]
 
 
-def latency(name: str, values_ms: Sequence[float]) -> dict[str, Any]:
+def latency(name: str, values_ms: Sequence[float]) -> Fields:
     """`{mean,median,std,min,max,p90,p99}_<name>_ms`; nulls with a reason where there is no observation."""
     keys = ("mean", "median", "std", "min", "max", "p90", "p99")
     if not values_ms:
-        why = f"no {name} observation"
-        return {f"{key}_{name}_ms": None for key in keys} | {f"{key}_{name}_ms_why": why for key in keys}
+        return nulls([f"{key}_{name}_ms" for key in keys], f"no {name} observation")
     summary = stats.summarise(values_ms)
     return {f"{key}_{name}_ms": summary[key] for key in keys}
-
-
-def stability(blocks: Sequence[Block]) -> dict[str, Any]:
-    """Coefficient of variation of output throughput over blocks, and the word for it."""
-    rates = [sum(r.output_tokens for r in b.requests) / b.duration for b in blocks]
-    cv = stats.coefficient_of_variation(rates)
-    found = {"n_blocks": len(blocks), "cv_output_throughput": cv}
-    if cv is None:
-        why = "a single block has no spread"
-        return found | {"cv_output_throughput_why": why, "steadiness": "unknown"}
-    return found | {"steadiness": stats.stability(cv)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from evalpress.core.plain import Json
 
-Json = dict[str, Any]
 _OFF = "benchmark.ceilings is off"
 _BREAK_EVEN = ("extra_startup_s", "saved_s_per_token", "tokens", "seconds", "tokens_low", "tokens_high")
 _LINE = ("ms_per_token", "ms_per_token_low", "ms_per_token_high", "intercept_ms", "r_squared")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 
 
@@ -40,7 +41,7 @@ Blocks = dict[str, dict[str, list[Block]]]
 """workload (or scaling point) -> mode -> measured blocks."""
 
 
-def plain(blocks: Mapping[str, Mapping[str, Sequence[Block]]]) -> dict[str, Any]:
+def plain(blocks: Mapping[str, Mapping[str, Sequence[Block]]]) -> Json:
     """The blocks as JSON values."""
     return {
         name: {mode: [block.model_dump(mode="json") for block in found] for mode, found in by_mode.items()}

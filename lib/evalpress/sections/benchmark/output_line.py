@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -35,15 +34,20 @@ def output_line(series: Sequence[Sequence[Block]]) -> OutputLine:
     slope, intercept, r_squared = weighted_line(points)
     by_block = [[point for block in blocks for point in _points(block)] for blocks in zip(*series, strict=False)]
     slopes = [weighted_line(points)[0] for points in by_block if len({length for length, _ in points}) > 1]
-    found: dict[str, Any] = {"ms_per_token": slope, "intercept_ms": intercept, "r_squared": r_squared}
     interval = stats.mean_interval(slopes) if len(slopes) >= MIN_BLOCKS else None
-    if interval:
-        half = (interval[1] - interval[0]) / 2
-        found |= {"ms_per_token_low": slope - half, "ms_per_token_high": slope + half}
-    else:
-        why = f"not enough blocks: {len(slopes)} with every length, {MIN_BLOCKS} are needed"
-        found |= nulls(("ms_per_token_low", "ms_per_token_high"), why)
-    return OutputLine(**found, requests=len(points), blocks=len(slopes))
+    half = (interval[1] - interval[0]) / 2 if interval else None
+    no_interval = None if interval else f"not enough blocks: {len(slopes)} with every length, {MIN_BLOCKS} are needed"
+    return OutputLine(
+        ms_per_token=slope,
+        ms_per_token_low=None if half is None else slope - half,
+        ms_per_token_low_why=no_interval,
+        ms_per_token_high=None if half is None else slope + half,
+        ms_per_token_high_why=no_interval,
+        intercept_ms=intercept,
+        r_squared=r_squared,
+        requests=len(points),
+        blocks=len(slopes),
+    )
 
 
 def _points(block: Block) -> list[Point]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.results import nulls
@@ -46,14 +45,13 @@ class PeakMeter:
             return
         backend = self._params.platform.backend
         device = device_name(backend)
-        found: dict[str, Any] = {"when": when}
         start = time.perf_counter()
         try:
             seed = self._params.engine.seed
             measured = rates.peaks(device, _COPY_BYTES[backend], self._dtypes(), _MATRIX[backend], seed, self._near)
         except (RuntimeError, MeasurementError) as error:  # torch's OutOfMemoryError is a RuntimeError
             why = f"not measured at this moment: {str(error).splitlines()[0]}"
-            self._rounds.append(PeakRound(**found, **nulls(self._raw, why)))
+            self._rounds.append(PeakRound(when=when, **nulls(self._raw, why)))
             return
         copies, products = measured.copies, measured.products
         best = max(products, key=lambda product: product.flop_s)
@@ -64,12 +62,14 @@ class PeakMeter:
         self._near = self._near or frozenset((p.size, p.form) for p in products if p.flop_s >= NEAR * best.flop_s)
         self._raw["memory_bandwidth_gb_s"] += [rate / 1e9 for rate in copies]
         self._raw["matmul_tflop_s"] += [product.flop_s / 1e12 for product in products]
-        found |= {
-            "seconds": time.perf_counter() - start,
-            "memory_bandwidth_gb_s": max(copies) / 1e9,
-            "matmul_tflop_s": best.flop_s / 1e12,
-        }
-        self._rounds.append(PeakRound(**found))
+        self._rounds.append(
+            PeakRound(
+                when=when,
+                seconds=time.perf_counter() - start,
+                memory_bandwidth_gb_s=max(copies) / 1e9,
+                matmul_tflop_s=best.flop_s / 1e12,
+            )
+        )
 
     def _dtypes(self) -> tuple[str, ...]:
         """A processor without units for the engine's dtype computes in float32, whose rate is then the bound."""

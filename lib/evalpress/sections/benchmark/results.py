@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from evalpress.core import results
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.engine.results import Compilation, Memory, Startup
 from evalpress.params.engine import COMPILED
@@ -290,6 +291,6 @@ class Results(results.Results):
         return ({COMPILED: own} if self.comparison else {}) | self.variants
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(cls, data: Json, version: int) -> Json:
         """Version 1 left out some keys where nothing was measured; here each is null with its reason."""
         return migration.from_version_1(data) if version == 1 else super().migrate(data, version)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress.core.results import nulls
 from evalpress.model import ArchitectureFacts
@@ -13,6 +12,7 @@ from evalpress.sections.benchmark.results import NEITHER, PeakRates, Roofline, W
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
 _OFF = "benchmark.ceilings is off"
+_NO_RATE = "the rate was not observed"
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,27 @@ def roofline(
         return _nothing(_OFF)
     batch = shape.num_prompts if shape.concurrent else 1
     found = bounds(facts, batch, shape.input_len, shape.output_len, peaks, devices(params, batch))
-    out: dict[str, Any] = {}
-    for key, share, bound, rate, why in (
-        ("bandwidth_bound_tok_s", "mbu", found.decode_bandwidth, speed.decode_throughput, found.bytes_unknown),
-        ("arithmetic_bound_tok_s", "mfu", found.prefill_arithmetic, speed.prefill_throughput, found.flops_unknown),
-    ):
-        out |= {key: bound} if bound is not None else {key: None, f"{key}_why": why}
-        out |= _share(share, rate, bound, why)
+    mbu, mbu_why = _share(speed.decode_throughput, found.decode_bandwidth, found.bytes_unknown)
+    mfu, mfu_why = _share(speed.prefill_throughput, found.prefill_arithmetic, found.flops_unknown)
     unknown = found.flops_unknown or found.bytes_unknown
     decode = {"memory bandwidth": found.decode_bandwidth, "arithmetic": found.decode_arithmetic}
     prefill = {"memory bandwidth": found.prefill_bandwidth, "arithmetic": found.prefill_arithmetic}
-    out |= _limited_by("decode_limited_by", speed.decode_throughput, decode, unknown)
-    out |= _limited_by("prefill_limited_by", speed.prefill_throughput, prefill, unknown)
-    return Roofline(**out)
+    decode_by, decode_why = _limited_by(speed.decode_throughput, decode, unknown)
+    prefill_by, prefill_why = _limited_by(speed.prefill_throughput, prefill, unknown)
+    return Roofline(
+        bandwidth_bound_tok_s=found.decode_bandwidth,
+        bandwidth_bound_tok_s_why=found.bytes_unknown if found.decode_bandwidth is None else None,
+        arithmetic_bound_tok_s=found.prefill_arithmetic,
+        arithmetic_bound_tok_s_why=found.flops_unknown if found.prefill_arithmetic is None else None,
+        mbu=mbu,
+        mbu_why=mbu_why,
+        mfu=mfu,
+        mfu_why=mfu_why,
+        decode_limited_by=decode_by,
+        decode_limited_by_why=decode_why,
+        prefill_limited_by=prefill_by,
+        prefill_limited_by_why=prefill_why,
+    )
 
 
 def _nothing(why: str) -> Roofline:
@@ -97,15 +105,14 @@ def _nothing(why: str) -> Roofline:
     return Roofline(**nulls(keys, why))
 
 
-def _share(key: str, rate: float | None, bound: float | None, why: str | None) -> dict[str, Any]:
+def _share(rate: float | None, bound: float | None, why: str | None) -> tuple[float | None, str | None]:
+    """The share of the bound, or None and the reason."""
     if rate is None:
-        return {key: None, f"{key}_why": "the rate was not observed"}
+        return None, _NO_RATE
     if bound is None:
-        return {key: None, f"{key}_why": why}
+        return None, why
     share = rate / bound
-    if share > 1:
-        return {key: None, f"{key}_why": above_one(share)}
-    return {key: share}
+    return (None, above_one(share)) if share > 1 else (share, None)
 
 
 def above_one(share: float) -> str:
@@ -117,17 +124,18 @@ def above_one(share: float) -> str:
 
 
 def _limited_by(
-    key: str, rate: float | None, bounds: Mapping[str, float | None], why: str | None
-) -> dict[str, str | None]:
+    rate: float | None, bounds: Mapping[str, float | None], why: str | None
+) -> tuple[str | None, str | None]:
+    """The bottleneck in words, or None and the reason."""
     known = {name: bound for name, bound in bounds.items() if bound is not None}
     if rate is None:
-        return {key: None, f"{key}_why": "the rate was not observed"}
+        return None, _NO_RATE
     if len(known) < len(bounds):
-        return {key: None, f"{key}_why": why}
+        return None, why
     shares = {name: rate / bound for name, bound in known.items()}
     if max(shares.values()) > 1:
-        return {key: None, f"{key}_why": above_one(max(shares.values()))}
-    return {key: bottleneck(shares)}
+        return None, above_one(max(shares.values()))
+    return bottleneck(shares), None
 
 
 def bottleneck(shares: Mapping[str, float]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 from evalpress import engine
+from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.model import ArchitectureFacts
 from evalpress.params.schema import Mode, Params, ScalingParams, Workload
@@ -14,6 +15,8 @@ from evalpress.sections.benchmark.block import prompts, run_block
 from evalpress.sections.benchmark.observations import Block, Blocks
 from evalpress.sections.benchmark.output_line import output_line
 from evalpress.sections.benchmark.results import BatchPoint, PeakRates, PromptPoint, Scaling
+
+_OFF = "benchmark.ceilings is off"
 
 
 def points(wanted: ScalingParams, largest: int, max_model_len: int) -> dict[str, Workload]:
@@ -69,37 +72,57 @@ def report(
     for name, by_mode in observed.items():
         kind, size = name.split("-")
         for mode, runs in by_mode.items():
-            row: dict[str, Any] = {"mode": mode, "runs": len(runs)}
             if kind == "batch":
-                row |= _taken(runs, BatchPoint) | _bandwidth_bound(params, facts, int(size), peaks)
-                batch.append(BatchPoint(batch_size=int(size), **row))
+                bound, why = _bandwidth_bound(params, facts, int(size), peaks)
+                batch.append(
+                    BatchPoint(
+                        mode=mode,
+                        runs=len(runs),
+                        batch_size=int(size),
+                        **_taken(runs, BatchPoint),
+                        bandwidth_bound_tok_s=bound,
+                        bandwidth_bound_tok_s_why=why,
+                    )
+                )
             else:
-                row |= _taken(runs, PromptPoint) | _arithmetic_bound(params, facts, int(size), peaks)
-                prompt.append(PromptPoint(prompt_len=int(size), **row))
+                bound, why = _arithmetic_bound(params, facts, int(size), peaks)
+                prompt.append(
+                    PromptPoint(
+                        mode=mode,
+                        runs=len(runs),
+                        prompt_len=int(size),
+                        **_taken(runs, PromptPoint),
+                        arithmetic_bound_ms=bound,
+                        arithmetic_bound_ms_why=why,
+                    )
+                )
     alone = [name for name, load in params.benchmark.workloads.items() if load.alone and name in blocks]
     output = {str(mode): output_line([blocks[name].get(mode, []) for name in alone]) for mode in params.engine.modes}
     return Scaling(batch=tuple(batch), prompt=tuple(prompt), output=output)
 
 
-def _taken(runs: Sequence[Block], row: type[BatchPoint] | type[PromptPoint]) -> dict[str, Any]:
+def _taken(runs: Sequence[Block], row: type[BatchPoint] | type[PromptPoint]) -> Fields:
     """The figures of these runs that a row has, with the reason of a null."""
     found = metrics.figures(runs).model_dump()
     return {key: value for key, value in found.items() if key in row.model_fields}
 
 
-def _bandwidth_bound(params: Params, facts: ArchitectureFacts, batch: int, peaks: PeakRates | None) -> dict[str, Any]:
+Bound: TypeAlias = tuple[float | None, str | None]
+"""A bound, or None and the reason."""
+
+
+def _bandwidth_bound(params: Params, facts: ArchitectureFacts, batch: int, peaks: PeakRates | None) -> Bound:
     wanted = params.benchmark.scaling
     if peaks is None or wanted is None:
-        return {"bandwidth_bound_tok_s": None, "bandwidth_bound_tok_s_why": "benchmark.ceilings is off"}
+        return None, _OFF
     devices = roofline.devices(params, batch)
     found = roofline.bounds(facts, batch, wanted.batch_input_len, wanted.batch_output_len, peaks, devices)
-    return {"bandwidth_bound_tok_s": found.decode_bandwidth, "bandwidth_bound_tok_s_why": found.bytes_unknown}
+    return found.decode_bandwidth, found.bytes_unknown
 
 
-def _arithmetic_bound(params: Params, facts: ArchitectureFacts, tokens: int, peaks: PeakRates | None) -> dict[str, Any]:
+def _arithmetic_bound(params: Params, facts: ArchitectureFacts, tokens: int, peaks: PeakRates | None) -> Bound:
     if peaks is None:
-        return {"arithmetic_bound_ms": None, "arithmetic_bound_ms_why": "benchmark.ceilings is off"}
+        return None, _OFF
     found = roofline.bounds(facts, 1, tokens, 1, peaks, roofline.devices(params, 1))
     rate = found.prefill_arithmetic
-    bound = None if rate is None else 1e3 * tokens / rate
-    return {"arithmetic_bound_ms": bound, "arithmetic_bound_ms_why": found.flops_unknown}
+    return None if rate is None else 1e3 * tokens / rate, found.flops_unknown

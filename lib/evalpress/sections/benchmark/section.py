@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress import engine, model
 from evalpress.core.progress import step
@@ -143,6 +142,10 @@ def report(
     loads = params.benchmark.workloads
     shapes = {name: WorkloadShape(**load.model_dump(mode="json"), alone=load.alone) for name, load in loads.items()}
     modes = {mode: _mode(params, facts, mode, found, blocks, shapes, peaks) for mode, found in loaded.items()}
+    pairs = _pairs(modes, shapes, blocks)
+    own = pairs.pop(COMPILED, None)
+    missing = "see variants" if pairs else "only " + ", ".join(modes) + " was measured"
+    why = f"{missing} (engine.modes)"
     return Results(
         modes=modes,
         workloads=shapes,
@@ -154,7 +157,11 @@ def report(
         topology=topology(params),
         left_out=left_out,
         identities=invariants.check(modes, shapes, blocks, facts, peaks),
-        **_pairs(modes, shapes, blocks),
+        comparison=own.comparison if own else {},
+        comparison_why=None if own else why,
+        identical_tokens=own.identical_tokens if own else {},
+        break_even=own.break_even if own else not_measured(why),
+        variants=pairs,
     )
 
 
@@ -193,27 +200,19 @@ def _mode(
     )
 
 
-def _pairs(modes: dict[str, ModeResults], shapes: dict[str, WorkloadShape], blocks: Blocks) -> dict[str, Any]:
+def _pairs(modes: dict[str, ModeResults], shapes: dict[str, WorkloadShape], blocks: Blocks) -> dict[str, Pair]:
     """What needs eager and a compiling mode: comparison, identical tokens, break-even, for each compiling mode."""
-    found: dict[str, Any] = {"variants": {}}
+    found = {}
     for mode in modes:
         if mode == EAGER or EAGER not in modes:
             continue
         pairs = {name: (by_mode[EAGER], by_mode[mode]) for name, by_mode in blocks.items()}
         compared = {name: comparison.compare(*pair) for name, pair in pairs.items()}
-        pair = Pair(
+        found[mode] = Pair(
             comparison=compared,
             identical_tokens={name: comparison.identical_tokens(*pair) for name, pair in pairs.items()},
             break_even=break_even({EAGER: modes[EAGER], mode: modes[mode]}, shapes, compared),
         )
-        if mode == COMPILED:
-            found |= dict(pair)
-        else:
-            found["variants"][mode] = pair
-    if "comparison" not in found:
-        missing = "see variants" if found["variants"] else "only " + ", ".join(modes) + " was measured"
-        why = f"{missing} (engine.modes)"
-        found |= {"comparison": {}, "comparison_why": why, "identical_tokens": {}, "break_even": not_measured(why)}
     return found
 
 

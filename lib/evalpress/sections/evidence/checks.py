@@ -15,7 +15,7 @@ from evalpress.launch.environment import THREADS
 from evalpress.params.engine import COMPILED, EAGER
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.evidence import server_answers
-from evalpress.sections.evidence.comparing import Answer, Answers, Found, Run, divergence
+from evalpress.sections.evidence.comparing import Answer, Answers, Found, More, Run, divergence
 from evalpress.sections.evidence.lengths import output_tokens
 from evalpress.sections.evidence.reading import Reader
 from evalpress.sections.job import Job
@@ -125,7 +125,7 @@ class Checks:
         ]
         texts = {name: {run[name].text.encode() for run in done} for name in self.asked}
         runs = [{name: answer(one) for name, one in run.items()} for run in done]
-        more = {"identical_bytes": sum(len(found) == 1 for found in texts.values())}
+        more: More = {"identical_bytes": sum(len(found) == 1 for found in texts.values())}
         return Found(runs, cut(self.first, self.repeated), "first", self.asked, more)
 
     def batch(self) -> Found:
@@ -216,7 +216,7 @@ class Checks:
         cached = sum(one.cached_tokens for one in done.values())
         if cached == 0:
             raise MeasurementError("the engine read nothing from its prefix cache")
-        more = {"cached_tokens": cached, "prompt_tokens": sum(map(len, long.values()))}
+        more: More = {"cached_tokens": cached, "prompt_tokens": sum(map(len, long.values()))}
         return Found([{n: answer(one) for n, one in done.items()}], without, "prefix_cache_off", long, more)
 
     def _long_prompts(self, shared: int, limit: int) -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 Answers = Mapping[str, Sequence[int]]
 """Prompt id -> output token ids."""
@@ -30,6 +30,33 @@ Run = Mapping[str, Answer]
 """Prompt id -> output of one run."""
 
 
+class More(TypedDict, total=False):
+    """What only some checks measure: keys of `results.Check`."""
+
+    identical_bytes: int
+    cached_tokens: int
+    prompt_tokens: int
+    reference: Mapping[str, object]
+
+
+class Counts(TypedDict):
+    """The figures of a check, without explanations: keys of `results.Check`."""
+
+    runs: int
+    identical: int
+    of: int
+    tokens: int
+    unique_outputs: dict[str, int]
+    output_tokens: int
+    rate_upper_95: float | None
+    rate_upper_95_why: str | None
+    differing: tuple[str, ...] | None
+    logprobs_identical: int | None
+    logprobs_identical_why: str | None
+    logprobs_of: int | None
+    logprobs_of_why: str | None
+
+
 @dataclass(frozen=True)
 class Found:
     """A check's runs with the outputs they are compared with; `against` names the latter in the raw observations."""
@@ -38,7 +65,7 @@ class Found:
     baseline: Run
     against: str
     asked: Answers
-    more: dict[str, Any] = field(default_factory=dict)
+    more: More = field(default_factory=More)
     scores_why: str | None = None
     """Why scores cannot be compared, where they cannot."""
     same_change: bool = False
@@ -77,8 +104,8 @@ def differences(found: Found) -> list[Difference]:
     return list(seen)
 
 
-def counts(found: Found) -> dict[str, Any]:
-    """The figures of a check, without explanations: keys of `results.Check`."""
+def counts(found: Found) -> Counts:
+    """The figures of a check, without explanations."""
     differing = sorted({d.case for d in differences(found)}, key=list(found.baseline).index)
     compared = independent = events = 0
     for case, answer in found.baseline.items():
@@ -89,7 +116,8 @@ def counts(found: Found) -> dict[str, Any]:
         events += sum(at is not None for at in ends)
     unique = {case: len({answer.token_ids, *(run[case].token_ids for run in found.runs)}) for case, answer in
               found.baseline.items()}  # fmt: skip
-    row: dict[str, Any] = {
+    same, scores, why = _scores(found)
+    return {
         "runs": len(found.runs),
         "identical": len(found.baseline) - len(differing),
         "of": len(found.baseline),
@@ -97,12 +125,13 @@ def counts(found: Found) -> dict[str, Any]:
         "unique_outputs": unique,
         "output_tokens": max((len(answer.token_ids) for answer in found.baseline.values()), default=0),
         "rate_upper_95": rate_upper_95(events, independent) if independent else None,
+        "rate_upper_95_why": None if independent else "no output token was compared",
+        "differing": tuple(differing) or None,
+        "logprobs_identical": same,
+        "logprobs_identical_why": why,
+        "logprobs_of": scores,
+        "logprobs_of_why": why,
     }
-    if not compared:
-        row["rate_upper_95_why"] = "no output token was compared"
-    if differing:
-        row["differing"] = differing
-    return row | _scores(found)
 
 
 def _read(answer: Answer, end: int | None) -> int:
@@ -110,8 +139,8 @@ def _read(answer: Answer, end: int | None) -> int:
     return len(answer.token_ids) if end is None else end + 1
 
 
-def _scores(found: Found) -> dict[str, Any]:
-    """How many scores are the same to the last bit, up to each first difference."""
+def _scores(found: Found) -> tuple[int | None, int | None, str | None]:
+    """Scores that are the same to the last bit up to each first difference, of how many; or why that is unknown."""
     same = of = 0
     for run in found.runs:
         for case, answer in found.baseline.items():
@@ -120,9 +149,8 @@ def _scores(found: Found) -> dict[str, Any]:
             of += len(pairs)
             same += sum(a == b for a, b in pairs)
     if of and not found.scores_why:
-        return {"logprobs_identical": same, "logprobs_of": of}
-    why = found.scores_why or "one side gave no scores"
-    return {"logprobs_identical": None, "logprobs_identical_why": why, "logprobs_of": None, "logprobs_of_why": why}
+        return same, of, None
+    return None, None, found.scores_why or "one side gave no scores"
 
 
 def rate_upper_95(events: int, n: int) -> float:

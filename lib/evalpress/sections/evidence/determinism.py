@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress.core.errors import MeasurementError
+from evalpress.core.plain import Json
 from evalpress.core.progress import step
+from evalpress.core.results import nulls
 from evalpress.engine.start import one_line
 from evalpress.sections.evidence import explaining
 from evalpress.sections.evidence.checks import Checks, tokens_of
-from evalpress.sections.evidence.comparing import Found, Run, counts, differences
+from evalpress.sections.evidence.comparing import Difference, Found, Run, counts, differences
 from evalpress.sections.evidence.explaining import Name, Readings, TokenText
 from evalpress.sections.evidence.results import Check, Divergence
 from evalpress.sections.evidence.settings import holds_with
@@ -34,7 +35,7 @@ class Outcome:
     """All checks, their raw tokens, and the reference's readings of the outputs of each mode."""
 
     rows: tuple[Check, ...]
-    raw: dict[str, Any]
+    raw: Json
     readings: Readings | None
     readings_why: str
 
@@ -65,7 +66,7 @@ def _measure(changed: str, measure: Callable[[], Found]) -> Found | str:
         return f"{type(error).__name__}: {one_line(error)}"
 
 
-def raw_tokens(first: Run, found: Mapping[str, Found]) -> dict[str, Any]:
+def raw_tokens(first: Run, found: Mapping[str, Found]) -> Json:
     """Every check's tokens, run by run, and those they were compared with."""
     baselines = {"first": tokens_of(first)} | {one.against: tokens_of(one.baseline) for one in found.values()}
     baselines["first"] = tokens_of(first)  # whole, where a check compared a part
@@ -75,7 +76,7 @@ def raw_tokens(first: Run, found: Mapping[str, Found]) -> dict[str, Any]:
     }
 
 
-def _kept(found: Found) -> list[Any]:
+def _kept(found: Found) -> list[Difference]:
     """The differences that are explained: the first of each prompt, then others up to SHOWN."""
     every = differences(found)
     firsts = list({d.case: d for d in reversed(every)}.values())[::-1]
@@ -108,20 +109,31 @@ def _readings(checks: Checks, found: Mapping[str, Found]) -> tuple[Readings | No
 def _row(
     name: str, changed: str, one: Found | str, readings: Readings | None, why: str, dtype: str, text: TokenText
 ) -> Check:
-    head: dict[str, Any] = {"rung": name, "changed": changed, "holds_with": holds_with(name)}
     if isinstance(one, str):
-        return Check(**head | dict.fromkeys(_MEASURED) | {f"{key}_why": one for key in _MEASURED})
-    head |= {"against": one.against, **counts(one), **one.more}
+        return Check(rung=name, changed=changed, holds_with=holds_with(name), **nulls(_MEASURED, one))
     rows = tuple(explaining.explain(d, one, readings or Readings(), dtype, text) for d in _kept(one))
-    if not rows:
-        return Check(**head, first_divergence=None, first_divergence_why=_SAME, explained=0, unexplained=0)
-    return Check(**head, first_divergence=rows[0], divergences=rows, **_explained(rows, why))
+    explained, unexplained, no_verdict = _explained(rows, why)
+    return Check(
+        rung=name,
+        changed=changed,
+        holds_with=holds_with(name),
+        against=one.against,
+        **counts(one),
+        **one.more,
+        first_divergence=rows[0] if rows else None,
+        first_divergence_why=None if rows else _SAME,
+        divergences=rows or None,
+        explained=explained,
+        explained_why=no_verdict,
+        unexplained=unexplained,
+        unexplained_why=no_verdict,
+    )
 
 
-def _explained(rows: Sequence[Divergence], why: str) -> dict[str, Any]:
-    """Prompts whose differences all lie within the noise, and prompts with one beyond it."""
+def _explained(rows: Sequence[Divergence], why: str) -> tuple[int | None, int | None, str | None]:
+    """Prompts whose differences all lie within the noise, and prompts with one beyond it; or why that is unknown."""
     if any(row.verdict is None for row in rows):
         reason = why or next(row.verdict_why for row in rows if row.verdict is None) or "no verdict"
-        return {"explained": None, "explained_why": reason, "unexplained": None, "unexplained_why": reason}
+        return None, None, reason
     beyond = {row.case for row in rows if row.verdict == "unexplained"}
-    return {"explained": len({row.case for row in rows} - beyond), "unexplained": len(beyond)}
+    return len({row.case for row in rows} - beyond), len(beyond), None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ Name = tuple[str, str]
 Row = NDArray[np.float32]
 TokenText = Callable[[int], str]
 _LOGITS_OF = "transformers on CPU in float32"
+_DRAWN = "tokens were drawn: near logits explain nothing"
 
 
 @dataclass
@@ -94,29 +95,41 @@ def _read(
 
 def explain(difference: Difference, found: Found, readings: Readings, dtype: str, text: TokenText) -> Divergence:
     """The difference with the reference's logits of its two tokens."""
-    where: dict[str, Any] = {"case": difference.case, "position": difference.position}
+    case, position = difference.case, difference.position
     pair = (difference.token, difference.other_token)
     if END in pair:
         why = "one output ended before the other"
-        return Divergence(**where, token=pair[0], other_token=pair[1], logit_margin=None, logit_margin_why=why,
-                          verdict_why=why)  # fmt: skip
-    key = ((found.against, difference.case), difference.position)
+        return Divergence(case=case, position=position, token=pair[0], other_token=pair[1], logit_margin=None,
+                          logit_margin_why=why, verdict_why=why)  # fmt: skip
+    key = ((found.against, case), position)
     a, b = int(pair[0]), int(pair[1])
     texts = (text(a), text(b))
     reference, other = readings.reference.get(key), readings.engine_dtype.get(key)
     if reference is None or other is None:
         why = "the reference did not read this output"
-        return Divergence(**where, token=a, other_token=b, texts=texts, logit_margin=None, logit_margin_why=why,
-                          verdict_why=why)  # fmt: skip
+        return Divergence(case=case, position=position, token=a, other_token=b, texts=texts, logit_margin=None,
+                          logit_margin_why=why, verdict_why=why)  # fmt: skip
     judged = judge(reference, other, a, b, dtype)
-    drawn: dict[str, Any] = (
-        {"verdict": None, "verdict_why": "tokens were drawn: near logits explain nothing"} if found.drawn else {}
-    )
-    row = Divergence(**where, token=a, other_token=b, texts=texts, logits_of=_LOGITS_OF, **(judged | drawn))
-    return row.model_copy(update={"sentence": sentence(row, text(int(judged["best_token"])))})
+    row = Divergence(case=case, position=position, token=a, other_token=b, texts=texts, logits_of=_LOGITS_OF, **judged)
+    if found.drawn:
+        row = row.model_copy(update={"verdict": None, "verdict_why": _DRAWN})
+    return row.model_copy(update={"sentence": sentence(row, text(judged["best_token"]))})
 
 
-def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> dict[str, Any]:
+class Judged(TypedDict):
+    """Two tokens at one position, by the reference: keys of `results.Divergence`."""
+
+    logit: float
+    other_logit: float
+    logit_margin: float
+    dtype_spacing: float
+    best_token: int
+    shortfall: float
+    noise_max_abs_err: float
+    verdict: Literal["within_noise", "unexplained"]
+
+
+def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> Judged:
     """Margin, noise and verdict of two tokens at one position.
 
     Args:

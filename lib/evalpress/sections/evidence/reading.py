@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalpress import engine, model
+from evalpress.model.described import Described
 from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
 
@@ -67,7 +68,7 @@ class Reader:
         texts: Mapping[str, Sequence[int]],
         positions: Mapping[str, Sequence[int]],
         kept: Mapping[str, frozenset[int]],
-    ) -> tuple[dict[str, Any], list[Reading]]:
+    ) -> tuple[Described, list[Reading]]:
         """How the model ran, and the readings, text by text in order of position.
 
         Engines that this process keeps are released first where the model would not fit beside them.
@@ -82,7 +83,7 @@ class Reader:
         return described, found
 
 
-def passes(request: Request) -> Iterator[dict[str, Any] | Reading]:
+def passes(request: Request) -> Iterator[Described | Reading]:
     """How the model runs, then its readings; runs in the other process."""
     from evalpress.model import forward  # torch takes seconds to import
 
@@ -90,7 +91,7 @@ def passes(request: Request) -> Iterator[dict[str, Any] | Reading]:
     with forward.loaded(request.folder, request.dtype, trust_remote_code=trust) as run:
         probe = max(request.texts.values(), key=len)[:_PROBE]
         attention = forward.right_attentions(run, probe).names[0]
-        yield dict(run.described) | {"attention": attention}
+        yield {**run.described, "attention": attention}
         for key, part in forward.forward(run, request.texts, request.positions):
             text, values = request.texts[key], part.values
             at = part.positions.tolist()

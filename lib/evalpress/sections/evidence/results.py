@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from evalpress.core import results
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
+from evalpress.model.described import ChatTemplate
 from evalpress.params.schema import Mode
 
 _OLDER = "measured by an older version of this suite"
@@ -18,15 +21,10 @@ class Settings(Model):
 
     temperature: float = Field(description="0: greedy decoding")
     max_tokens: int = Field(description="most output tokens of an answer")
-    check_tokens: int | None = Field(None, description="tokens that each determinism check generates in all, at least")
-    repeats: int | None = Field(None, description="runs of the checks that are repeated")
-
-
-class ChatTemplate(Model):
-    """The template that rendered the prompts."""
-
-    sha256: str
-    text: str
+    check_tokens: int | None = Field(
+        default=None, description="tokens that each determinism check generates in all, at least"
+    )
+    repeats: int | None = Field(default=None, description="runs of the checks that are repeated")
 
 
 class Case(Model):
@@ -53,26 +51,26 @@ class Divergence(Model):
     position: int = Field(description="0-based position in the output")
     token: int | str = Field(description="id in the baseline, or (end)")
     other_token: int | str = Field(description="id in the run that differs, or (end)")
-    texts: tuple[str, str] | None = Field(None, description="the two tokens as text")
+    texts: tuple[str, str] | None = Field(default=None, description="the two tokens as text")
     logit: float | None = None
     other_logit: float | None = None
     logit_margin: float | None = Field(description="distance of the two tokens' raw logits in the reference")
     logit_margin_why: str | None = None
-    logits_of: str | None = Field(None, description="which model gave the logits")
+    logits_of: str | None = Field(default=None, description="which model gave the logits")
     dtype_spacing: float | None = Field(
-        None, description="distance of neighbouring numbers of the engine's dtype there"
+        default=None, description="distance of neighbouring numbers of the engine's dtype there"
     )
-    best_token: int | None = Field(None, description="the reference's best token there")
+    best_token: int | None = Field(default=None, description="the reference's best token there")
     shortfall: float | None = Field(
-        None, description="how far the worse of the two tokens is below the reference's best logit"
+        default=None, description="how far the worse of the two tokens is below the reference's best logit"
     )
     noise_max_abs_err: float | None = Field(
-        None, description="largest change of a logit there by the engine's dtype alone, at least its spacing"
+        default=None, description="largest change of a logit there by the engine's dtype alone, at least its spacing"
     )
     verdict: Literal["within_noise", "unexplained"] | None = Field(
-        None, description="within noise where both tokens lie within twice the noise of the best one"
+        default=None, description="within noise where both tokens lie within twice the noise of the best one"
     )
-    verdict_why: str | None = Field(None, description="why there is no verdict")
+    verdict_why: str | None = Field(default=None, description="why there is no verdict")
     sentence: str | None = None
 
 
@@ -82,19 +80,19 @@ class Check(Model):
     rung: str = Field(description="key of the check")
     changed: str = Field(description="what was changed, in words")
     holds_with: dict[str, tuple[str, ...]] = Field(description="platform -> settings that make the check hold")
-    against: str | None = Field(None, description="which outputs it was compared with")
-    runs: int | None = Field(None, description="how often every prompt was asked")
+    against: str | None = Field(default=None, description="which outputs it was compared with")
+    runs: int | None = Field(default=None, description="how often every prompt was asked")
     identical: int | None = Field(description="prompts whose outputs were the same in every run")
     identical_why: str | None = None
     of: int | None = Field(description="prompts asked")
     of_why: str | None = None
     first_divergence: Divergence | None
     first_divergence_why: str | None = None
-    differing: tuple[str, ...] | None = Field(None, description="prompts whose outputs differ")
-    divergences: tuple[Divergence, ...] | None = Field(None, description="every first difference, once")
+    differing: tuple[str, ...] | None = Field(default=None, description="prompts whose outputs differ")
+    divergences: tuple[Divergence, ...] | None = Field(default=None, description="every first difference, once")
     tokens: int | None = Field(description="output tokens compared, each up to the first difference")
     tokens_why: str | None = None
-    output_tokens: int | None = Field(None, description="tokens of the longest output of one run")
+    output_tokens: int | None = Field(default=None, description="tokens of the longest output of one run")
     rate_upper_95: float | None = Field(description="upper 95 % bound on the rate of differences per token")
     rate_upper_95_why: str | None = None
     explained: int | None = Field(description="differing prompts whose differences all lie within the noise")
@@ -107,10 +105,10 @@ class Check(Model):
     logprobs_identical_why: str | None = None
     logprobs_of: int | None = Field(description="tokens whose scores were compared")
     logprobs_of_why: str | None = None
-    identical_bytes: int | None = Field(None, description="prompts whose texts were the same byte by byte")
-    cached_tokens: int | None = Field(None, description="prompt tokens that came from the prefix cache")
-    prompt_tokens: int | None = Field(None, description="prompt tokens in all")
-    reference: dict[str, Any] | None = Field(None, description="how the other implementation ran")
+    identical_bytes: int | None = Field(default=None, description="prompts whose texts were the same byte by byte")
+    cached_tokens: int | None = Field(default=None, description="prompt tokens that came from the prefix cache")
+    prompt_tokens: int | None = Field(default=None, description="prompt tokens in all")
+    reference: Mapping[str, object] | None = Field(default=None, description="how the other implementation ran")
 
 
 class Alarm(Model):
@@ -160,7 +158,7 @@ class Results(results.Results):
     note: str
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(cls, data: Json, version: int) -> Json:
         """Version 1 had the checks without their power and without explanations."""
         new = (
             "tokens",

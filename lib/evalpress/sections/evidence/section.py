@@ -50,7 +50,7 @@ def stages(job: Job) -> Stages[Results]:
     yield "identical outputs", {row.rung: f"{row.identical} of {row.of}" for row in outcome.rows}
     job.raw("tokens", outcome.raw | {"cases": {name: list(done.token_ids) for name, done in first.items()}})
     described = chat.describe(p)
-    base = described["base_model"]
+    base = described.base_model
     prompted = {name: one.text for name, one in asked.items()}
     return Results(
         mode=p.evidence.mode,
@@ -60,7 +60,7 @@ def stages(job: Job) -> Stages[Results]:
             check_tokens=p.evidence.check_tokens,
             repeats=p.evidence.repeats,
         ),
-        **described,
+        **dict(described),
         cases=tuple(_case(case, asked[case.id], first[case.id], base=base) for case in cases),
         determinism=outcome.rows,
         reliance=reliance.sentence(outcome.rows),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import digest
+from evalpress.core.plain import Json
 from evalpress.engine.endpoint import Endpoint
 from evalpress.model import chat
 from evalpress.params import prompts
@@ -48,7 +48,7 @@ def ask(job: Job, endpoint: Endpoint, served: str) -> None:
     A server that gives no token ids (an older one, or a refusal) is a finding: the reason is kept instead.
     """
     p = job.params
-    kept: dict[str, Any] = {"asked_with": asked_with(p), "mode": p.serving.mode, "prompts": {}, "under_load": []}
+    kept: Json = {"asked_with": asked_with(p), "mode": p.serving.mode, "prompts": {}, "under_load": []}
     try:
         if p.model.weights != "random":
             formatter = chat.formatter(p)
@@ -62,12 +62,12 @@ def ask(job: Job, endpoint: Endpoint, served: str) -> None:
     job.raw(RAW, kept)
 
 
-def _alone(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> dict[str, Any]:
+def _alone(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> Json:
     length = output_tokens(p, len(asked), max(map(len, asked.values())))
     return {name: {"prompt_token_ids": ids} | _answer(endpoint, served, ids, length) for name, ids in asked.items()}
 
 
-def _under_load(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> list[dict[str, Any]]:
+def _under_load(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, list[int]]) -> list[Json]:
     """All prompts at once among OTHERS requests, `evidence.repeats` times."""
     length = output_tokens(p, len(asked), max(map(len, asked.values())), p.evidence.repeats)
     names = list(asked)
@@ -84,7 +84,7 @@ def _under_load(p: Params, endpoint: Endpoint, served: str, asked: Mapping[str, 
     return found
 
 
-def _answer(endpoint: Endpoint, served: str, ids: list[int], length: int) -> dict[str, Any]:
+def _answer(endpoint: Endpoint, served: str, ids: list[int], length: int) -> Json:
     body = {"model": served, "prompt": ids, "max_tokens": length, "ignore_eos": True, "logprobs": 0}
     try:
         choice = endpoint.post("/v1/completions", body | {"return_token_ids": True} | NEUTRAL)["choices"][0]
@@ -113,7 +113,7 @@ def answers(job: Job, asked: Mapping[str, Sequence[int]]) -> Kept:
     return Kept(_run(kept["prompts"]), [_run(turn) for turn in kept["under_load"]])
 
 
-def _run(rows: Mapping[str, Mapping[str, Any]]) -> Run:
+def _run(rows: Mapping[str, Json]) -> Run:
     return {name: Answer(tuple(row["token_ids"]), tuple(row["scores"])) for name, row in rows.items()}
 
 

@@ -6,8 +6,6 @@ of them serves which check.
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress.launch.settings import SETTINGS, rows
 from evalpress.params.schema import Params
 
@@ -44,18 +42,18 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
 }
 
 
-def holds_with(check: str) -> dict[str, list[str]]:
+def holds_with(check: str) -> dict[str, tuple[str, ...]]:
     """By platform, what makes the check hold: `NAME=value` and engine arguments."""
     found = {}
     for backend, known in SETTINGS.items():
         values = {setting.name: setting.value for setting in known}
         names = _VARIABLES.get(check, {}).get(backend, ())
         argument = (_ARGUMENTS.get(check) or (_ONE_MODE if "_against_" in check else {})).get(backend)
-        found[backend] = [f"{name}={values[name]}" for name in names] + ([argument] if argument else [])
+        found[backend] = (*(f"{name}={values[name]}" for name in names), *([argument] if argument else []))
     return found
 
 
-def in_force(params: Params) -> dict[str, Any]:
+def in_force(params: Params) -> dict[str, str]:
     """The platform's determinism variables that are set in this run, with their values."""
     return {
         row["name"]: row["found"]

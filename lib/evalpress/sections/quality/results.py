@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.core.results import Results as BaseResults
+from evalpress.model.described import ChatTemplate
 
 Verdict = Literal["pass", "fail", "cut", "needs_review"]
 """`cut`: the output reached its limit before the rule was decided. `needs_review`: a person decides."""
@@ -109,13 +110,6 @@ class SandboxFound(Model):
 
     kind: str | None
     kind_why: str | None = None
-
-
-class ChatTemplate(Model):
-    """The template through which prompts went."""
-
-    sha256: str
-    text: str
 
 
 class PublishedScore(Model):

@@ -40,7 +40,7 @@ def stages(job: Job) -> Stages[Results]:
     made_with = _made_with(job)
     kept = {} if job.measure == "always" else _kept(job, made_with)
     asking = chat.describe(params)
-    kind: Kind = "base" if asking["base_model"] else "chat"
+    kind: Kind = "base" if asking.base_model else "chat"
     asked = {request["id"]: request for request in judging.requests(cases, kind)}
     missing = [case for case in cases if kept.get(case.id, {}).get("request") != asked[case.id]]
     if missing:
@@ -61,7 +61,7 @@ def stages(job: Job) -> Stages[Results]:
         by_category=judging.summarise(judged),
         overall=judging.tally(judged),
         sandbox=SandboxFound.model_validate(sandbox.describe()),
-        **asking,
+        **dict(asking),
         standard_tasks=tasks,
         standard_tasks_why=no_tasks,
         human_eval=human_eval,

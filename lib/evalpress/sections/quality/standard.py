@@ -85,7 +85,7 @@ def _evaluated(job: Job, wanted: LmEvalParams, digest: str) -> Json:
     options: Options = {
         "num_fewshot": wanted.num_fewshot,
         "limit": wanted.limit,
-        "apply_chat_template": not chat.describe(p)["base_model"],
+        "apply_chat_template": not chat.describe(p).base_model,
         "random_seed": p.engine.seed,
         "numpy_random_seed": p.engine.seed,
         "torch_random_seed": p.engine.seed,
