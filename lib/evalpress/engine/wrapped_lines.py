@@ -11,7 +11,7 @@ _LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _PROCESS = re.compile(r"^\s*\([A-Z]\w*(?:\s+pid=|\s*$)")
 _BAR = re.compile(r"^\s*(?:Capturing\b|Loading \w+ checkpoint)")
 _MOST = 12
-"""A line is put together from at most so many parts: a narrow terminal breaks the longest ones that often."""
+"""A line is put together from at most this many parts, as a narrow terminal breaks the longest ones."""
 
 
 def joined(lines: Sequence[Line], patterns: Sequence[str]) -> tuple[Line, ...]:

@@ -66,7 +66,7 @@ _HUBS: dict[str, Callable[[ModelParams], str]] = {"huggingface": _huggingface, "
 
 @lru_cache(maxsize=8)
 def _fetched(model: ModelParams) -> Path:
-    """The folder of a model from its hub; asked once per process.
+    """The folder of a model from its hub; requested once per process.
 
     With `source: auto` Hugging Face is asked first, then ModelScope where its package is installed, as it is in the
     vllm-ascend images.

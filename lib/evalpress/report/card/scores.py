@@ -30,7 +30,7 @@ REGISTERED = {
     "mmlu_pro": Benchmark("TIGER-Lab/MMLU-Pro", "mmlu_pro", "exact_match,custom-extract", 12032),
     "gpqa_diamond_zeroshot": Benchmark("Idavidrein/gpqa", "diamond", "acc,none", 198),
 }
-"""Task of lm-evaluation-harness -> the registered benchmark whose data it asks."""
+"""Task of lm-evaluation-harness -> the registered benchmark whose data it uses."""
 _DATASETS = {name: one.dataset for name, one in REGISTERED.items()} | {"human_eval": "openai/openai_humaneval"}
 _HUMAN_EVAL = 164
 

@@ -67,9 +67,9 @@ class Ended:
 
     run: str
     cost: Cost | None = None
-    """Of the reference."""
+    """The cost of the reference's passes."""
     described: Source | None = None
-    """Of another run: what it is, with what its passes cost."""
+    """For another run: what it is, with the cost of its passes."""
     batching: list[Arrangement] | None = None
     errors: layers.Errors | None = None
     correct: dict[str, layers.Errors] | None = None

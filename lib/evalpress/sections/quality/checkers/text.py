@@ -189,7 +189,7 @@ def _is_latin(character: str) -> bool:
 class Repetition(Checker):
     """No phrase of at most 64 words occurs `max_repeats` times in a row or more: a degenerate loop.
 
-    Signs in a row are one word; a row of more than `_MOST_SIGNS`, made of one to four signs again and again, is a loop
+    Signs in a row are one word; a row of more than `_MOST_SIGNS`, made of one to four signs repeatedly, is a loop
     as well, while a shorter one may be a ruler or the line of a table.
     """
 
