@@ -58,8 +58,8 @@ def _distribution(values: list[float], weights: list[float]) -> dict[str, Any]:
 
 def guidellm(folder: Path, sent: Sequence[Sent]) -> Path:
     """GuideLLM's benchmarks.json."""
-    begin = 1.7e9
-    duration = max(one.sent + one.end for one in sent)
+    begin, ahead = 1.7e9, 0.004  # the scheduler begins before the first request is sent
+    duration = max(one.sent + one.end for one in sent) + ahead
     requests = [
         {
             "request_id": str(index), "type_": "generative_request_stats", "prompt_tokens": one.inputs,
@@ -90,7 +90,7 @@ def guidellm(folder: Path, sent: Sequence[Sent]) -> Path:
         "metadata": {"version": 2, "guidellm_version": "0.8.1"},
         "benchmarks": [
             {
-                "type_": "generative_benchmark", "start_time": begin, "end_time": begin + duration,
+                "type_": "generative_benchmark", "start_time": begin - ahead, "end_time": begin - ahead + duration,
                 "duration": duration, "warmup_duration": 0.0, "cooldown_duration": 0.0,
                 "config": {"strategy": {"type_": "concurrent", "streams": 4}},
                 "metrics": {"request_totals": {"successful": len(sent), "errored": 0, "total": len(sent)}}

@@ -76,6 +76,8 @@ class Run:
     requests: tuple[Request, ...] = ()
     duration_s: float | None = None
     """As the tool states it."""
+    window_s: float | None = None
+    """From the start to the end of the tool's measured time, by the file's own time stamps."""
     totals: Totals = field(default_factory=Totals)
     means: bool = False
     """The one request in `requests` holds the means of all, whose output lengths are equal."""

@@ -17,6 +17,7 @@ NUMERATORS = {
 }
 DURATIONS = {
     "stated": "the duration that the file states",
+    "window": "the tool's measured time by its own time stamps",
     "span": "first request sent to last token",
     "end": "first request sent to the end of the last response",
     "sending": "first request sent to last request sent",
@@ -70,7 +71,8 @@ def counts(run: Run) -> dict[str, float]:
 
 def durations(run: Run) -> dict[str, float]:
     """The durations in seconds that the file gives."""
-    found: dict[str, float] = {} if run.duration_s is None else {"stated": run.duration_s}
+    known = {"stated": run.duration_s, "window": run.window_s}
+    found: dict[str, float] = {key: value for key, value in known.items() if value is not None}
     answered = run.answered
     if not answered:
         return found
@@ -113,4 +115,4 @@ def vllm_duration(run: Run) -> tuple[str, float] | None:
     found = durations(run)
     if run.tool == "vllm bench serve" and "stated" in found:
         return "stated", found["stated"]
-    return next(((key, found[key]) for key in ("span", "stated") if key in found), None)
+    return next(((key, found[key]) for key in ("span", "window", "stated") if key in found), None)

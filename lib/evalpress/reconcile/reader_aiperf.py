@@ -1,7 +1,7 @@
 """AIPerf's `profile_export_aiperf.json` and, beside it, `profile_export.jsonl` with every request (aiperf 0.13.0).
 
 Its `inter_token_latency` is vLLM's TPOT; vLLM's ITL is its `inter_chunk_latency`. Its duration runs from the first
-request to the last response; percentiles are numpy's.
+request to the last token; percentiles are numpy's.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _seconds(metric: Any) -> float | None:
 
 def _printed(body: Mapping[str, Any]) -> list[Printed]:
     seconds = _seconds(body.get("benchmark_duration"))
-    found = figure("benchmark_duration", "duration", seconds, "end")
+    found = figure("benchmark_duration", "duration", seconds, "span")
     for key, metric, definition in _RATES:
         found += figure(key, metric, inner(body, key, "avg"), definition)
     for key, metric, definition in _LATENCIES:

@@ -3,6 +3,7 @@
 Its `inter_token_latency_ms` is vLLM's TPOT and its `time_per_output_token_ms` includes the first token; the means of
 both are weighted by tokens (`GenerativeMetrics.compile`). Percentiles are values at a rank. It keeps when the first and
 the last token came and not the chunks between: vLLM's ITL cannot be computed. `request_latency` ends with the response.
+Rates count over its measured time, from when its scheduler began to when the last request was complete.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ _LATENCIES = (
     ("request_latency", "e2el", "e2el_end", 1e3),
 )
 _RATES = (
-    ("requests_per_second", "request_throughput", "completed/stated"),
-    ("output_tokens_per_second", "output_throughput", "output/stated"),
-    ("tokens_per_second", "total_token_throughput", "total/stated"),
+    ("requests_per_second", "request_throughput", "completed/window"),
+    ("output_tokens_per_second", "output_throughput", "output/window"),
+    ("tokens_per_second", "total_token_throughput", "total/window"),
 )
+_STAMP_S = 1e-6
+"""Time stamps count from the epoch, so that differences of two are no finer."""
 _PERCENTILES = {"median": ("median",), "p90": ("percentiles", "p90"), "p99": ("percentiles", "p99")}
 
 
@@ -64,6 +67,7 @@ def _run(path: Path, body: Mapping[str, Any], version: str | None) -> Run:
         "name": _strategy(strategy),
         "printed": tuple(_printed(body)),
         "duration_s": number(body.get("duration")),
+        "window_s": _between(number(body.get("start_time")), number(body.get("end_time"))),
         "totals": Totals(
             made,
             count(inner(body, "metrics", "request_totals", "errored")),
@@ -75,6 +79,10 @@ def _run(path: Path, body: Mapping[str, Any], version: str | None) -> Run:
     if sampled or not requests:
         return Run(**common, lacks=f"the file holds {len(listed['successful'])} of {made} requests")
     return Run(**common, requests=tuple(requests))
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start
 
 
 def _strategy(found: Any) -> str:
@@ -99,16 +107,29 @@ def _notes(body: Mapping[str, Any], held: int, made: int | None, sampled: bool) 
 
 
 def _printed(body: Mapping[str, Any]) -> list[Printed]:
-    found = figure("duration", "duration", body.get("duration"), "end")
+    found = figure("duration", "duration", body.get("duration"), "window")
     for key, metric, definition in _RATES:
         found += figure(f"{key}.mean", metric, inner(body, "metrics", key, "successful", "mean"), definition)
     for key, metric, definition, scale in _LATENCIES:
         summary = inner(body, "metrics", key, "successful")
-        found += figure(f"{key}.mean", f"mean_{metric}", inner(summary, "mean"), definition, scale=scale)
+        found += figure(
+            f"{key}.mean",
+            f"mean_{metric}",
+            inner(summary, "mean"),
+            definition,
+            scale=scale,
+            rounding=_STAMP_S * 1e3 / scale,
+        )
         for statistic, where in _PERCENTILES.items():
             value = inner(summary, *where)
             found += figure(
-                f"{key}.{where[-1]}", f"{statistic}_{metric}", value, definition, scale=scale, method="nearest"
+                f"{key}.{where[-1]}",
+                f"{statistic}_{metric}",
+                value,
+                definition,
+                scale=scale,
+                rounding=_STAMP_S * 1e3 / scale,
+                method="nearest",
             )
     return found
 
