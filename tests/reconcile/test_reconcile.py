@@ -24,6 +24,7 @@ WRITERS: dict[str, Callable[[Path, list[Sent]], Path]] = {
     "aisbench": client_databases.aisbench,
 }
 SENT = simulated()
+DATA = Path(__file__).resolve().parents[1] / "data" / "clients"
 
 
 def only(path: Path) -> File:
@@ -226,3 +227,11 @@ def test_a_file_of_no_known_tool_is_refused_in_one_line(text: str, tmp_path: Pat
 def test_a_missing_file_is_refused(missing: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing"):
         reconcile([tmp_path / missing])
+
+
+@pytest.mark.parametrize(("folder", "name"), [("aisbench", "demo.csv"), ("evalscope", "")])
+def test_files_that_the_tools_own_code_computed_are_explained(folder: str, name: str) -> None:
+    found = only(DATA / folder / name)
+    assert {one.verdict for one in found.rows} == {"same", "documented"} and len(found.rows) == 20
+    assert found.requests == 40 and len(found.files) == 3
+    assert found.vllm["mean_tpot_ms"] == pytest.approx(1e3 * np.mean([one.tpot for one in SENT]), rel=1e-6)
