@@ -201,6 +201,7 @@ def test_empty_results_give_an_empty_figure_that_says_so(draw):
 def test_words_for_keys():
     assert metric_words("p99_ttft_ms") == "time to first token, p99"
     assert metric_words("mean_e2el_ms") == "end-to-end latency"
+    assert metric_words("slo_attainment") == "SLO attainment"
     assert metric_words("goodput") == "goodput"
     assert missing_words([]) == ""
     assert missing_words([("a", "x"), ("b", "x"), ("c", None)]) == " Not drawn: a and b: x; c: not measured."

@@ -72,9 +72,14 @@ def test_the_page_links_to_the_files_beside_it(report, tmp_path):
         "results/raw/benchmark-requests.json",
     ]
     assert all((done.page.parent / link).is_file() for link in links)
+    before = (done.page.parent / "report.md").read_text()
     (report / "results" / "raw" / "big.json").write_bytes(b" " * (RAW_LIMIT + 1))
     again = publish(report, tmp_path / "published", "demo")
     assert "results/raw.zip" in links_of(again.page)
+    text = (again.page.parent / "report.md").read_text()
+    assert "[benchmark](results/benchmark.json)" in before and "(report.html)" in before
+    assert "(results/raw/)" in before and "raw.zip" not in before
+    assert "(results/raw.zip)" in text and "(results/raw/)" not in text
     assert all((done.page.parent / link).is_file() for link in links_of(again.page))
 
 

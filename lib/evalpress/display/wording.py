@@ -19,6 +19,7 @@ _METRICS = {
     "itl": "inter-token latency",
     "e2el": "end-to-end latency",
     "duration": "duration",
+    "slo_attainment": "SLO attainment",
 }
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STATISTICS = ("mean", "median", "std", "min", "max", "p90", "p99")

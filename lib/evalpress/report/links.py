@@ -18,6 +18,7 @@ _REMOTE = re.compile(
     r"(?:(?:https?|ssh|git)://(?:[^/@]*@)?|[\w.-]+@)(?P<host>[\w-]+(?:\.[\w-]+)+)(?::\d+)?[:/]"
     r"(?P<path>[\w./~-]+?)(?:\.git)?/?"
 )
+_RAW_ZIP = "raw observations (zip)"
 _BESIDE = {"report.md": "Markdown", "summary.json": "verdict and gates (JSON)"}
 
 
@@ -30,7 +31,7 @@ def placed(page: str, folder: Path, above: Mapping[str, str] | None = None) -> s
 def _list(folder: Path, above: Mapping[str, str]) -> str:
     items = [_link(address, phrase(words)) for address, words in above.items()]
     items += [_link(name, phrase(words)) for name, words in _BESIDE.items() if (folder / name).is_file()]
-    if results := sorted(path.name for path in (folder / "results").glob("*.json") if path.name != "status.json"):
+    if results := _results(folder):
         named = ", ".join(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
         items.append(phrase("results (JSON): {named}", named=named))
     items += _raw(folder)
@@ -41,6 +42,24 @@ def _list(folder: Path, above: Mapping[str, str]) -> str:
     )
 
 
+def placed_in_markdown(text: str, folder: Path, page: str) -> str:
+    """`text` with links to the files that are in `folder`, its HTML `page` first, in place of those that it has."""
+    beside = {page: "page (HTML)", "summary.json": _BESIDE["summary.json"], "results/raw.zip": _RAW_ZIP}
+    links = [f"[{phrase(words)}]({quote(name)})" for name, words in beside.items() if (folder / name).is_file()]
+    if results := _results(folder):
+        named = ", ".join(f"[{name.removesuffix('.json')}](results/{quote(name)})" for name in results)
+        links.append(phrase("results (JSON): {named}", named=named))
+    if (folder / "results" / "raw").is_dir():
+        links.append(f"[{phrase('raw observations')}](results/raw/)")
+    made = "\n\n" + "".join(f"- {link}\n" for link in links) + "\n" if links else ""
+    return _PLACE.sub(lambda match: f"{match[1]}{made}{match[2]}", text, count=1)
+
+
+def _results(folder: Path) -> list[str]:
+    """Names of the results files of the sections."""
+    return sorted(path.name for path in (folder / "results").glob("*.json") if path.name != "status.json")
+
+
 def _link(path: str, words: str) -> str:
     return f'<a href="{escape_html(quote(path))}">{escape_html(words)}</a>'
 
@@ -48,7 +67,7 @@ def _link(path: str, words: str) -> str:
 def _raw(folder: Path) -> Iterator[str]:
     """Raw observations: their files, or the archive."""
     if (folder / "results" / "raw.zip").is_file():
-        yield _link("results/raw.zip", phrase("raw observations (zip)"))
+        yield _link("results/raw.zip", phrase(_RAW_ZIP))
     raw = folder / "results" / "raw"
     if names := sorted(str(path.relative_to(folder)) for path in raw.rglob("*") if path.is_file()):
         files = "".join(f"<li>{_link(name, Path(name).stem)}</li>" for name in names)

@@ -21,7 +21,7 @@ from evalpress.core.results import write_text
 from evalpress.display import language
 from evalpress.report.exporters import FILES
 from evalpress.report.folders import replacing
-from evalpress.report.links import commit_of, placed
+from evalpress.report.links import commit_of, placed, placed_in_markdown
 from evalpress.report.published_index import write_index
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -125,6 +125,8 @@ def _link_page(folder: Path, above: dict[str, str]) -> None:
         page = path.read_text(encoding="utf-8")
         with language.using(language.of_page(page)):
             write_text(path, placed(page, folder, above))
+            if (twin := path.with_suffix(".md")).is_file():
+                write_text(twin, placed_in_markdown(twin.read_text(encoding="utf-8"), folder, path.name))
 
 
 def _history(folder: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from evalpress.display import language
 from evalpress.display.tables import moment
 from evalpress.report.exporters import FILES, html_page, markdown_page
 from evalpress.report.folders import replacing
-from evalpress.report.links import placed
+from evalpress.report.links import placed, placed_in_markdown
 from evalpress.report.merge import Source, merge, sources
 
 _FACTS = {
@@ -64,9 +64,9 @@ def render(
             old.unlink()
     for name, (page, text, _) in pages.items():
         stem = page_stem(name, languages)
-        write_text(report_dir / f"{stem}.md", text)
         with language.using(name):
             write_text(report_dir / f"{stem}.html", placed(page, report_dir))
+            write_text(report_dir / f"{stem}.md", placed_in_markdown(text, report_dir, f"{stem}.html"))
     return RenderedPaths(report_dir / "report.html", report_dir / "report.md", report_dir / FILES)
 
 

@@ -16,7 +16,7 @@ from evalpress.core.errors import UserError
 from evalpress.core.hashing import file_digest
 from evalpress.core.paths import resolve, shown
 from evalpress.params.schema import Params
-from evalpress.platforms import provenance
+from evalpress.platforms import processor_time, provenance
 from evalpress.sections import backup, staleness
 from evalpress.sections.registry import Section, by_name, results_model, skip_reason
 
@@ -102,12 +102,17 @@ class Job:
             self._used.clear()
             found, start = staleness.parts(self.section, self.params), results.now()
             progress.forget()
+            before = processor_time.read()
             data = yield from measure(self)
-            return self._written(data, found, start)
+            machine = processor_time.shares(before, processor_time.read())
+            return self._written(data, found, start, machine)
 
-    def _written(self, data: T, found: dict[str, staleness.Items], start: str) -> results.Document[T]:
+    def _written(
+        self, data: T, found: dict[str, staleness.Items], start: str, machine: dict[str, Any]
+    ) -> results.Document[T]:
         steps = {name: round(seconds, 1) for name, seconds in progress.durations().items() if seconds >= 0.05}
         origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())
+        origin |= {"processors": machine}
         origin |= {"inputs": {part: items for part, items in found.items() if part != "params"}}
         origin |= {"raw": _raw_digests(self.folder, self.section.name, self._used), "steps_s": steps}
         document = results.write(self.result_path, self.section.name, data, found["params"], origin)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import samples
 import samples_facts
 from blocks import block, request
 from evalpress import params
 from evalpress.params.schema import ScalingParams, Workload
-from evalpress.sections.benchmark import scaling
+from evalpress.sections.benchmark import scaling, scaling_tables
 from evalpress.sections.benchmark.peak_rates import PeakMeter
 from evalpress.sections.benchmark.results import PeakRates
 from evalpress.sections.benchmark.section import _run
@@ -31,6 +32,20 @@ def test_the_curves_are_the_runs_figures_with_the_bounds_beside_them():
     context = wanted.batch_input_len + wanted.batch_output_len / 2
     assert batch.bandwidth_bound_tok_s == pytest.approx(2 * 2e9 / (2_000 + 2 * context * 16))
     assert prompt.arithmetic_bound_ms == pytest.approx(1e3 * FACTS.prefill_flops(64) / 0.5e12)
+
+
+def test_a_curve_shows_how_much_its_runs_differ():
+    demo = params.load("demo")
+    fast, slow = block(1.0, request(0.1, 1.0, 11)), block(2.0, request(0.1, 2.0, 11))
+    found = scaling.report(demo, FACTS, {"batch-1": {"eager": [fast, slow]}, "prompt-64": {"eager": [fast]}}, {}, PEAKS)
+    assert found.batch[0].output_throughput_of_runs == (11.0, 5.5) and found.batch[0].steadiness == "unsteady"
+    document = samples.benchmark()
+    document = document.model_copy(update={"data": document.data.model_copy(update={"scaling": found})})
+    table = scaling_tables.batch_scaling(document)
+    row = dict(zip([column.title for column in table.heads], table.rows[0], strict=True))
+    assert (row["of single runs"], row["steadiness"]) == ("5.5 to 11.0", "unsteady")
+    heads = [column.title for column in scaling_tables.batch_scaling(samples.benchmark()).heads]
+    assert "steadiness" not in heads and "of single runs" not in heads
 
 
 def test_workloads_take_turns_and_modes_alternate(monkeypatch):

@@ -144,6 +144,8 @@ def test_reasons_name_what_was_found_and_expected():
 @needs_sandbox
 def test_reason_of_a_wrong_function_names_the_call():
     found = checkers.check("python_function", "def add(a, b):\n    return 3", **ADD)
+    nameless = checkers.check("python_function", "def add(a, b):\n    return a + b", tests=ADD["tests"])
+    assert nameless.reason == "2 of 2 calls of the function right"
     assert found.reason == "1 of 2 calls of add() right; add(0.1, 0.2) returned 3, expected 0.3"
     found = checkers.check("python_function", "def add(a):\n    return 3", **ADD)
     assert "TypeError" in found.reason

@@ -12,6 +12,7 @@ import serving_samples as made
 from evalpress import params
 from evalpress.core.paths import ROOT
 from evalpress.core.results import read
+from evalpress.display.tables import Prose
 from evalpress.sections.serving import (
     http_cost,
     invariants,
@@ -247,7 +248,8 @@ def test_the_first_results_are_read_in_todays_form():
     assert found.data.levels[0].mean_ttft_ms == kept["data"]["levels"][0]["mean_ttft_ms"]
     assert set(_keys(kept["data"])) <= set(_keys(found.data.model_dump())) | {"forked"}
     for shown in (tables.levels, tables.rates, tables.intervals, tables.server, rate_tables.highest_rate):
-        assert shown(found).markdown()
+        page = shown(found)
+        assert page.source if isinstance(page, Prose) else page.markdown()
 
 
 def _keys(value):
@@ -263,7 +265,13 @@ def _keys(value):
 def test_tables_show_what_few_repeats_do_not_say():
     shown = tables.levels(made.document()).markdown()
     assert "One run per point, so no interval." in shown and "without ramp and cool-down" in shown
-    assert "n/a" in tables.intervals(made.document()).markdown()
+    whole = made.document()
+    assert "n/a" in tables.intervals(whole).markdown()
+    bare = {"intervals": None, "intervals_why": "two runs", "percentile_intervals": {}}
+    points = {key: tuple(p.model_copy(update=bare) for p in getattr(whole.data, key)) for key in ("levels", "rates")}
+    whole.data = whole.data.model_copy(update=points)
+    none = tables.intervals(whole)
+    assert isinstance(none, Prose) and none.source.startswith("95 % intervals: none. ") and "two runs" in none.source
 
 
 def test_requests_that_move_in_waves_are_counted_by_their_share_in_the_window():

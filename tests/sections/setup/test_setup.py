@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from evalpress import params
 from evalpress.core import results
 from evalpress.core.errors import UserError
 from evalpress.core.paths import ROOT
@@ -50,6 +51,12 @@ def test_the_published_report_is_read_and_every_table_drawn_from_it() -> None:
     for name in ("model", "adaptation", "environment", "variables", "versions", "settings"):
         assert getattr(tables, name)(document).rows
     assert "of this report" in tables.runbook(document).source
+    assert "left out" not in tables.runbook(document).source
+    skipping = params.load("demo").model_copy(update={"skip": {"serving": "busy"}})
+    told = tables.runbook(document, skipping).source
+    assert told.count("Not shown in this report: the section serving is left out") == 3
+    assert "Run by the serving" not in told and "benchmark section of this report" in told
+    assert not [row for row in tables.environment(document).rows if row[0] in ("CANN", "vLLM-Ascend", "torch-npu")]
 
 
 def test_an_edited_file_is_one_line_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from evalpress.display.tables import Prose
+from evalpress.display.tables import Missing, Prose
 from evalpress.sections.summary import origin_tables
 
 START, END = "2026-11-25T20:24:19Z", "2026-11-25T20:24:28Z"
@@ -25,6 +25,16 @@ def job():
 def test_a_section_took_at_least_as_long_as_its_steps(job):
     heads = [column.title for column in origin_tables.provenance(job).heads]
     assert [row[heads.index("took")] for row in origin_tables.provenance(job).rows] == [10, 9, 9]
+
+
+def test_what_else_the_processors_did_is_shown_beside_a_section(job):
+    shares = {"busy_share": 0.97, "own_share": 0.5, "steal_share": 0.02}
+    job.documents["quality"].provenance["processors"] = shares
+    table = origin_tables.provenance(job)
+    heads = [column.title for column in table.heads]
+    first = heads.index("processors busy")
+    assert table.rows[2][first : first + 3] == [0.97, 0.5, 0.02]
+    assert isinstance(table.rows[0][first], Missing)
 
 
 def test_variables_of_later_sections_stand_beside_those_of_the_setup(job):

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from evalpress.core import results
 from evalpress.core.plain import Json
 from evalpress.core.results import Model
+from evalpress.core.stats import Stability
 from evalpress.engine.results import Compilation, Memory, Startup
 from evalpress.params.engine import COMPILED
 from evalpress.platforms.power import NOT_READ, Energy
@@ -169,6 +170,8 @@ class BatchPoint(Model):
     runs: int
     batch_size: int
     output_throughput: float
+    output_throughput_of_runs: tuple[float, ...] = Field(default=(), description="of each run, tokens/s")
+    steadiness: Stability | str = Field(default="not recorded", description="stability over the runs")
     decode_throughput: float | None
     decode_throughput_why: str | None = None
     mean_ttft_ms: float | None
@@ -185,6 +188,7 @@ class PromptPoint(Model):
     mode: str
     runs: int
     prompt_len: int
+    steadiness: Stability | str = Field(default="not recorded", description="stability over the runs")
     mean_ttft_ms: float | None
     mean_ttft_ms_why: str | None = None
     min_ttft_ms: float | None

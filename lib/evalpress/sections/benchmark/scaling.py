@@ -79,6 +79,7 @@ def report(
                         mode=mode,
                         runs=len(runs),
                         batch_size=int(size),
+                        output_throughput_of_runs=tuple(metrics.figures([one]).output_throughput for one in runs),
                         **_taken(runs, BatchPoint),
                         bandwidth_bound_tok_s=bound,
                         bandwidth_bound_tok_s_why=why,

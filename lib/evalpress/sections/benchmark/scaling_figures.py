@@ -13,7 +13,7 @@ from evalpress.display import figure_style
 from evalpress.display.completion import own_functions
 from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.mode_style import style_of
-from evalpress.display.wording import Missing, listed, missing_words, short
+from evalpress.display.wording import Missing, listed, metric_words, missing_words, short
 from evalpress.sections.benchmark.results import BatchPoint, PromptPoint, Results
 
 __dir__ = own_functions(__name__)
@@ -63,11 +63,13 @@ def _curves(axes: Axes, rows: Points, x: str, y: str, bound: str | None, params:
         tone, _, marker = style_of(mode, params)
         found = [(getattr(row, x), getattr(row, y), getattr(row, f"{y}_why")) for row in rows if row.mode == mode]
         known = [(at, value) for at, value, _ in found if value is not None]
-        missing += [(f"{y} at {at} ({mode})", why) for at, value, why in found if value is None]
+        missing += [(f"{metric_words(y)} at {at} ({mode})", why) for at, value, why in found if value is None]
         axes.plot([at for at, _ in known], [value for _, value in known], f"-{marker}", color=tone, label=mode)
     if bound:
         limits = {getattr(row, x): getattr(row, bound) for row in rows if getattr(row, bound) is not None}
-        missing += [(f"bound of {y}", getattr(row, f"{bound}_why")) for row in rows if getattr(row, bound) is None][:1]
+        missing += [
+            (f"bound of {metric_words(y)}", getattr(row, f"{bound}_why")) for row in rows if getattr(row, bound) is None
+        ][:1]
         if limits:
             axes.plot(list(limits), list(limits.values()), ":", color=figure_style.MUTED, label="peak rate")
     axes.xaxis.set_major_locator(FixedLocator(sorted({getattr(row, x) for row in rows}) or [1]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from evalpress.core.results import Document
 from evalpress.display.completion import own_functions
-from evalpress.display.tables import Cell, Column, Table, fmt, pick
+from evalpress.display.tables import Cell, Column, Table, fmt, number, pick
 from evalpress.sections.benchmark.results import OutputLine, Results
 
 __dir__ = own_functions(__name__)
@@ -16,15 +18,26 @@ def batch_scaling(document: Document[Results]) -> Table:
         "batch_size": "requests at once",
         "mode": "mode",
         "output_throughput": Column("output", "tok/s"),
+        "of_runs": Column("of single runs", "tok/s"),
+        "steadiness": "steadiness",
         "decode_throughput": Column("decode", "tok/s"),
         "bandwidth_bound_tok_s": Column("bandwidth bound", "tok/s"),
         "mean_tpot_ms": Column("mean TPOT", "ms"),
         "mean_ttft_ms": Column("mean TTFT", "ms"),
         "runs": "runs",
     }
+    rows = document.data.scaling.batch
+    if not any(row.output_throughput_of_runs for row in rows):
+        del columns["of_runs"], columns["steadiness"]
+    records = [({"of_runs": _spread(row.output_throughput_of_runs)}, row) for row in rows]
     scaling = document.params["benchmark"]["scaling"] or {}
     note = f"{scaling.get('batch_input_len')} input and {scaling.get('batch_output_len')} output tokens per request."
-    return Table.from_records("Batch size", columns, document.data.scaling.batch, note=note)
+    return Table.from_records("Batch size", columns, records, note=note)
+
+
+def _spread(runs: Sequence[float]) -> str:
+    """The slowest and the fastest run, of two or more."""
+    return f"{number(min(runs))} to {number(max(runs))}" if len(runs) > 1 else "–"
 
 
 def prompt_scaling(document: Document[Results]) -> Table:
@@ -35,9 +48,12 @@ def prompt_scaling(document: Document[Results]) -> Table:
         "mean_ttft_ms": Column("mean TTFT", "ms"),
         "min_ttft_ms": Column("min", "ms"),
         "max_ttft_ms": Column("max", "ms"),
+        "steadiness": "steadiness",
         "arithmetic_bound_ms": Column("arithmetic bound", "ms"),
         "runs": "runs",
     }
+    if all(row.steadiness == "not recorded" for row in document.data.scaling.prompt):
+        del columns["steadiness"]
     return Table.from_records("Prompt length", columns, document.data.scaling.prompt)
 
 

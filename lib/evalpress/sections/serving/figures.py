@@ -67,7 +67,11 @@ def offered_load(document: Document[Results]) -> Figure:
             tone = _tone(mode, index, document.params)
             for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
                 known = [(r.request_rate, getattr(r, key)) for r in chosen if getattr(r, key) is not None]
-                missing += [(f"{key} of {mode}", getattr(r, f"{key}_why")) for r in chosen if getattr(r, key) is None]
+                missing += [
+                    (f"{metric_words(key)} of {mode}", getattr(r, f"{key}_why"))
+                    for r in chosen
+                    if getattr(r, key) is None
+                ]
                 axes.plot(*_xy(known), "-", marker="osD^v"[index % 5], color=tone, label=words(mode))
         panels[0].axhline(1, color=figure_style.MUTED, linestyle=":", label="every request")
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

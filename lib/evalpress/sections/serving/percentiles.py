@@ -62,7 +62,7 @@ def interval(values: ArrayLike, share: float) -> Interval:
     if None not in bounds:
         return Interval(*bounds)
     return Interval(
-        *bounds, f"{found.size} requests are worth {independent:.0f} independent ones, too few for this bound"
+        *bounds, f"{found.size} requests count as about {independent:.0f} independent ones, too few for this bound"
     )
 
 

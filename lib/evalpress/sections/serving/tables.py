@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,7 +122,7 @@ def rates(document: Document[Results]) -> Table:
     return Table.from_records("Open loop", columns | _POINT, _records(data, data.rates), note=note)
 
 
-def intervals(document: Document[Results]) -> Table:
+def intervals(document: Document[Results]) -> Table | Prose:
     """95 % intervals of the points' figures."""
     data = document.data
     rows = [
@@ -129,6 +130,8 @@ def intervals(document: Document[Results]) -> Table:
          *(_percentile_bounds(point, f"{statistic}_ttft_ms") for statistic in ("median", "p90", "p99"))]
         for point in _ordered(data, [*data.levels, *data.rates])
     ]  # fmt: skip
+    if reasons := _reasons_alone([cell for row in rows for cell in row[2:]]):
+        return Prose(f"95 % intervals: none. {'; '.join(reasons)}.")
     heads: list[Column | str] = ["server", "load", "output, tok/s", "mean TTFT, ms"]
     heads += [f"{statistic} TTFT, ms" for statistic in ("median", "p90", "p99")]
     note = (
@@ -137,6 +140,18 @@ def intervals(document: Document[Results]) -> Table:
         "one bound only."
     )
     return Table("95 % intervals", heads, rows, note=note)
+
+
+def _reasons_alone(cells: Sequence[Cell]) -> list[str]:
+    """Why there is no value in any of these cells, the most frequent reasons first; empty where there is one."""
+    if not all(isinstance(cell, Missing) for cell in cells):
+        return []
+    counted = Counter(cell.why for cell in cells if isinstance(cell, Missing))
+    return [why for why, _ in counted.most_common(_REASONS)]
+
+
+_REASONS = 2
+"""Reasons that are named where no point has an interval."""
 
 
 def _mean_bounds(point: Point, key: str) -> Cell:
@@ -223,12 +238,14 @@ def http_cost(document: Document[Results]) -> Table:
     if not data.http_cost:
         return Table(title, ["", ""], [["not measured", Missing(data.http_cost_why or "")]])
     rows = [_cost(row, name) for row in data.http_cost for name in _LATENCY]
-    heads: list[Column | str] = ["mode", "metric", "over HTTP", "in this process", "difference", "95 % interval"]
+    heads: list[Column | str] = ["mode", "metric", "over HTTP", "without HTTP", "difference", "95 % interval"]
     heads.append("difference of medians")
     note = (
         "The difference includes the HTTP server, communication with the engine's process, streaming and the client. "
-        "The in-process engine runs in another process with the same settings. Interval: Welch's, over requests; one "
-        "that contains 0 shows no difference. Medians are robust to a single late answer, means are not."
+        "Without HTTP: an engine in another process with the same settings and prompts, beside servers that are idle "
+        "then; the benchmark has other prompts and no servers beside it, so its figures differ. Interval: Welch's, "
+        "over requests; one that contains 0 shows no difference. Medians are robust to a single late answer, means "
+        "are not."
     )
     return Table(title, heads, rows, note=note)
 

@@ -21,6 +21,8 @@ from evalpress.display.tables import (
     fence,
     output,
 )
+from evalpress.params.schema import Params
+from evalpress.sections.registry import by_name, skip_reason
 from evalpress.sections.setup.results import ModelTable, Results
 
 __dir__ = own_functions(__name__)
@@ -125,6 +127,7 @@ def environment(document: Document[Results]) -> Table:
     """Versions, device, memory, driver and host."""
     e = document.data.environment
     host, device, versions = e.host, e.device, e.versions
+    ascend = e.backend == "ascend" or versions.vllm_ascend is not None
     rows: list[list[Cell]] = [
         ["platform", e.backend],
         ["device", f"{device.count} × {device.name}" if device.count > 1 else device.name],
@@ -133,11 +136,11 @@ def environment(document: Document[Results]) -> Table:
             Quantity(device.memory_total_gib, "GiB") if device.memory_total_gib else Missing("not reported"),
         ],
         ["driver", _told(device, "driver_version")],
-        ["CANN", _told(versions, "cann")],
+        *([["CANN", _told(versions, "cann")]] if ascend else []),
         ["vLLM", f"{versions.vllm} (distribution {versions.vllm_distribution})"],
-        ["vLLM-Ascend", _told(versions, "vllm_ascend")],
+        *([["vLLM-Ascend", _told(versions, "vllm_ascend")]] if ascend else []),
         ["torch", _told(versions, "torch")],
-        ["torch-npu", _told(versions, "torch_npu")],
+        *([["torch-npu", _told(versions, "torch_npu")]] if ascend else []),
         ["transformers", _told(versions, "transformers")],
         ["Python", host.python],
         ["CPU", f"{host.cpu_model}, {host.cpu_cores_usable} usable cores ({', '.join(host.cpu_features)})"],
@@ -179,13 +182,19 @@ _RUN = {
 """For commands whose process the report starts in its own way; any other is run unchanged."""
 
 
-def runbook(document: Document[Results]) -> Prose:
-    """Every command, with where this report ran it, then the platform's settings."""
+def runbook(document: Document[Results], params: Params | None = None) -> Prose:
+    """Every command, with where this report ran it.
+
+    Args:
+        params: of the report that shows it; a section that they leave out, after it was measured, is named as such.
+    """
     book = document.data.runbook
     parts = []
     for command in book.commands:
         ran = _RUN.get(command.id, "Run by the {} section of this report.").format(command.runs_in)
         ran = ran if command.runs_in else ""
+        if command.runs_in and params and skip_reason(by_name(command.runs_in), params):
+            ran = f"Not shown in this report: the section {command.runs_in} is left out."
         where = escape_markdown(ran or f"Not run here: {command.runs_in_why}.")
         title = escape_markdown(command.title)
         parts.append(f"**{title}.** {where}\n\n{fence(command.text, command.language)}")

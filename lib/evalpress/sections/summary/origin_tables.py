@@ -10,7 +10,7 @@ from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.display.completion import own_functions
-from evalpress.display.tables import Cell, Code, Column, Missing, Prose, Table, moment
+from evalpress.display.tables import Cell, Code, Column, Missing, Prose, Table, moment, pick
 from evalpress.display.wording import listed
 from evalpress.sections.job import Job
 from evalpress.sections.registry import SECTIONS, by_name
@@ -21,6 +21,7 @@ __dir__ = own_functions(__name__)
 def provenance(job: Job) -> Table:
     """When and from which state each section was measured."""
     rows: list[list[Cell]] = []
+    read = any(origin.get("processors") for origin in _origins(job).values())
     for name, origin in _origins(job).items():
         git, start, end = origin.get("git") or {}, str(origin.get("start", "")), str(origin.get("end", ""))
         commit = git.get("commit")
@@ -34,6 +35,7 @@ def provenance(job: Job) -> Table:
                 moment(start),
                 moment(end),
                 _seconds(start, end, origin.get("steps_s") or {}),
+                *(_processors(origin) if read else ()),
                 state,
                 Code(digests),
             ]
@@ -43,6 +45,7 @@ def provenance(job: Job) -> Table:
         "start (UTC)",
         "end (UTC)",
         Column("took", "s"),
+        *(_PROCESSORS if read else ()),
         "commit of the suite",
         Column("digests", wide=True),
     ]
@@ -50,6 +53,12 @@ def provenance(job: Job) -> Table:
         "Digests (SHA-256, shortened): parameters, the files they name, notebook code, library code, model files, and "
         "the versions and device of the engine."
     )
+    if read:
+        note += (
+            " Processors busy: share of the time of all processors; what is neither of this process nor steal (a "
+            "virtual machine waits for its host) went to other programs, or to servers of this report in processes of "
+            "their own."
+        )
     return Table("Provenance", heads, rows, note=note)
 
 
@@ -113,6 +122,18 @@ def _origins(job: Job) -> dict[str, dict[str, Any]]:
             if document is not None:
                 found[section.name] = document.provenance
     return found
+
+
+_PROCESSORS = (Column("processors busy", "share"), Column("by this process", "share"), Column("steal", "share"))
+
+
+def _processors(origin: Mapping[str, Any]) -> list[Cell]:
+    """Shares of all processors' time during a section: busy, of the section's own process, stolen by the host."""
+    found = origin.get("processors") or {}
+    return [
+        pick(found, key) if key in found else Missing("measured by an older version of this suite, which read none")
+        for key in ("busy_share", "own_share", "steal_share")
+    ]
 
 
 def _seconds(start: str, end: str, steps: Mapping[str, float]) -> Cell:

@@ -119,7 +119,9 @@ class PythonFunction(Checker):
         if not all(right) and not raised and self.function is None and self._other_values(returned, "print(" in output):
             shown = ", ".join(map(_shown, returned[:4]))
             return Judgement("needs_review", f"returns {shown}, …, not the kind of value that the tests expect")
-        reason = f"{sum(right)} of {len(right)} calls of {self.function or 'the function'}() right"
+        reason = (
+            f"{sum(right)} of {len(right)} calls of {self.function + '()' if self.function else 'the function'} right"
+        )
         wrong = [at for at, good in enumerate(right) if not good]
         if not wrong:
             return Judgement("pass", reason, settled=True)
