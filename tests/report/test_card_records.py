@@ -168,3 +168,79 @@ def test_the_pages_are_clean_for_a_markdown_linter(report):
     for page in (report / "card").glob("*.md"):
         found = linter.scan_path(str(page))
         assert [f"{one.line_number}: {one.rule_id} {one.rule_description}" for one in found.scan_failures] == []
+
+
+# The acceptance pack
+
+
+def with_references(document):
+    data = document["data"]
+    data["standard_tasks"]["rows"][0]["published"] = [{"score": 0.72, "n_shot": 0, "source": "its card"}]
+    data["standard_tasks"]["rows"][1]["published"] = [{"score": 0.9, "n_shot": 0, "source": "its card"}]
+    rows = [
+        {
+            "what": "quality cases", "n": 40, "left_out": 0, "both": 20, "only_this": 2, "only_other": 4, "neither": 14,
+            "changed": {"only_this": [], "only_other": []}, "p_value": 0.7, "margin": 0.05, "difference": -0.05,
+            "ci_low": -0.2, "ci_high": 0.1, "smallest_detectable": 0.2, "conclusion": "undecided",
+        }
+    ]  # fmt: skip
+    data["comparison"] = {
+        "other": {"path": "reports/gpu", "created": "2026-11-25T00:00:00Z", "model": "m"},
+        "rows": rows,
+    }
+
+
+@pytest.fixture(scope="module")
+def judged(report, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("acceptance") / "demo"
+    shutil.copytree(report, folder)
+    changed(folder / "results" / "quality.json", with_references)
+
+    def measured(document):
+        for value, run in enumerate((document["data"]["noise_floor"], *document["data"]["candidates"].values()), 1):
+            run |= {"mean_abs_err": value / 1000, "match_within_1_percent": 0.9}
+
+    changed(folder / "results" / "alignment.json", measured)
+    make(folder, ("en", "zh"))
+    path = folder / "card" / "bench_results" / "precision_comparison.json"
+    return folder, json.loads(path.read_text(encoding="utf-8"))["acceptance"]
+
+
+def test_the_pack_has_every_figure_of_every_candidate_beside_the_noise_floor(judged):
+    folder, pack = judged
+    alignment = json.loads((folder / "results" / "alignment.json").read_text(encoding="utf-8"))["data"]
+    asked = {
+        "max_abs_err", "mean_abs_err", "cosine_similarity", "top1_agreement", "top5_overlap", "match_within_1_percent",
+    }  # fmt: skip
+    found = {(row["metric"], row["candidate"]): row for row in pack["logits"]}
+    assert set(found) == {(key, name) for key in asked for name in alignment["candidates"]}
+    row = found["mean_abs_err", "vllm_eager"]
+    assert (row["value"], row["noise_floor"]) == (alignment["candidates"]["vllm_eager"]["mean_abs_err"], 0.001)
+    assert row["threshold"] is None and "no gate" in row["threshold_why"]
+    cosine = found["cosine_similarity", "vllm_eager"]
+    assert (cosine["threshold"], cosine["status"]) == ("≥ 0.99", "pass")
+
+
+def test_accuracy_stands_beside_its_references_with_both_differences(judged):
+    _, pack = judged
+    close, far, paired = pack["accuracy"]
+    assert close["absolute_difference"] == pytest.approx(0.6957 - 0.72, abs=1e-4)
+    assert close["relative_difference"] == pytest.approx(0.6957 / 0.72 - 1, abs=1e-4)
+    assert (close["status"], far["status"], paired["status"]) == ("pass", "fail", "undecided_margin")
+    assert (paired["value"], paired["reference"], paired["reference_source"]) == (22 / 40, 24 / 40, "reports/gpu")
+
+
+def test_the_adaptation_report_prints_the_pack(judged):
+    folder, _ = judged
+    english = (folder / "card" / "ADAPT_REPORT.md").read_text(encoding="utf-8")
+    assert "| max absolute difference |" in english and "| mean absolute difference |" in english
+    assert "≥ 0.99" in english and "−20.4" in english and "undecided" in english
+    chinese = (folder / "card" / "ADAPT_REPORT.zh.md").read_text(encoding="utf-8")
+    assert "平均绝对误差" in chinese and "−20.4" in chinese
+
+
+def test_an_older_report_says_why_a_figure_is_missing(report):
+    path = report / "card" / "bench_results" / "precision_comparison.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["acceptance"]["logits"]
+    (row,) = {(row["value"], row["value_why"]) for row in rows if row["metric"] == "mean_abs_err"}
+    assert row[0] is None and row[1]

@@ -147,6 +147,7 @@ def test_closeness_is_numpys(pair: Pair) -> None:
         np.testing.assert_allclose(rows[f"match_within_{key}"], (error <= share * size).mean(axis=1), rtol=bound)
     relative = np.divide(error, size, out=np.zeros_like(error), where=size > 0).mean(axis=1)
     np.testing.assert_allclose(rows["mean_relative_error"], relative, rtol=bound)
+    np.testing.assert_allclose(rows["mean_abs_err"], error.mean(axis=1), rtol=bound)
     np.testing.assert_allclose(rows["mean_difference"], (c - r).mean(axis=1), rtol=0, atol=bound * error.max())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalpress.params.engine import EAGER
+from evalpress.report.card import acceptance
 from evalpress.report.card.source import Source
 
 _START = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "captured_graphs", "kv_cache_s", "total_s")
@@ -15,7 +16,7 @@ _LOAD = (
 )
 _LOGITS = (
     *("n_positions", "top1_agreement", "top5_overlap", "cosine_similarity", "mse", "rmse", "max_abs_err"),
-    *("relative_euclidean_distance", "kl_divergence", "noise_ratio"),
+    *("mean_abs_err", "relative_euclidean_distance", "kl_divergence", "noise_ratio", "match_within_1_percent"),
 )
 
 
@@ -36,7 +37,7 @@ def files(source: Source) -> dict[str, Any]:
     if evidence := source.data("evidence"):
         out["inference_evidence.json"] = head | _evidence(evidence)
     if alignment := source.data("alignment"):
-        out["precision_comparison.json"] = head | _precision(alignment)
+        out["precision_comparison.json"] = head | _precision(alignment) | {"acceptance": acceptance.pack(source)}
     return out
 
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evalpress.display.language import translated, using
 from evalpress.display.text import escape_markdown, one_line
-from evalpress.report.card import flat, records, tables
+from evalpress.report.card import acceptance, flat, records, tables
 from evalpress.report.card.scores import scores
 from evalpress.report.card.source import Source, read
 from evalpress.report.card.words import change, count, in_language, number, share
@@ -76,6 +76,7 @@ def _environment() -> Environment:
         "count": count,
         "share": share,
         "change": change,
+        "points": acceptance.points,
         "cell": _cell,
         "told": _told,
         "value": _value,
@@ -105,6 +106,7 @@ def _page(source: Source, page: str, language: str, pictures: list[dict[str, str
     text = ""
     with using(language):
         context = _context(source, language) | {"pictures": pictures}
+        context["acceptance"] = acceptance.table(source)
         context["records"] = [f"`{name}`" for name in _records(source)]
         for shown in range(_SHOWN, 0, -1):
             text = head + _spaced(template.render(context | {"shown": shown}))

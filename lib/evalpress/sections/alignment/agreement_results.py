@@ -30,6 +30,8 @@ class Metrics(Model):
     centred_rmse_why: str | None = None
     max_abs_err: float | None = described("largest error of a logit")
     max_abs_err_why: str | None = None
+    mean_abs_err: float | None = described("mean absolute error of a logit")
+    mean_abs_err_why: str | None = None
     relative_euclidean_distance: float | None = described("norm of the errors over the norm of the reference's logits")
     relative_euclidean_distance_why: str | None = None
     kl_divergence: float = described("mean KL(softmax of the reference || softmax of the candidate), nats")

@@ -228,28 +228,29 @@ def compare(reference: Rows32, candidate: Rows32, sums: Rows64, ids: Ids, logits
     return -1
 
 
-CLOSENESS = ("difference", "relative", "within_1_percent", "within_5_permille", "within_2_permille")
-"""Columns of `closeness`: sums of d and of |d| / |r| where r is not 0; how many |d| are at most that share of |r|."""
+CLOSENESS = ("difference", "absolute", "relative", "within_1_percent", "within_5_permille", "within_2_permille")
+"""Columns of `closeness`: sums of d, |d| and |d| / |r| where r is not 0; how many |d| are at most that share of |r|."""
 
 
 @_compiled(_REORDER)
-def _close(r: Rows32, c: Rows32) -> tuple[float, float, float, float, float]:
-    difference, relative, percent, five, two = 0.0, 0.0, 0.0, 0.0, 0.0
+def _close(r: Rows32, c: Rows32) -> tuple[float, float, float, float, float, float]:
+    difference, absolute, relative, percent, five, two = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(r.size):
         size, d = abs(np.float64(r[i])), np.float64(c[i]) - np.float64(r[i])
         error = abs(d)
         difference += d
+        absolute += error
         relative += error / size if size > 0.0 else 0.0
         percent += 1.0 if error <= 0.01 * size else 0.0
         five += 1.0 if error <= 0.005 * size else 0.0
         two += 1.0 if error <= 0.002 * size else 0.0
-    return difference, relative, percent, five, two
+    return difference, absolute, relative, percent, five, two
 
 
 @_compiled()
 def closeness(reference: Rows32, candidate: Rows32, found: Rows64) -> None:
     """Fill `found` [rows, len(CLOSENESS)] for two [rows, vocabulary] arrays."""
     for row in range(reference.shape[0]):
-        found[row, 0], found[row, 1], found[row, 2], found[row, 3], found[row, 4] = _close(
-            reference[row], candidate[row]
-        )
+        sums = _close(reference[row], candidate[row])
+        for column in range(len(CLOSENESS)):
+            found[row, column] = sums[column]

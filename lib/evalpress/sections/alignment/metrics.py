@@ -43,6 +43,7 @@ ROW = np.dtype(
         ("reference_lse", "f8"),
         ("candidate_lse", "f8"),
         ("mean_difference", "f8"),
+        ("mean_abs_err", "f8"),
         *((key, "f8") for key in ("mean_relative_error", *WITHIN)),
         ("margin", "f8"),
         ("chosen_id", "i8"),
@@ -143,7 +144,7 @@ def _compare_part(
     rows["best_candidate_logit"] = candidate[at, ids[:, 0, 0]]
     close = np.empty((len(rows), len(kernel.CLOSENESS)))
     kernel.closeness(reference, candidate, close)
-    for key, column in zip(("mean_difference", "mean_relative_error", *WITHIN), close.T, strict=True):
+    for key, column in zip(("mean_difference", "mean_abs_err", "mean_relative_error", *WITHIN), close.T, strict=True):
         rows[key] = column / reference.shape[1]
     rows["reference_nll"] = _nll(reference, reference_lse, targets)
     rows["candidate_nll"] = _nll(candidate, candidate_lse, targets)
@@ -206,6 +207,7 @@ DEPENDS_ON_SHIFT = (
     "mse",
     "rmse",
     "max_abs_err",
+    "mean_abs_err",
     "relative_euclidean_distance",
     "mean_relative_error",
     *WITHIN,
@@ -237,6 +239,7 @@ def pooled(rows: Rows, *, shifted: bool = False) -> Metrics:
         rmse=rmse(rows),
         centred_rmse=centred_rmse(rows),
         max_abs_err=float(rows["max_abs_err"].max()),
+        mean_abs_err=float(rows["mean_abs_err"].mean()),
         relative_euclidean_distance=math.sqrt(float(rows["difference_square"].sum()) / squares) if squares else None,
         relative_euclidean_distance_why=None if squares else "the reference logits are all zero",
         kl_divergence=float(rows["kl_divergence"].mean()),

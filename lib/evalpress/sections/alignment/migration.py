@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from evalpress.core.plain import Json
 from evalpress.core.results import nulls
 
@@ -16,14 +18,25 @@ _NEW = (
 
 
 def current(data: Json, version: int) -> Json:
-    """Version 1: no decode path, tails, shares of close logits or calibrated limits; version 2: no outliers."""
+    """Version 1: no decode path, tails, shares of close logits, calibrated limits; 2: no outliers; 3: no mean error."""
     if version == 1:
         data = _from_first(data)
-    unknown = _unknown("outliers")
-    found = data | _unknown("spent") | {"noise_floor": unknown | data["noise_floor"]}
-    for key in ("candidates", "decode"):
-        found[key] = {name: unknown | run for name, run in data[key].items()}
-    return found
+    if version < 3:
+        unknown = _unknown("outliers")
+        data = data | _unknown("spent") | {"noise_floor": unknown | data["noise_floor"]}
+        for key in ("candidates", "decode"):
+            data[key] = {name: unknown | run for name, run in data[key].items()}
+    return {key: _with_mean_error(value) for key, value in data.items()}
+
+
+def _with_mean_error(found: Any) -> Any:
+    """`found` in which every set of metrics says that its mean absolute error was not recorded."""
+    if isinstance(found, list):
+        return [_with_mean_error(one) for one in found]
+    if not isinstance(found, dict):
+        return found
+    inner = {key: _with_mean_error(value) for key, value in found.items()}
+    return _unknown("mean_abs_err") | inner if "undefined_cosines" in inner else inner
 
 
 def _from_first(data: Json) -> Json:

@@ -238,7 +238,7 @@ class Spent(Model):
 class Results(Base):
     """What the alignment section measured."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     reference: Reference
     texts: tuple[TextRow, ...]
