@@ -29,6 +29,8 @@ def test_requests_come_in_waves_of_a_given_size():
         ("alignment", "alignment.decode_tokens", 320),
         ("quality", "quality.human_eval.run", True),
         ("serving", "serving.requests_per_level", 160),
+        ("serving", "serving.starts.cold", 1),
+        ("serving", "serving.starts.warm", 3),
         ("evidence", "evidence.check_tokens", 10000),
     ],
 )

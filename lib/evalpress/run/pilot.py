@@ -143,7 +143,18 @@ def _serving_s(params: Params, known: Speed) -> float:
     total += len(asked.rate_shares) * 1.5 * asked.rate_seconds
     if asked.slo_search:
         total += 2 * asked.slo_search.steps * 1.5 * asked.rate_seconds
-    return _START_S + len(asked.modes) * asked.repeats * total
+    return _START_S + len(asked.modes) * asked.repeats * total + _further_starts_s(params, known)
+
+
+def _further_starts_s(params: Params, known: Speed) -> float:
+    """Cold and warm starts of every server, and vLLM's own beside them where the set asks for it."""
+    asked = params.serving.starts
+    if params.serving.base_url:
+        return 0.0
+    compiled = sum(mode != EAGER for mode in params.serving.modes) * (_COMPILE_S + _COMPILE_LAYER_S * known.layers)
+    cold = len(params.serving.modes) * _START_S + compiled
+    warm = len(params.serving.modes) * _START_S
+    return (2 if asked.bench else 1) * (asked.cold * cold + asked.warm * warm)
 
 
 def _evidence_s(params: Params, known: Speed) -> float:
