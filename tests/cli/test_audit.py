@@ -18,6 +18,17 @@ def test_broken_claims_are_told_and_end_in_1(capsys):
     assert out.splitlines()[-1].startswith("12 broken, ")
 
 
+def test_a_second_published_card_has_the_finding_that_was_checked_by_hand(capsys):
+    """The card prints transformers 4.43.1; release 0.18.0 of vLLM-Ascend asks for 4.57.4 or newer. The rest holds."""
+    card = ROOT / "params" / "claims" / "qwen2.5-coder-0.5b-ascend910-card.yaml"
+    assert cli.main(["audit", str(card), "--json"]) == 1
+    found = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
+    broken = [row for row in found.values() if row["status"] == "broken"]
+    assert [row["id"] for row in broken] == ["environment.transformers"]
+    assert (broken[0]["found"], broken[0]["expected"]) == ("4.43.1", ">=4.57.4")
+    assert {found[f"environment.{name}"]["status"] for name in ("vllm", "vllm_ascend", "torch_npu", "cann")} == {"ok"}
+
+
 def test_json_is_the_only_thing_on_stdout(capsys):
     assert cli.main(["audit", CARD, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
