@@ -106,6 +106,7 @@ def params_file(name: str, folder: Path, *, serving: bool) -> Path:
             "input_len": 32,
             "output_len": 8,
             "slo_search": None,
+            "starts": {"cold": 0, "warm": 0},
         },
         "evidence": {"mode": "eager", "max_tokens": 16, "check_tokens": 150, "repeats": 2},
         "alignment": {"vllm_positions": 8, "max_position": 96, "decode_tokens": 12},
