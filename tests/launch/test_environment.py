@@ -51,3 +51,17 @@ def test_a_library_in_a_folder_with_a_blank_is_preloaded_through_a_link(monkeypa
     for entry in named.split(":"):
         assert " " not in entry
         assert Path(entry).resolve() == (folder / "libtcmalloc.so.4").resolve()
+
+
+def test_where_the_temporary_folder_has_a_blank_too_another_is_taken_or_the_library_is_left_out(monkeypatch, tmp_path):
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    (folder / "libtcmalloc.so.4").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr(environment, "_first", lambda names: folder / "libtcmalloc.so.4")
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    monkeypatch.setattr(environment, "_TEMPORARY", (str(tmp_path / "none"), str(tmp_path)))
+    named = environment.preload_env(params.load("demo"))["LD_PRELOAD"].split(":")
+    assert all(Path(entry).parent.parent == tmp_path and Path(entry).is_file() for entry in named)
+    monkeypatch.setattr(environment, "_TEMPORARY", (str(tmp_path / "none"),))
+    assert environment.preload_env(params.load("demo")) == {}

@@ -6,7 +6,9 @@ engine package when it loads an engine; what only a process's start can set (`pr
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
 import math
 import os
 import platform
@@ -24,6 +26,9 @@ from evalpress.platforms import host
 
 _ALLOCATORS = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _OPENMP = ("libiomp5.so",)
+_SEPARATES = re.compile(r"[\s:]")
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
+_log = logging.getLogger(__name__)
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 """Where it is set, vLLM's CPU worker takes the size of the KV cache, whole GiB, from it and from nowhere else."""
 SPAWN = ("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
@@ -122,7 +127,8 @@ def preload_env(params: Params) -> dict[str, str]:
     kinds = {"malloc": _ALLOCATORS, "omp": _OPENMP}
     wanted = [_first(known) for kind, known in kinds.items() if not any(kind in name for name in names)]
     found = [path for path in wanted if path and path.name not in names]
-    return {"LD_PRELOAD": ":".join([*before, *map(_without_blank, found)])} if found else {}
+    named = [name for path in found if (name := _without_blank(path)) is not None]
+    return {"LD_PRELOAD": ":".join([*before, *named])} if named else {}
 
 
 def preload_libraries() -> dict[str, Path | None]:
@@ -130,24 +136,27 @@ def preload_libraries() -> dict[str, Path | None]:
     return {"tcmalloc": _first(_ALLOCATORS), "Intel OpenMP": _first(_OPENMP)}
 
 
-def _without_blank(library: Path) -> str:
+def _without_blank(library: Path) -> str | None:
     """A name of the library that the loader can read: blanks and colons separate the entries of LD_PRELOAD.
 
-    A library in such a folder gets a link in a folder of this user's own; where that has a blank too, the name stays.
+    A library in such a folder gets a link in a folder of this user's own. None where no folder for links has a name
+    without them: the library is left out.
     """
-    if not re.search(r"[\s:]", str(library)):
+    if not _SEPARATES.search(str(library)):
         return str(library)
-    folder = Path(tempfile.gettempdir()) / f"evalpress-preload-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid != os.getuid() or re.search(r"[\s:]", str(folder)):
-            return str(library)
+    for base in dict.fromkeys((tempfile.gettempdir(), *_TEMPORARY)):
+        folder = Path(base) / f"evalpress-preload-{os.getuid()}"
         link = folder / f"{digest(str(library))[:12]}-{library.name}"
-        if not link.is_symlink():
-            link.symlink_to(library)
-    except OSError:
-        return str(library)
-    return str(link)
+        if _SEPARATES.search(str(folder)):
+            continue
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder.stat().st_uid == os.getuid() and not link.is_symlink():
+                link.symlink_to(library)
+            if folder.stat().st_uid == os.getuid():
+                return str(link)
+    _log.warning("%s is not preloaded: its path has a blank or a colon, and no temporary folder is without", library)
+    return None
 
 
 def _first(names: tuple[str, ...]) -> Path | None:
