@@ -176,7 +176,8 @@ def effect(known: Calibrated, fault: Fault) -> float:
 def can_be_seen(known: Calibrated, fault: Fault) -> tuple[bool, str]:
     """Whether a fault's own error is large enough for its stage's limit, and the figures in words."""
     view, own = known.judged({}), effect(known, fault)
-    at = view.stages.index(fault.stage or "logits")
+    stages = [name for name in view.stages if name.removesuffix(" alone") == (fault.stage or "logits")]
+    at = view.stages.index(stages[-1])  # an MLP alone has less noise than one after the attention of its layer
     noise, limit = view.noise_floor.made[at], (view.limits or ())[at]
     told = f"own error {own:.4f}, noise {noise:.4f}, limit {limit:.4f}"
     return math.hypot(own, noise) > limit, told
@@ -192,7 +193,7 @@ def planted(known: Calibrated) -> int:
                 continue
             fault.change(run.model)
             found = known.judged({"c": layers.measure(run, known.texts, known.states)})
-        first = found.candidates["c"].first_beyond_noise
+        first = (found.candidates["c"].first_beyond_noise or "").removesuffix(" alone") or None
         seen, figures = can_be_seen(known, fault)
         hidden = first is None and not seen
         missed += first != fault.stage and not hidden

@@ -133,6 +133,24 @@ def test_a_fault_in_one_layer_is_named_in_that_layer_only(demo: Bench) -> None:
     assert arrived["layer 3"] > 4 * demo.noise_errors.arrived["layer 3"]
 
 
+def test_an_mlp_alone_shows_its_own_error_and_not_that_of_its_attention(demo: Bench) -> None:
+    faults = {fault.name: fault for fault in LAYER_FAULTS}
+    known = layer_limits.compare(demo.noise_errors, demo.honest, {})
+    limits = dict(zip(known["stages"], known["limits"], strict=True))
+
+    def shares(name: str, layer: int) -> tuple[float, float]:
+        with reference.loaded(DEMO, "bfloat16") as run:
+            faults[name].change(run.model)
+            made = layers.measure(run, demo.ids, demo.states).made
+        first, second = (f"layer {layer} mlp{end}" for end in ("", " alone"))
+        return made[first] / limits[first], made[second] / limits[second]
+
+    with_attention, alone = shares("one attention head zeroed", 2)
+    assert alone < 1 < with_attention
+    with_attention, alone = shares("one matrix in 8-bit floats", 1)
+    assert alone > 1.2 * with_attention > 1
+
+
 def test_logits_of_the_wrong_position_are_found(demo: Bench) -> None:
     shifted = {name: TextLogits(part.positions, np.roll(part.values, 1, axis=0)) for name, part in demo.noise.items()}
     assert demo.alarms(shifted) == set(ARRIVED)
@@ -221,6 +239,7 @@ def test_hidden_states_are_those_of_transformers(decoder: reference.Pass) -> Non
     with torch.no_grad():
         expected = decoder.model(torch.tensor([ids]), output_hidden_states=True).hidden_states
     assert [part.shape for part in states.outputs["layer 1"]] == [(4, 64), (2, 64)]
+    assert ("layer 1 mlp alone" in states.outputs) == (not layers.routers(layers.stages(decoder.model)))
     for index in range(2):
         np.testing.assert_allclose(states.outputs[f"layer {index}"][0], expected[index + 1][0].numpy(), atol=1e-5)
     np.testing.assert_allclose(states.outputs["final norm"][0], expected[3][0].numpy(), atol=1e-5)

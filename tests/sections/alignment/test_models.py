@@ -79,7 +79,7 @@ def test_a_decoder_of_another_family_needs_a_params_file_and_nothing_else(tmp_pa
         assert run["cosine_similarity"] > 0.999
         assert 0.3 < run["noise_ratio"] < 2
         assert run["flips"]["unexplained"] == 0
-    blocks = [f"layer {i}{part}" for i in range(3) for part in (" attention", " mlp", "")]
+    blocks = [f"layer {i}{part}" for i in range(3) for part in (" attention", " mlp", " mlp alone", "")]
     assert found["layers"]["stages"] == ["embedding", *blocks, "final norm", "logits"]
     assert found["layers"]["candidates"]["transformers_cpu"]["first_beyond_noise"] is None
     assert 0 < found["reference"]["share_of_matrix_rate"] < 1

@@ -3,7 +3,8 @@
 Two errors of each stage are distinguished. The one that *arrives* there is that of an ordinary pass and grows from
 layer to layer. The one that is *made* there is seen when every block, the final norm and the output matrix are fed
 the reference's hidden states: then a correct stage shows only the error of its dtype, and a faulty one
-stands out alone, even if its fault is small compared with the noise of all other stages together.
+stands out alone, even if its fault is small compared with the noise of all other stages together. A dense MLP is
+looked at once more, `alone`: fed its own input of the reference, it does not hold what the attention of its layer made.
 
 Stages are found in the module tree, not by a model's name: the embedding, in each block the attention, the MLP and
 the block itself, the final norm, the output matrix. So every transformers decoder whose blocks are in one list
@@ -31,6 +32,7 @@ Modules: TypeAlias = dict[str, torch.nn.Module]
 _ATTENTION = ("attn", "attention")
 _MLP = ("mlp", "feed_forward", "ffn", "moe")
 _NORM = ("norm", "ln_f")
+_ALONE = " alone"
 _ROUTER = re.compile(r"router|(moe|topk)\w*gate", re.IGNORECASE)
 """Classes of modules that choose experts."""
 
@@ -39,8 +41,8 @@ _ROUTER = re.compile(r"router|(moe|topk)\w*gate", re.IGNORECASE)
 class States:
     """Hidden states by stage, stages in the order of computation, one array [positions, width] per text.
 
-    `inputs` holds what went into each stage that can be fed: blocks, final norm, output matrix. `routes` is empty
-    for a model without experts.
+    `inputs` holds what went into each stage that can be fed: blocks, final norm, output matrix, dense MLPs. `routes`
+    is empty for a model without experts.
     """
 
     outputs: dict[str, list[Array]] = field(default_factory=dict)
@@ -93,10 +95,13 @@ def capture(run: Pass, texts: Mapping[str, Sequence[int]], fed: States | None = 
     """Hidden states of each text, passed alone; with `fed`, every stage that can be is fed that model's inputs."""
     found, kept = stages(run.model), States()
     hooks = []
-    for name, module in routers(found).items():
+    sparse = routers(found)
+    for name, module in sparse.items():
         hooks.append(module.register_forward_hook(_route_keeper(kept.routes.setdefault(name, []))))
     for name, module in found.items():
         hooks.append(module.register_forward_hook(_keeper(kept.outputs.setdefault(name, []))))
+        if name.endswith(" mlp") and name.removesuffix(" mlp") not in sparse:
+            hooks.append(_alone(name, module, kept, fed))
         if name == "embedding" or name.endswith((" attention", " mlp")):
             continue
         feed = None if fed is None else fed.inputs[name]
@@ -108,7 +113,30 @@ def capture(run: Pass, texts: Mapping[str, Sequence[int]], fed: States | None = 
     finally:
         for hook in hooks:
             hook.remove()
+    for name in [name for name, outputs in kept.outputs.items() if not outputs]:
+        del kept.outputs[name]
     return kept
+
+
+def _alone(name: str, module: Any, kept: States, fed: States | None) -> Any:
+    """A hook for a dense MLP: keeps its input, or with `fed` what it makes of the reference's input.
+
+    An MLP that takes more than its hidden states (Bloom's adds the residual) has no such stage.
+    """
+    inputs, outputs = kept.inputs.setdefault(name, []), kept.outputs.setdefault(name + _ALONE, [])
+
+    def hook(_module: Any, given: Any, options: dict[str, Any], output: Any) -> None:
+        if len(given) != 1 or options:
+            return
+        if fed is None:
+            inputs.append(_flat(given[0]))
+            outputs.append(kept.outputs[name][-1])
+            return
+        put = torch.from_numpy(fed.inputs[name][len(outputs)]).to(given[0]).reshape(given[0].shape)
+        made = module.forward(put)
+        outputs.append(_flat(made[0] if isinstance(made, tuple) else made))
+
+    return module.register_forward_hook(hook, with_kwargs=True)
 
 
 def routers(found: Modules) -> Modules:
