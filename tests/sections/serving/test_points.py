@@ -264,6 +264,7 @@ def _keys(value):
 
 def test_tables_show_what_few_repeats_do_not_say():
     shown = tables.levels(made.document()).markdown()
+    assert "Every request: raw/serving-SERVER-concurrency-N.json." in shown
     assert "One run per point, so no interval." in shown and "without ramp and cool-down" in shown
     whole = made.document()
     assert "n/a" in tables.intervals(whole).markdown()

@@ -40,6 +40,8 @@ def test_gates_that_do_not_hold_come_first_and_the_others_are_folded():
     ]
     shown = tables.gates(made(gates=tuple(found)))
     assert [row[1] for row in shown.rows] == ["d", "b", "a", "c"]
+    (row,) = tables.gates(made(gates=(gate("benchmark", "identities", "pass", 0, "0"),))).rows
+    assert row[1] == "invariants"
     assert shown.fold.first == 2 and shown.fold.summary == "Gates that hold or are off: 2"
     assert tables.gates(made(gates=(found[3],))).fold is None
 

@@ -204,7 +204,10 @@ def _counted(data: Results, kind: str) -> str:
         if rule
         else ""
     )
-    return f"{runs}{few}.{window} A p99 needs 100 requests in the windows."
+    point = "concurrency-N" if kind == "levels" else "rate-SHARE"
+    return (
+        f"{runs}{few}.{window} A p99 needs 100 requests in the windows. Every request: raw/serving-SERVER-{point}.json."
+    )
 
 
 def _client(data: Results) -> str:

@@ -189,7 +189,8 @@ def _place(gate: Gate) -> str:
 
 
 def _gate(name: str) -> str:
-    return name.replace("_", " ").replace(".", ": ")
+    """A gate's id in words; `identities` is the key of what the page calls invariants."""
+    return name.replace("identities", "invariants").replace("_", " ").replace(".", ": ")
 
 
 def _found(gate: Gate) -> str:
