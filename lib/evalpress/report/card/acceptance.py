@@ -1,4 +1,4 @@
-"""The acceptance pack: what model-adaptation tracks ask for, each figure beside what to compare it with."""
+"""The acceptance pack: figures that model-adaptation tracks require, each beside the value to compare it with."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _known(name: str, found: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _published(source: Source) -> Iterator[dict[str, Any]]:
-    """Scores that somebody published, beside the measured ones."""
+    """Published scores beside the measured ones."""
     tasks = (source.data("quality") or {}).get("standard_tasks")
     for row in tasks["rows"] if tasks else ():
         for one in row["published"]:
