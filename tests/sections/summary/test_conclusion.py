@@ -54,7 +54,7 @@ def test_the_conclusion_of_a_good_report_word_for_word():
     assert said(found) == [
         "Compiled mode generates 25 % more tokens per second than eager on batch (95 % interval +13 % to "
         "+38 %, 6 pairs of blocks).",
-        "No difference between compiled and eager mode is shown on alone.",
+        "No difference in tokens per second between compiled and eager mode is shown on alone.",
         "The logits of compiled mode agree with the float32 reference within the noise of the data type "
         "(cosine similarity 0.999985).",
         "Asked again, the engine gives the same answer to 10 of 10 prompts.",

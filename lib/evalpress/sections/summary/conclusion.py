@@ -78,7 +78,7 @@ def _elsewhere(mode: str, main: str, compared: Mapping[str, Mapping[str, PairedM
     unsure = [name for name, found in known.items() if not _shows_difference(found)]
     if main in unsure or main not in known or not unsure:
         return None
-    return f"No difference between {mode} and eager mode is shown on {', '.join(unsure)}."
+    return f"No difference in tokens per second between {mode} and eager mode is shown on {', '.join(unsure)}."
 
 
 def _shows_difference(found: PairedMetric) -> bool:
