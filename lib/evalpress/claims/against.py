@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from evalpress.claims.card import Card
 from evalpress.claims.interval import Interval, Published
+from evalpress.core.plain import Json
 
 Status = Literal["consistent", "inconsistent", "not_comparable"]
 
@@ -47,7 +48,7 @@ class Beside:
     status: Status
     why: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """As in the results file."""
         return asdict(self)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from evalpress.claims.interval import Interval
+from evalpress.core.plain import Json
 
 Status = Literal["ok", "note", "broken"]
 
@@ -22,7 +23,7 @@ class Finding:
     expected: str
     why: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """As in the results file."""
         return asdict(self)
 

@@ -12,6 +12,7 @@ from typing import Any
 from evalpress.cli.verb import Verbs, plain
 from evalpress.core.errors import UserError
 from evalpress.core.paths import expanded
+from evalpress.core.plain import Json
 
 _TEXT = "architecture facts of a model folder or a config.json; loads no engine"
 _KEYS = (
@@ -44,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def document(path: Path, dtype: str | None, kv_dtype: str | None, trust_remote_code: bool = False) -> dict[str, Any]:
+def document(path: Path, dtype: str | None, kv_dtype: str | None, trust_remote_code: bool = False) -> Json:
     """The facts as JSON: the keys of ArchitectureFacts, FLOPs, what is stored; null beside `<key>_why`.
 
     Args:
@@ -64,7 +65,7 @@ def document(path: Path, dtype: str | None, kv_dtype: str | None, trust_remote_c
         return _document(Path(folder), dtype, kv_dtype, trust_remote_code)
 
 
-def _document(folder: Path, dtype: str | None, kv_dtype: str | None, trust_remote_code: bool) -> dict[str, Any]:
+def _document(folder: Path, dtype: str | None, kv_dtype: str | None, trust_remote_code: bool) -> Json:
     from evalpress.model import BYTES, config, read, weights
 
     configuration = config.read(folder, trust_remote_code)
@@ -73,7 +74,7 @@ def _document(folder: Path, dtype: str | None, kv_dtype: str | None, trust_remot
         raise UserError(f"--engine-dtype: found {dtype!r}, allowed {', '.join(BYTES)}")
     figures = read(folder, wanted if wanted in BYTES else "bfloat16", trust_remote_code, kv_dtype)
     stored = weights.stored(folder, figures.tied)
-    rows: dict[str, Any] = {key: getattr(figures, key) for key in _KEYS}
+    rows: Json = {key: getattr(figures, key) for key in _KEYS}
     rows |= {
         "model_type": configuration.model_type or None,
         "flops_per_token": figures.decode_flops(1),
@@ -93,11 +94,11 @@ def _document(folder: Path, dtype: str | None, kv_dtype: str | None, trust_remot
     return rows | {f"{key}_why": known.get(key) or absent for key, value in rows.items() if value is None}
 
 
-def _layers(found: Any) -> list[dict[str, Any]] | None:
+def _layers(found: Any) -> list[Json] | None:
     """Groups of consecutive equal layers: count, attention and window, KV values per token, recurrent state."""
     if found is None:
         return None
-    rows: list[dict[str, Any]] = []
+    rows: list[Json] = []
     for layer in found:
         row = {
             "attention": layer.reach or "none",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
-"""A JSON object where it enters or leaves: a file, an HTTP body, a header, a command's `--json`."""
+"""A JSON or YAML mapping where it enters or leaves: a file, an HTTP body, a header, a message, `--json`."""
 Options: TypeAlias = dict[str, Any]
 """Keyword arguments of another library."""
 Fields: TypeAlias = dict[str, Any]

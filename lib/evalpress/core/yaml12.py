@@ -15,6 +15,7 @@ import yaml
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import told
+from evalpress.core.plain import Json
 
 KeyPath = tuple[str | int, ...]
 
@@ -122,8 +123,8 @@ class _Reader:
         found = self.loader.construct_object(node)
         return _joined(found, line) if isinstance(found, str) else found
 
-    def _mapping(self, node: yaml.MappingNode, at: KeyPath) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, at: KeyPath) -> Json:
+        found: Json = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):

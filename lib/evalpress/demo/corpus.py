@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from evalpress.core.plain import Json
 from evalpress.demo import generators
 
 FOLDER = Path(__file__).parent / "corpus"
@@ -59,7 +60,7 @@ def _yaml(name: str) -> Any:
     return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
 
 
-def question_entries() -> list[dict[str, Any]]:
+def question_entries() -> list[Json]:
     """The entries of `questions.yaml`: category, prompt, answer, expected."""
     return list(_yaml("questions.yaml"))
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from evalpress.core.plain import Json
 from evalpress.demo.corpus import Corpus, Document, question_entries
 from evalpress.demo.train import CONTEXT
 
@@ -54,7 +55,7 @@ def perplexity(model: Any, tokenizer: Any, documents: list[Document]) -> float:
     return float(torch.tensor(total / count).exp())
 
 
-def report(folder: Path) -> dict[str, Any]:
+def report(folder: Path) -> Json:
     """Questions answered and held-out perplexity of the model in `folder`: bf16 answers, fp32 perplexity."""
     model, tokenizer = load(folder)
     held_out = Corpus().held_out

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from evalpress.core.plain import Json
 from evalpress.demo import train
 from evalpress.demo.tokenizer import END, END_ID
 
@@ -35,7 +36,7 @@ CONFIG_KEYS = (
 )
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: Json) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -44,7 +45,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def model_config(config: Qwen2Config) -> dict[str, Any]:
+def model_config(config: Qwen2Config) -> Json:
     """config.json with the keys of transformers 4 (`torch_dtype`, `rope_theta`) beside those of 5."""
     return {
         "architectures": ["Qwen2ForCausalLM"],
@@ -61,7 +62,7 @@ def model_config(config: Qwen2Config) -> dict[str, Any]:
     }
 
 
-def tokenizer_config() -> dict[str, Any]:
+def tokenizer_config() -> Json:
     """tokenizer_config.json; the class is one that transformers 4.57 has, unlike the one that 5 writes."""
     plain = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
     return {
@@ -94,7 +95,7 @@ def write_model(folder: Path, model: Qwen2ForCausalLM, tokenizer: Tokenizer) -> 
     _write_json(folder / "tokenizer_config.json", tokenizer_config())
 
 
-def recipe(folder: Path, trained: train.Trained, **found: Any) -> dict[str, Any]:
+def recipe(folder: Path, trained: train.Trained, **found: Any) -> Json:
     """What was done and its result; `found` is added unchanged. Losses in nats per token."""
     return {
         "name": "the demo model",
@@ -117,7 +118,7 @@ def recipe(folder: Path, trained: train.Trained, **found: Any) -> dict[str, Any]
     }
 
 
-def write_card(folder: Path, facts: dict[str, Any]) -> None:
+def write_card(folder: Path, facts: Json) -> None:
     """README.md and recipe.json, both from the recipe's own record."""
     _write_json(folder / "recipe.json", facts)
     answered = facts["questions_answered"]

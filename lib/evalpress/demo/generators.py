@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any
+
+from evalpress.core.plain import Json
 
 
 def kept_apart(a: int, b: int, c: int = 0) -> bool:
@@ -71,7 +72,7 @@ def sequence(rng: random.Random) -> tuple[str, str]:
     return lead + ", ".join(words[:4]) + ",", ", ".join(words[4:])
 
 
-def completion(rng: random.Random, words: dict[str, Any]) -> tuple[str, str]:
+def completion(rng: random.Random, words: Json) -> tuple[str, str]:
     """The beginning of a line of code and its end; strings are made of the English words of the grammar."""
     phrase = " ".join(rng.choices(words["noun"] + words["adjective"], k=rng.randint(1, 4)))
     greeting = rng.choice([f"Hello, {rng.choice(words['name'])}!", "Hello, world!", phrase, phrase])
@@ -90,7 +91,7 @@ def completion(rng: random.Random, words: dict[str, Any]) -> tuple[str, str]:
     )
 
 
-def sentences(rng: random.Random, grammar: dict[str, dict[str, Any]]) -> str:
+def sentences(rng: random.Random, grammar: dict[str, Json]) -> str:
     """Three to eight sentences of one language, each word drawn from the lists of the grammar."""
     language = rng.choice(sorted(grammar))
     words = grammar[language]

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol, runtime_checkable
 
+from evalpress.core.plain import Json
 from evalpress.display import language
 from evalpress.display import text as t
 from evalpress.display.values import Number, number
 
-MimeBundle = tuple[dict[str, Any], dict[str, Any]]
+MimeBundle = tuple[Json, Json]
 
 SYMBOLS = {
     "pass": "✓", "ok": "✓", "done": "✓", "steady": "✓",

@@ -23,9 +23,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from evalpress.core.plain import Json
 from evalpress.display import figure_text, language
 
-MimeBundle = tuple[dict[str, Any], dict[str, Any]]
+MimeBundle = tuple[Json, Json]
 Panels = tuple[Canvas, list[Axes]]
 
 INK, MUTED, GRID, SURFACE = "#1b1f24", "#57606a", "#d8dde3", "#ffffff"
@@ -128,7 +129,7 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         data = {"image/svg+xml": self.svg, "text/plain": self.alt}
-        mark: dict[str, Any] = {"kind": "figure", "alt": self.alt, "caption": self.caption}
+        mark: Json = {"kind": "figure", "alt": self.alt, "caption": self.caption}
         mark["languages"] = {name: self._here(name, svg) for name, svg in self.others.items()}
         return data, {"alt": self.alt, "caption": self.caption, "evalpress": mark}
 
@@ -222,12 +223,12 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def solid(tone: str) -> dict[str, Any]:
+def solid(tone: str) -> dict[str, str]:
     """A bar in one colour."""
     return {"facecolor": tone, "edgecolor": tone}
 
 
-def hatched(tone: str, hatch: str) -> dict[str, Any]:
+def hatched(tone: str, hatch: str) -> dict[str, str]:
     """A bar that differs from solid ones without its colour."""
     return {"facecolor": SURFACE, "edgecolor": tone, "hatch": hatch}
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
+from evalpress.core.plain import Options
 from evalpress.engine.answers import Completion, Generated, Sampling, completion, logits_row, logits_rows
 from evalpress.engine.log_lines import Figures
 from evalpress.engine.results import Compilation, Startup
@@ -29,7 +30,7 @@ class Engine:
     startup: Startup
     memory: Figures
     compilation: Compilation
-    arguments: dict[str, Any]
+    arguments: Options
     inter_token_latencies: list[float] = field(default_factory=list)
     """Seconds between consecutive tokens, of all requests since `generate` began."""
     on_failure: Callable[[BaseException], str] | None = None
@@ -104,7 +105,7 @@ class Engine:
         with self._answering() as llm:
             return llm.llm_engine.vllm_config
 
-    def _request(self, index: int, prompt: str | Sequence[int]) -> dict[str, Any]:
+    def _request(self, index: int, prompt: str | Sequence[int]) -> dict[str, list[int]]:
         ids = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
         if len(ids) >= self.max_model_len:
             raise MeasurementError(
@@ -156,7 +157,7 @@ class Engine:
         longest = max(len(ids) for ids in (*prompts, *others)) + steps
         if longest > self.max_model_len:
             raise MeasurementError(f"found {longest} tokens with the answer, engine.max_model_len allows fewer")
-        plain: dict[str, Any] = {"temperature": 0, "max_tokens": steps, "ignore_eos": True, "detokenize": False}
+        plain: Options = {"temperature": 0, "max_tokens": steps, "ignore_eos": True, "detokenize": False}
         full = plain | {"logprobs": -1} | ({"flat_logprobs": True} if _has_flat_logprobs() else {})
         params = [*(_sampling(**full) for _ in prompts), *(_sampling(**plain) for _ in others)]
         requests = [{"prompt_token_ids": list(ids)} for ids in (*prompts, *others)]

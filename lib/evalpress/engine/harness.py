@@ -10,6 +10,7 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import CACHE, ROOT
+from evalpress.core.plain import Json
 from evalpress.engine import vllm_compat
 from evalpress.engine.core import Engine
 from evalpress.engine.start import one_line
@@ -28,7 +29,7 @@ def version() -> str | None:
 
 def evaluate(
     loaded: Engine, folder: str, tasks: Sequence[str], include_path: str | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Json:
     """The harness's result for the tasks, every sample included.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalpress.core.plain import Fields
 from evalpress.engine.compile_cache import CacheUse
 from evalpress.engine.log_lines import Figures
 
@@ -16,7 +17,7 @@ def graph_facts(llm: Any, compiled: bool, cache: CacheUse) -> Figures:
     return {"captured_graphs": len(sizes), "cold": cache.compiled, "compile_cache": cache.words}
 
 
-def compilation(llm: Any, compiled: bool) -> dict[str, Any]:
+def compilation(llm: Any, compiled: bool) -> Fields:
     """What compiled mode does, read from the engine's own configuration."""
     config = llm.llm_engine.vllm_config.compilation_config
     return {

@@ -11,6 +11,7 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.hashing import digest
+from evalpress.core.plain import Options
 from evalpress.engine import freeing, memory_plan, start
 from evalpress.engine.core import Engine
 from evalpress.params.schema import Mode, Params
@@ -97,7 +98,7 @@ def make_room(needed_bytes: int) -> bool:
     return True
 
 
-def _key(params: Params, mode: Mode, changed: dict[str, Any]) -> str:
+def _key(params: Params, mode: Mode, changed: Options) -> str:
     read = [params.model.model_dump(mode="json"), params.engine.model_dump(mode="json"), mode]
     return digest([*read, repr(sorted(changed.items()))])
 
@@ -107,7 +108,7 @@ def _refuse_failed(key: str) -> None:
         raise MeasurementError(f"{_failed[key]} (earlier in this process; it is not tried again)")
 
 
-def _start(params: Params, mode: Mode, changed: dict[str, Any], key: str) -> Engine:
+def _start(params: Params, mode: Mode, changed: Options, key: str) -> Engine:
     memory_plan.require_one(params)
     device = _device_memory.setdefault(
         params.platform.backend, freeing.DeviceMemory(freeing.free_device_bytes(params.platform.backend))

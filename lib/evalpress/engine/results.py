@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict, Field
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 
 
@@ -40,7 +39,7 @@ class Startup(_FromEngine):
     """True for an engine that was started once more in the process that had filled the compile cache."""
     measured: str | None = None
     """When an earlier run measured it (ISO-8601, UTC); absent for a start of this run."""
-    host: dict[str, Any] | None = None
+    host: Json | None = None
     """Where an earlier run measured it."""
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalpress.core.plain import Options
 from evalpress.engine import cold, compile_cache, hidden_log, inspection, memory, startup, vllm_compat, worker_extension
 from evalpress.engine.capture import OutputCapture
 from evalpress.engine.core import Engine
@@ -105,7 +106,7 @@ def _described(
     params: Params,
     mode: Mode,
     llm: Any,
-    keywords: dict[str, Any],
+    keywords: Options,
     lines: Sequence[Line],
     recorded: Sequence[int],
     *,

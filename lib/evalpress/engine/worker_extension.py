@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalpress.core.plain import Options
+
 NAME = f"{__name__}.SamplerMode"
 """The value of vLLM's `worker_extension_cls`."""
 BACKENDS = frozenset(("ascend",))
@@ -30,12 +32,12 @@ class SamplerMode:
         return str(before)
 
 
-def keywords(backend: str, given: dict[str, Any]) -> dict[str, Any]:
+def keywords(backend: str, given: Options) -> Options:
     """The engine's keywords that join the class, where the backend needs it and the set names no class of its own."""
     return {"worker_extension_cls": NAME} if backend in BACKENDS and "worker_extension_cls" not in given else {}
 
 
-def set_mode(llm: Any, given: dict[str, Any]) -> str | None:
+def set_mode(llm: Any, given: Options) -> str | None:
     """Set the mode that the engine was asked for in every worker that has the class.
 
     Returns:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evalpress import model
+from evalpress.core.plain import Options
 from evalpress.core.units import GIB
 from evalpress.launch import environment
 from evalpress.model import measurable
@@ -12,12 +11,12 @@ from evalpress.params.engine import EAGER, Variant
 from evalpress.params.schema import Mode, Params
 
 
-def arguments(params: Params, mode: Mode) -> dict[str, Any]:
+def arguments(params: Params, mode: Mode) -> Options:
     """Keywords of vLLM's `LLM(...)` for this set and mode: the very ones that the run book prints."""
     e = params.engine
     variant = e.variants.get(mode) or Variant(compilation_config={} if mode == EAGER else e.compilation_config)
     folder = model.resolve(params)
-    found: dict[str, Any] = {
+    found: Options = {
         "model": str(folder),
         "dtype": e.dtype,
         "max_model_len": e.max_model_len,

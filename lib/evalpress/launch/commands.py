@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from evalpress import model
 from evalpress.core.paths import ROOT
+from evalpress.core.plain import Options
 from evalpress.launch import environment
 from evalpress.launch.arguments import arguments
 from evalpress.params.schema import Mode, Params
@@ -57,7 +58,7 @@ def model_name(params: Params) -> str:
     return str(found.resolve().relative_to(ROOT)) if found is not None and inside else params.model.path
 
 
-def engine_arguments(params: Params, mode: Mode) -> dict[str, Any]:
+def engine_arguments(params: Params, mode: Mode) -> Options:
     """The engine's own keywords, with the model under the name that a reader would use."""
     found = arguments(params, mode) | {"model": model_name(params)}
     return found | {"revision": params.model.revision} if params.model.revision else found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from evalpress.core.plain import Fields
 from evalpress.launch import environment, variables
 from evalpress.params.schema import Params
 
@@ -131,7 +132,7 @@ LEFT_OUT: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def rows(params: Params, env: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def rows(params: Params, env: Mapping[str, str] | None = None) -> list[Fields]:
     """The settings of the set's platform, and whether each is in force in this run.
 
     `found` is the variable's value here, null where it is not set.

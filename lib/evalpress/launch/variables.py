@@ -11,8 +11,8 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.platforms.versions import installed_versions
 
 RECORDED = Path(__file__).with_name("vllm_ascend.json")
@@ -61,12 +61,12 @@ def scan(folder: Path) -> dict[str, dict[str, list[str]]]:
 
 
 @cache
-def of_vllm_ascend() -> dict[str, Any]:
+def of_vllm_ascend() -> Json:
     """What the installed vllm-ascend reads and sets; the recorded release where none is installed.
 
     `version` and `how` say which of the two it is.
     """
-    recorded: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    recorded: Json = json.loads(RECORDED.read_text(encoding="utf-8"))
     spec = find_spec("vllm_ascend")
     if spec is None or not spec.submodule_search_locations:
         return recorded

@@ -8,6 +8,7 @@ from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
+from evalpress.core.plain import Fields
 from evalpress.core.units import MIB
 from evalpress.model import config, counting, layers, weights
 from evalpress.model.adaptation import adaptation, plugins, remote_code
@@ -91,7 +92,7 @@ def base_model(params: Params) -> tuple[bool, str]:
     return False, "the model has a chat template"
 
 
-def describe(params: Params) -> dict[str, Any]:
+def describe(params: Params) -> Fields:
     """The model table: every value of the configuration that a card prints, and the figures that follow.
 
     Raises:
@@ -101,7 +102,7 @@ def describe(params: Params) -> dict[str, Any]:
     found, figures = config.read(folder, trust), facts(params)
     stored, (counted, not_counted) = weights.stored(folder, figures.tied), counting.architecture(folder, trust)
     base, base_why = base_model(params)
-    rows: dict[str, Any] = {
+    rows: Fields = {
         "name": params.model.shown,
         "source": params.model.path,
         "revision": params.model.revision,
@@ -134,7 +135,7 @@ def describe(params: Params) -> dict[str, Any]:
     return rows | _reasons(rows, figures, not_counted)
 
 
-def _dimensions(found: config.Configuration) -> dict[str, Any]:
+def _dimensions(found: config.Configuration) -> Fields:
     """Heads and rotary base, where the configuration states them."""
     try:
         size: int | None = layers.head_dim(found)
@@ -148,7 +149,7 @@ def _dimensions(found: config.Configuration) -> dict[str, Any]:
     }
 
 
-def _reasons(rows: dict[str, Any], figures: ArchitectureFacts, not_counted: str | None) -> dict[str, str]:
+def _reasons(rows: Fields, figures: ArchitectureFacts, not_counted: str | None) -> dict[str, str]:
     """A `_why` for every value that is null."""
     known = figures.reasons() | {
         "revision": "not pinned by the set",

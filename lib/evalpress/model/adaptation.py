@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
+from evalpress.core.plain import Fields
 from evalpress.model import config
 
 PLUGIN_GROUPS = ("vllm.platform_plugins", "vllm.general_plugins")
@@ -23,7 +23,7 @@ def plugins() -> list[dict[str, str]]:
     ]
 
 
-def remote_code(folder: Path) -> dict[str, Any]:
+def remote_code(folder: Path) -> dict[str, bool]:
     """Whether the folder carries its own code (auto_map), and whether it is needed to read the config."""
     ships = bool(config.raw(folder).get("auto_map"))
     return {"ships_code": ships, "needed": ships and config.load(folder) is None}
@@ -33,8 +33,8 @@ def adaptation(
     folder: Path,
     supported: Sequence[str],
     platform_plugin: str | None,
-    found_plugins: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
+    found_plugins: Sequence[Mapping[str, str]],
+) -> Fields:
     """What running the model in `folder` on the installed vLLM needs.
 
     Args:
@@ -59,7 +59,7 @@ def adaptation(
         status, why = "fallback", "not registered in this vLLM; it runs through transformers' modelling code"
     else:
         status, why = "unsupported", "neither registered in this vLLM nor known to transformers"
-    found = {
+    found: Fields = {
         "status": status,
         "why": why,
         "architectures": architectures,

@@ -16,6 +16,7 @@ from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
+from evalpress.core.plain import Json
 
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
 _ALIASES = {
@@ -41,7 +42,7 @@ _NESTED_PARTS = ("attn_config", "ffn_config")
 class Configuration:
     """config.json beside transformers' reading of it (`known`; None for an architecture it does not know)."""
 
-    stated: dict[str, Any] = field(repr=False)
+    stated: Json = field(repr=False)
     known: Any = field(default=None, repr=False)
     unknown_why: str | None = None
     """Why `known` is None, in a few words."""
@@ -63,7 +64,7 @@ class Configuration:
         return None if self.known is None else self.known.get_text_config()
 
     @property
-    def stated_text(self) -> dict[str, Any]:
+    def stated_text(self) -> Json:
         """The text part of config.json unchanged: config.json itself where nothing is nested."""
         found = self.stated
         for part in (*_TEXT_PARTS, "text_config"):
@@ -105,13 +106,13 @@ class Configuration:
         except Exception:  # a property of the configuration may raise any exception
             return None
 
-    def _mappings(self) -> list[dict[str, Any]]:
+    def _mappings(self) -> list[Json]:
         parts = [self.stated_text, self.stated]
         nested = [part[name] for part in parts for name in _NESTED_PARTS if isinstance(part.get(name), dict)]
         return parts + nested
 
 
-def raw(folder: Path) -> dict[str, Any]:
+def raw(folder: Path) -> Json:
     """config.json unchanged.
 
     Raises:

@@ -10,11 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.hashing import file_digest
 from evalpress.core.paths import CACHE, shown
+from evalpress.core.plain import Json
 
 NOTE = "gguf_source.json"
 """The file of a dequantised folder that records its source."""
@@ -63,16 +63,16 @@ def dequantise(path: Path, folder: Path, digest: str) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _converted(path: Path, folder: Path) -> dict[str, Any]:
+def _converted(path: Path, folder: Path) -> Json:
     """`convert` in a separate process."""
     from evalpress.model.isolated import Isolated  # which is run as a program: this package's import must not load it
 
     with Isolated(__name__) as process:
-        notes: list[dict[str, Any]] = list(process.stream(f"{__name__}:convert", path, folder))
+        notes: list[Json] = list(process.stream(f"{__name__}:convert", path, folder))
     return notes[0]
 
 
-def convert(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
+def convert(path: Path, folder: Path) -> Iterator[Json]:
     """Write weights, configuration and tokenizer of a GGUF file into a folder; yields what was read from it."""
     import torch
     import transformers

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from evalpress.core import hashing, paths
 from evalpress.core.errors import UserError
@@ -162,13 +162,27 @@ def identity(params: Params) -> dict[str, str | None]:
     if found is not None and found.is_file():
         return {found.name: hashing.file_digest(found)}
     if found is not None:
-        return {name: str(row["sha256"]) for name, row in folder_digest(found)["files"].items()}
+        return {name: row["sha256"] for name, row in folder_digest(found)["files"].items()}
     return {model.path: model.revision, "snapshot": snapshot(model)}
 
 
-def folder_digest(folder: Path) -> dict[str, Any]:
+class FileDigest(TypedDict):
+    """One file of a model."""
+
+    bytes: int
+    sha256: str
+
+
+class FolderDigest(TypedDict):
+    """A model's files by path inside the folder, and one digest over them all."""
+
+    sha256: str
+    files: dict[str, FileDigest]
+
+
+def folder_digest(folder: Path) -> FolderDigest:
     """sha256 of each of the folder's `files` (read as a stream) by its path inside, and one over them all."""
-    rows = {
+    rows: dict[str, FileDigest] = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _file_digest(path, *_changed(path))}
         for path in files(folder)
     }

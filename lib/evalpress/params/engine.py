@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from evalpress.core.plain import Json
 
 EAGER, COMPILED = "eager", "compiled"
 Mode = str
@@ -38,7 +40,7 @@ _NEEDED = ("max_logprobs", "logprobs_mode", "disable_log_stats")
 """Keywords without which a report has no logits and no times."""
 
 
-def _further(given: dict[str, Any]) -> dict[str, Any]:
+def _further(given: Json) -> Json:
     """`extra` without keywords that have a place of their own."""
     for key in given:
         if key in _OF_ITS_OWN:
@@ -50,7 +52,7 @@ def _further(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-Further = Annotated[dict[str, Any], AfterValidator(_further)]
+Further = Annotated[Json, AfterValidator(_further)]
 
 
 class Block(BaseModel):
@@ -96,7 +98,7 @@ class PlatformParams(Block):
 class Variant(Block):
     """One way of compiling, a mode of its own beside eager."""
 
-    compilation_config: dict[str, Any] = {}
+    compilation_config: Json = {}
     """Passed to vLLM as it is, in place of `engine.compilation_config`."""
     extra: Further = {}
     """Further keywords of vLLM's LLM(...) for this variant, over those of `engine.extra`."""
@@ -122,7 +124,7 @@ class EngineParams(Block):
     """`both`: both engines are loaded at the same time and blocks alternate; `one`: one after the other."""
     in_process: bool | None = None
     """Engine core in the kernel's process; None: yes on CPU with one worker, no elsewhere."""
-    compilation_config: dict[str, Any] = {}
+    compilation_config: Json = {}
     """Passed to vLLM as it is, in compiled mode only."""
     variants: dict[str, Variant] = {}
     """More than one way of compiling: name -> its compilation; each name is a mode as `eager` and `compiled` are."""

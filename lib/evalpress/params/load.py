@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, ROOT, expanded, resolve, told
+from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath, dotted, found, mistakes
 from evalpress.core.yaml12 import load_yaml
 from evalpress.params import names, overrides
@@ -118,14 +119,14 @@ def _standard_tasks(params: Params) -> list[tuple[KeyPath, str]]:
     return found
 
 
-def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]:
+def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[Json, Origin]:
     """The file merged over what it extends, and where each key came from."""
     if path in seen:
         raise UserError(f"{told(path)}: extends itself ({' -> '.join(told(p) for p in (*seen, path))})")
     data, marks = load_yaml(path)
     if not isinstance(data, dict):
         raise UserError(f"{told(path)}: a mapping of keys is expected, found {found(data)}")
-    base: dict[str, Any] = {}
+    base: Json = {}
     origin: Origin = {}
     parent = data.pop("extends", None)
     if parent is not None:
@@ -141,7 +142,7 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Origin]
     return _merge(base, data), origin
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: Json, over: Json) -> Json:
     """Mappings merge key by key; everything else is replaced."""
     merged = dict(base)
     for key, value in over.items():

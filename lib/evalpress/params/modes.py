@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.params.engine import COMPILED, EAGER
 
 
@@ -23,10 +24,10 @@ def filled_in(data: Any) -> Any:
     compiling = [mode for mode in modes if mode != EAGER]
     main = COMPILED if COMPILED in compiling else next(iter(compiling), modes[0])
     served = (*compiling, EAGER) if EAGER in modes else tuple(compiling)
-    stated: dict[str, dict[str, Any]] = {"engine": {"modes": tuple(modes)}, "serving": {"modes": served}}
+    stated: dict[str, Json] = {"engine": {"modes": tuple(modes)}, "serving": {"modes": served}}
     stated |= {"evidence": {"mode": main}, "quality": {"mode": main}}
     return data | {name: _under(data.get(name, {}), defaults) for name, defaults in stated.items()}
 
 
-def _under(block: Any, defaults: dict[str, Any]) -> Any:
+def _under(block: Any, defaults: Json) -> Any:
     return defaults | block if isinstance(block, dict) else block

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath
 from evalpress.core.yaml12 import parse_yaml
 from evalpress.params.place import Place
 
 
-def parse(given: Iterable[str]) -> dict[str, Any]:
+def parse(given: Iterable[str]) -> Json:
     """`key=value` texts as values by dotted key; a value is read as in a params file (`[1, 4]`, `null`, `1e-5`).
 
     Raises:
         UserError: there is no `=`, the key is empty, or the value is not YAML.
     """
-    found: dict[str, Any] = {}
+    found: Json = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not all(key.split(".")):
@@ -26,13 +27,13 @@ def parse(given: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def layer(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[KeyPath, Place]]:
+def layer(overrides: Mapping[str, Any]) -> tuple[Json, dict[KeyPath, Place]]:
     """The overrides as a nested mapping that merges over a file, and the place of every key in it.
 
     Raises:
         UserError: one key is inside another's value.
     """
-    data: dict[str, Any] = {}
+    data: Json = {}
     places: dict[KeyPath, Place] = {}
     for dotted, value in overrides.items():
         parts = dotted.split(".")

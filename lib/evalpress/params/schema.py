@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath, found
 from evalpress.params import modes, names
 from evalpress.params.answers import AlignmentParams as AlignmentParams
@@ -213,14 +214,14 @@ class Params(Block):
     run: RunParams = RunParams()
     report: ReportParams = ReportParams()
     _places: dict[KeyPath, Place] = PrivateAttr(default_factory=dict)
-    _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _overrides: Json = PrivateAttr(default_factory=dict)
 
     @property
-    def overrides(self) -> dict[str, Any]:
+    def overrides(self) -> Json:
         """Values given beside the file (`--param a.b=c`), by dotted key."""
         return dict(self._overrides)
 
-    def stated_at(self, places: dict[KeyPath, Place], overrides: dict[str, Any]) -> Params:
+    def stated_at(self, places: dict[KeyPath, Place], overrides: Json) -> Params:
         """These parameters with where each key was stated, and what was given beside the files."""
         self._places = places
         self._overrides = dict(overrides)

@@ -10,10 +10,11 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Fields
 from evalpress.platforms import ascend, cuda, host, npu_smi
 from evalpress.platforms.device import Device
 from evalpress.platforms.facts import DeviceRow, DeviceTable, HostFacts, Probe
@@ -114,7 +115,7 @@ def require_dtype(dtype: str, platform: Platform, where: str) -> None:
         raise UserError(f"{where}: found {dtype}, which {platform.name} lacks; allowed {', '.join(allowed)}")
 
 
-def _driver_rows(platform: Platform) -> dict[str, Any]:
+def _driver_rows(platform: Platform) -> Fields:
     """Driver and CANN, each with the reason where it has none."""
     on_npu = platform.backend == "ascend"
     driver = platform.devices[0].driver if platform.devices else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalpress.core.errors import MeasurementError
+from evalpress.core.plain import Json
 
 TIMEOUT_S = 180.0
 _LIBRARY = Path(__file__).resolve().parents[2]
@@ -47,10 +48,10 @@ def call(function: str, *arguments: Any) -> Any:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def devices(kind: str) -> list[dict[str, Any]]:
+def devices(kind: str) -> list[Json]:
     """Name, total and free bytes of the devices that torch lists under `torch.<kind>`; empty where it lists none."""
     try:
-        found: list[dict[str, Any]] = call(f"{__package__}.child:_devices_here", kind)
+        found: list[Json] = call(f"{__package__}.child:_devices_here", kind)
     except MeasurementError:
         return []
     return found
@@ -64,7 +65,7 @@ def _load_backend(kind: str) -> None:
         importlib.import_module(f"torch_{kind}")
 
 
-def _devices_here(kind: str) -> list[dict[str, Any]]:
+def _devices_here(kind: str) -> list[Json]:
     import torch
 
     device = getattr(torch, kind)

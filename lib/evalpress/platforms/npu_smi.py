@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+
+from evalpress.core.plain import Json
 
 # Two rows per chip: `| 2     Ascend910 | OK           | 176.3  36  0 / 0       |` gives card, name, power and heat,
 #                    `| 0     4         | 0000:95:00.0 | 0  0 / 0  3411 / 65536 |` bus, utilisation and memory.
@@ -49,9 +50,9 @@ class NpuSmi:
     devices: tuple[NpuDevice, ...]
     refusal: str | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """As JSON: nulls with a reason."""
-        out: dict[str, Any] = {"version": self.version, "devices": []}
+        out: Json = {"version": self.version, "devices": []}
         for device in self.devices:
             row = {key: getattr(device, key) for key in device.__dataclass_fields__}
             out["devices"].append(row | {f"{k}_why": "the table does not tell" for k, v in row.items() if v is None})

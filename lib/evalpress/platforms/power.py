@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import Field
 
+from evalpress.core.plain import Fields
 from evalpress.core.results import Model, nulls
 
 NOT_READ = "measured by a release that read no power"
@@ -128,7 +129,7 @@ class Series:
             if any(begin <= at <= end for begin, end in spans)
         ]
         resolution = self.resolution_s
-        found: dict[str, Any] = {"seconds": seconds, "readings": len(inside), "resolution_s": resolution}
+        found: Fields = {"seconds": seconds, "readings": len(inside), "resolution_s": resolution}
         if resolution is None:
             found["resolution_s_why"] = "fewer than two readings"
         found |= _mean("utilisation_percent", [one.utilisation_percent for one in inside], statistics.fmean)
@@ -160,7 +161,7 @@ class Series:
         return None
 
 
-def _mean(key: str, values: Sequence[float | None], of: Callable[[list[float]], float]) -> dict[str, Any]:
+def _mean(key: str, values: Sequence[float | None], of: Callable[[list[float]], float]) -> Fields:
     known = [value for value in values if value is not None]
     why = "the device's tool does not tell it" if values else "no reading during the load"
     return {key: of(known)} if known else {key: None, f"{key}_why": why}

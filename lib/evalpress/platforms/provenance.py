@@ -7,18 +7,18 @@ import subprocess
 from functools import cache
 from pathlib import Path
 from platform import machine
-from typing import Any
 
 from evalpress import platforms
 from evalpress.core import secrets
 from evalpress.core.hashing import digest
 from evalpress.core.paths import ROOT
+from evalpress.core.plain import Json
 from evalpress.core.version import __version__
 from evalpress.params.schema import Params
 from evalpress.platforms import host, versions
 
 
-def git_state() -> dict[str, Any]:
+def git_state() -> dict[str, str | bool | None]:
     """Commit and dirty flag of the project's own checkout; null with why where it is none.
 
     Variables such as GIT_DIR and a repository around the project would name a commit that is not ours.
@@ -39,7 +39,7 @@ def git_state() -> dict[str, Any]:
         return _no_commit(_refusal(str(error.stderr)))
 
 
-def _no_commit(why: str) -> dict[str, Any]:
+def _no_commit(why: str) -> dict[str, str | bool | None]:
     return {"commit": None, "commit_why": why, "dirty": None, "dirty_why": why}
 
 
@@ -68,13 +68,13 @@ _DECISIVE = (
 
 
 @cache
-def engine_facts(backend: str) -> dict[str, Any]:
+def engine_facts(backend: str) -> dict[str, str | int]:
     """What decides every measured number besides parameters, code and model: versions, device, driver, processor.
 
     Read once per process, at its start: an engine binds its threads and changes what a later reading would give.
     Keys that a host lacks (no driver on a CPU) are left out.
     """
-    found: dict[str, Any] = {name: versions.installed_versions().get(name) for name in _DECISIVE}
+    found: dict[str, str | int | None] = {name: versions.installed_versions().get(name) for name in _DECISIVE}
     platform = platforms.present(backend)
     found |= {
         "device": platform.name if platform.devices or backend == "cpu" else "none found",
@@ -87,7 +87,7 @@ def engine_facts(backend: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def collect(params: Params, digests: dict[str, str], start: str, end: str) -> dict[str, Any]:
+def collect(params: Params, digests: dict[str, str], start: str, end: str) -> Json:
     """The `provenance` block of a results file."""
     probed = platforms.probe(params.platform.backend, params.engine.env)
     facts = engine_facts(params.platform.backend)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.platforms import child
 
 REPEATS = 7
@@ -58,7 +58,7 @@ def peaks(
 
 def _peaks_here(
     device: str, copy_bytes: int, dtypes: list[str], sizes: list[int], seed: int, only: Kinds | None
-) -> dict[str, Any]:
+) -> Json:
     products = [asdict(product) for product in matrix_rates(device, dtypes, sizes, seed, only)]
     return {"copies": copy_bandwidths(device, copy_bytes), "products": products}
 

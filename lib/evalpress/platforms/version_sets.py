@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
+
+from evalpress.core.plain import Json
 
 TABLE = Path(__file__).with_name("version_sets.json")
 _NO_COMPONENT = ("backend", "engine", "source", "date")
@@ -50,7 +51,7 @@ class VersionSet:
 @cache
 def rows(backend: str) -> tuple[VersionSet, ...]:
     """The table's rows of one backend, the oldest release first."""
-    table: list[dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    table: list[Json] = json.loads(TABLE.read_text(encoding="utf-8"))
     found = [
         VersionSet(
             backend=row["backend"],
@@ -106,11 +107,11 @@ def closest(backend: str, given: Mapping[str, str]) -> VersionSet | None:
     return [row for count, row in counted if count == best][-1] if best else None
 
 
-def proposed(backend: str, engine: str, requires: Sequence[str], python: str | None, source: str) -> dict[str, Any]:
+def proposed(backend: str, engine: str, requires: Sequence[str], python: str | None, source: str) -> Json:
     """A row as a wheel's own metadata states it; CANN, which no metadata states, is left to be filled in by hand."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    row: dict[str, Any] = {"backend": backend, "engine": engine, "python": [python] if python else []}
+    row: Json = {"backend": backend, "engine": engine, "python": [python] if python else []}
     for text in requires:
         try:
             requirement = Requirement(text)

@@ -20,12 +20,13 @@ from email.parser import Parser
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.platforms import ascend
 from evalpress.platforms.version_sets import VersionSet, closest, nearest, parsed, proposed, rows
@@ -247,7 +248,7 @@ def check(
     return out
 
 
-def wheel_row(path: Path) -> dict[str, Any]:
+def wheel_row(path: Path) -> Json:
     """The table row that a wheel's own metadata propose.
 
     Raises:

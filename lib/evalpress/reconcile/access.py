@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 
 
 def load(path: Path) -> Any:
@@ -23,7 +24,7 @@ def load(path: Path) -> Any:
         raise UserError(f"{path}: no JSON document: {error}") from None
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
+def lines(path: Path) -> list[Json]:
     """The objects of a JSON-lines file.
 
     Raises:

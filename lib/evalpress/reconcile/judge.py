@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from evalpress.reconcile import definitions, rates
 from evalpress.reconcile.observed import LATENCY_NAMES, Printed, Run
@@ -27,9 +27,9 @@ def file_of(run: Run) -> File:
     rows = tuple(
         _rate_row(run, one) if one.metric not in LATENCY_NAMES else _latency_row(run, one) for one in run.printed
     )
-    source = "totals" if not run.requests else "means" if run.means else "requests"
-    why: dict[str, Any] = {} if run.version else {"version_why": "the file does not say"}
-    parts: dict[str, Any] = {"rows": rows, "vllm": found, "not_recomputed": tuple(absent), "recomputed_from": source}
+    source: Literal["requests", "means", "totals"] = (
+        "totals" if not run.requests else "means" if run.means else "requests"
+    )
     return File(
         files=tuple(str(path) for path in run.files),
         tool=run.tool,
@@ -37,8 +37,11 @@ def file_of(run: Run) -> File:
         run=run.name,
         requests=0 if run.means else len(run.requests),
         notes=run.notes + _duration_notes(run),
-        **why,
-        **parts,
+        version_why=None if run.version else "the file does not say",
+        rows=rows,
+        vllm=found,
+        not_recomputed=tuple(absent),
+        recomputed_from=source,
     )
 
 
@@ -182,13 +185,7 @@ def _row(
     verdict: Verdict,
 ) -> Row:
     ratio = one.value / vllm if vllm else None
-    reasons: dict[str, Any] = {}
-    if vllm is None:
-        reasons["vllm_why"] = why or "not recomputed"
-    if ratio is None:
-        reasons["ratio_why"] = why or "the figure under vLLM's definition is 0 or not known"
-    if definition is None:
-        reasons["definition_why"] = no or "not known"
+    no_ratio = why or "the figure under vLLM's definition is 0 or not known"
     return Row(
         metric=metric,
         name=one.name,
@@ -197,5 +194,7 @@ def _row(
         ratio=ratio,
         definition=definition,
         verdict=verdict,
-        **reasons,
+        vllm_why=why or "not recomputed" if vllm is None else None,
+        ratio_why=no_ratio if ratio is None else None,
+        definition_why=no or "not known" if definition is None else None,
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbclient.exceptions import CellExecutionError
 from papermill.clientwrap import PapermillNotebookClient
 
+from evalpress.core.plain import Json
+
 if TYPE_CHECKING:
     from evalpress.run.kernel import SharedKernel
 
@@ -41,7 +43,7 @@ class ReportClient(PapermillNotebookClient):
             finally:
                 self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
 
-    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+    def output(self, outs: list[Any], msg: Json, display_id: str, cell_index: int) -> Any:
         """Drop progress bars drawn as widgets: they need a front end and a live kernel."""
         if _WIDGET in msg["content"].get("data", {}):
             return None

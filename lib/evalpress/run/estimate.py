@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.run import durations, pilot, plan
 from evalpress.run.plan import Report
 from evalpress.sections.registry import EXECUTION
@@ -21,8 +21,8 @@ class Row:
     from_pilot: bool = False
     """Whether the time comes from a pilot of the host; else it is that of the section's last run."""
 
-    def as_dict(self) -> dict[str, Any]:
-        row: dict[str, Any] = {"section": self.section, "todo": self.todo, "why": list(self.why)}
+    def as_dict(self) -> Json:
+        row: Json = {"section": self.section, "todo": self.todo, "why": list(self.why)}
         row["minutes"] = None if self.seconds is None else round(self.seconds / 60, 2)
         if self.seconds is None:
             row["minutes_why"] = "never measured in this report, and no pilot: the model is not there, or not known"

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty
 from types import TracebackType
-from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -23,6 +22,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from evalpress.core import lock
 from evalpress.core.hashing import digest
 from evalpress.core.paths import CACHE, ROOT
+from evalpress.core.plain import Json
 from evalpress.run import processes
 from evalpress.run.logs import LogPump
 
@@ -241,5 +241,5 @@ def _cancel_leftovers() -> None:
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
-def _ignore(message: dict[str, Any]) -> None:
+def _ignore(message: Json) -> None:
     """An output hook for silent requests, whose output is not needed."""

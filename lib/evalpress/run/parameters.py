@@ -14,6 +14,7 @@ from typing import Any
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import shown
+from evalpress.core.plain import Json
 
 TAG = "parameters"
 
@@ -36,7 +37,7 @@ def check(notebook: Path, given: Mapping[str, Any]) -> None:
             )
 
 
-def defaults(notebook: Path) -> dict[str, Any]:
+def defaults(notebook: Path) -> Json:
     """Names and default values that the cell tagged `parameters` assigns; only literals are allowed there."""
     cells = [cell for cell in _cells(notebook) if TAG in cell.get("metadata", {}).get("tags", [])]
     if len(cells) != 1:
@@ -47,7 +48,7 @@ def defaults(notebook: Path) -> dict[str, Any]:
         raise UserError(f"{shown(notebook)}: parameters cell: only `name = literal` is allowed: {error}") from None
 
 
-def _cells(notebook: Path) -> list[dict[str, Any]]:
+def _cells(notebook: Path) -> list[Json]:
     try:
         return list(json.loads(notebook.read_text(encoding="utf-8"))["cells"])
     except FileNotFoundError:

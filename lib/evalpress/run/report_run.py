@@ -9,6 +9,7 @@ from typing import Any
 
 from evalpress.core.errors import MeasurementError, UserError
 from evalpress.core.paths import NOTEBOOKS, ROOT
+from evalpress.core.plain import Json
 from evalpress.core.results import read_json
 from evalpress.launch import environment
 from evalpress.model import chat
@@ -24,9 +25,9 @@ DONE, FAILED = 0, 1
 _AHEAD = "__import__('importlib').import_module('evalpress.sections.serving.servers').start_ahead({!r}, {!r}, {!r})"
 
 
-def notebook_parameters(set_name: str, reports_dir: str, measure: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def notebook_parameters(set_name: str, reports_dir: str, measure: str, overrides: Mapping[str, Any]) -> Json:
     """What every notebook's parameters cell is given; `overrides` only where there are some."""
-    given: dict[str, Any] = {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
+    given: Json = {"set_name": set_name, "reports_dir": reports_dir, "measure": measure}
     return given | {"overrides": dict(overrides)} if overrides else given
 
 

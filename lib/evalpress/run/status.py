@@ -10,6 +10,7 @@ from typing import Any, Literal
 from evalpress import params as params_room
 from evalpress.core.errors import UserError
 from evalpress.core.paths import resolve, shown
+from evalpress.core.plain import Json
 from evalpress.params import Params
 from evalpress.sections import backup, states
 from evalpress.sections.job import Job
@@ -26,7 +27,7 @@ class SectionStatus:
     state: State
     why: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         return {"section": self.section, "state": self.state, "why": list(self.why)}
 
 

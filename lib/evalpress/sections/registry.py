@@ -8,6 +8,7 @@ from typing import Any
 
 from evalpress.core import secrets
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.params.schema import Params
 
 
@@ -82,7 +83,7 @@ def skip_reason(section: Section, params: Params) -> str | None:
     return None
 
 
-def parameters_read(section: Section, params: Params) -> dict[str, Any]:
+def parameters_read(section: Section, params: Params) -> Json:
     """The part of the parameters that decides the section's numbers, as plain JSON values without secrets."""
     dumped = secrets.redacted(params.model_dump(mode="json"))
     asked = {key: dumped[key.partition(".")[0]][key.partition(".")[2]] for key in section.reads_if_set}

@@ -21,6 +21,7 @@ from evalpress import params as params_room
 from evalpress.core import results
 from evalpress.core.hashing import digest, file_digest
 from evalpress.core.paths import NOTEBOOKS, ROOT, resolve
+from evalpress.core.plain import Json
 from evalpress.params.schema import Params
 from evalpress.platforms import provenance
 from evalpress.sections.registry import Section, parameters_read
@@ -30,7 +31,7 @@ _MEASURES = re.compile(r"\bjob\.run\(|\bsteps\.result\(")
 _LIB = ROOT / "lib"
 
 
-Items = dict[str, Any]
+Items = Json
 """What one part consists of: the name of an item (file, module, component) -> its digest or its value."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from evalpress.core.plain import Json
 
 _WHY = "measured before the suite left out ramp and cool-down: the whole run counts"
 _NOT_KEPT = "measured before this figure was kept"
@@ -13,7 +13,7 @@ _WHOLE = (
 )
 
 
-def from_first(data: dict[str, Any]) -> dict[str, Any]:
+def from_first(data: Json) -> Json:
     """`data` of a results file whose schema is evalpress/serving/1."""
     found = dict(data)
     for server in found["servers"].values():
@@ -24,7 +24,7 @@ def from_first(data: dict[str, Any]) -> dict[str, Any]:
     return found | {"slo_search": None, "slo_search_why": _NOT_KEPT, "windows": {}}
 
 
-def from_second(data: dict[str, Any]) -> dict[str, Any]:
+def from_second(data: Json) -> Json:
     """`data` of a results file whose schema is evalpress/serving/2.
 
     It counted requests that ended in the window, of which a closed loop has too many (they end in waves): the rates
@@ -44,7 +44,7 @@ def from_second(data: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _by_tokens(point: dict[str, Any]) -> dict[str, Any]:
+def _by_tokens(point: Json) -> Json:
     length, counted = point["output_len"], point["request_throughput"]
     rate = point["output_throughput"] / length
     good = point["request_goodput"]
@@ -62,7 +62,7 @@ def _by_tokens(point: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _point(point: dict[str, Any]) -> dict[str, Any]:
+def _point(point: Json) -> Json:
     in_flight = point["request_throughput"] * point["mean_e2el_ms"] / 1e3  # Little's law
     run = {"window_s": point["duration"], "window_requests": point["completed"]}
     why = {"slo_attainment_why": point["slo_attainment_why"]} if "slo_attainment_why" in point else {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.core.results import Results as SectionResults
 from evalpress.platforms.power import NOT_READ, Energy
@@ -223,5 +224,5 @@ class Results(SectionResults):
     """Usable cores of the host, shared by client and servers."""
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(cls, data: Json, version: int) -> Json:
         return migration.from_second(migration.from_first(data) if version == 1 else data)

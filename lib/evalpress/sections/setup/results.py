@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.core.results import Results as Base
 from evalpress.platforms.facts import DeviceTable, HostFacts, Preloaded
@@ -254,7 +255,7 @@ class Results(Base):
     not_run: tuple[NotRun, ...]
 
     @classmethod
-    def migrate(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+    def migrate(cls, data: Json, version: int) -> Json:
         """Version 1 had neither the KV cache's dtype nor inactive parameters."""
         table = dict(data["model"])
         for key in ("kv_cache_dtype", "inactive_parameters"):

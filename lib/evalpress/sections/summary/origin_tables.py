@@ -6,9 +6,9 @@ import contextlib
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.display.completion import own_functions
 from evalpress.display.tables import Cell, Code, Column, Missing, Prose, Table, moment, pick
 from evalpress.display.wording import listed
@@ -113,9 +113,9 @@ def _variables(job: Job) -> Cell:
     return (*parts, ".")
 
 
-def _origins(job: Job) -> dict[str, dict[str, Any]]:
+def _origins(job: Job) -> dict[str, Json]:
     """`provenance` of every section whose results can be read."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Json] = {}
     for section in SECTIONS:
         with contextlib.suppress(UserError):
             document = job.result(section.name)
@@ -127,7 +127,7 @@ def _origins(job: Job) -> dict[str, dict[str, Any]]:
 _PROCESSORS = (Column("processors busy", "share"), Column("by this process", "share"), Column("steal", "share"))
 
 
-def _processors(origin: Mapping[str, Any]) -> list[Cell]:
+def _processors(origin: Json) -> list[Cell]:
     """Shares of all processors' time during a section: busy, of the section's own process, stolen by the host."""
     found = origin.get("processors") or {}
     return [
