@@ -169,14 +169,16 @@ class ServingParams(Block):
 
     @model_validator(mode="after")
     def _address(self) -> ServingParams:
-        if self.base_url is not None:
-            if not self.base_url.isprintable() or " " in self.base_url:
-                raise ValueError(f"base_url: found {self.base_url!r}, allowed an address without blanks")
-            parts = urlsplit(self.base_url)  # a ValueError of its own for brackets that do not match
+        for key, url in (("base_url", self.base_url), ("metrics_url", self.metrics_url)):
+            if url is None:
+                continue
+            if not url.isprintable() or " " in url:
+                raise ValueError(f"{key}: found {url!r}, allowed an address without blanks")
+            parts = urlsplit(url)  # a ValueError of its own for brackets that do not match
             if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"base_url: found {self.base_url!r}, allowed http://host:port or https://host:port")
+                raise ValueError(f"{key}: found {url!r}, allowed http://host:port or https://host:port")
             if parts.port is not None and not parts.port:
-                raise ValueError("base_url: found port 0, allowed 1 to 65535")
+                raise ValueError(f"{key}: found port 0, allowed 1 to 65535")
         return self
 
 

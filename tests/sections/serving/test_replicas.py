@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import serving_samples as made
 from evalpress import params
+from evalpress.core.errors import UserError
 from evalpress.engine.endpoint import Endpoint
 from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
@@ -61,3 +62,18 @@ def test_the_share_is_that_of_the_section_and_not_of_what_came_before():
     shown = rate_tables.replicas(made.document(replicas=found, replicas_why=None)).markdown()
     assert "75" in shown and "a" in shown
     assert "invented" in rate_tables.replicas(made.document(replicas=None, replicas_why="invented")).markdown()
+
+
+def test_the_servers_key_goes_to_no_other_host(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Endpoint, "text", lambda self, path, timeout_s=10.0: seen.append((self.base_url, self.api_key)))
+    demo = params.load("demo")
+    for url in ("http://router:29000/metrics", "http://server:8000/metrics"):
+        serving_ = demo.serving.model_copy(update={"base_url": "http://server:8000", "metrics_url": url})
+        replicas.counted(demo.model_copy(update={"serving": serving_}), Endpoint("http://server:8000", "secret"))
+    assert seen == [("http://router:29000", None), ("http://server:8000", "secret")]
+
+
+def test_an_unusable_metrics_url_is_refused():
+    with pytest.raises(UserError, match="metrics_url: found 'router:29000'"):
+        params.load("demo", {"serving.metrics_url": "router:29000"})

@@ -55,7 +55,9 @@ def _text(params: Params, endpoint: Endpoint) -> str | None:
     if params.serving.metrics_url is None:
         return endpoint.text("/metrics")
     parts = urlsplit(params.serving.metrics_url)
-    where = Endpoint(f"{parts.scheme}://{parts.netloc}", endpoint.api_key, endpoint.ca_file)
+    same = parts.netloc == urlsplit(endpoint.base_url).netloc
+    key = endpoint.api_key if same else None  # a key is for the server that it was given for
+    where = Endpoint(f"{parts.scheme}://{parts.netloc}", key, endpoint.ca_file)
     return where.text(parts.path or "/metrics")
 
 
