@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
-from evalpress.core.results import Model
 from evalpress.engine.endpoint import Endpoint
 from evalpress.params.schema import Params
+from evalpress.sections.serving.results import Replica
 
 _ROUTER = re.compile(r'^vllm_router_processed_requests_total\{[^}]*?worker="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
 _ENGINE = re.compile(r'^vllm:request_success_total\{[^}]*?engine="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
@@ -20,16 +18,6 @@ SILENT = (
     "them elsewhere is named with serving.metrics_url"
 )
 _NONE_GREW = "the counters did not change during the load"
-
-
-class Replica(Model):
-    """One replica behind the URL that was measured."""
-
-    name: str
-    """Its address as the router names it, or `engine N` of a data parallel server."""
-    requests: int
-    """Answered during the section: load, search and single requests."""
-    share: float = Field(description="of the requests of all replicas")
 
 
 def counted(params: Params, endpoint: Endpoint) -> dict[str, float]:

@@ -12,7 +12,6 @@ from evalpress.core.results import Results as SectionResults
 from evalpress.platforms.power import NOT_READ, Energy
 from evalpress.sections.serving import migration
 from evalpress.sections.serving.points import Level, Rate
-from evalpress.sections.serving.replicas import Replica
 from evalpress.sections.serving.start_results import Starts
 
 RUNNING = "running"
@@ -164,6 +163,16 @@ class Search(Model):
     """Goodput at `request_rate`, requests per second."""
     request_goodput_why: str | None = None
     tried: tuple[Rate, ...]
+
+
+class Replica(Model):
+    """One replica behind the URL that was measured."""
+
+    name: str
+    """Its address as the router names it, or `engine N` of a data parallel server."""
+    requests: int
+    """Answered during the section: load, search and single requests."""
+    share: float = Field(description="of the requests of all replicas")
 
 
 class Knee(Model):
