@@ -120,6 +120,8 @@ def pairing(params: Params) -> str:
     """How measured blocks of the modes are paired, in words for the report."""
     found = decide(params)
     if found.together:
+        if len(params.engine.modes) > 2:
+            return "alternating blocks, all engines resident"
         return "alternating blocks, both engines resident"
     why = "" if params.engine.resident == "one" else f" ({found.why})"
     return f"one engine after the other{why}: the pairing is weaker, drift of the machine is not cancelled"
