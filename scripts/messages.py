@@ -41,6 +41,9 @@ NO_TEXTS = frozenset(
         "get",
         "pick",
         "described",
+        "Code",
+        "code",
+        "snippet",
     }
 )
 """Calls whose arguments are messages of the terminal, patterns or keys."""
