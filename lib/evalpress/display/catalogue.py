@@ -26,7 +26,7 @@ _EDGES = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[\w.]*(?:_|\d)[\w./-]*")
 """A name with digits or underscores: an id, a file, a version."""
-_PER_CENT = re.compile(r"(?<=\d) %")
+_PER_CENT = re.compile(r"(?<=[\d}]) %")
 _KEPT = re.compile(r"“[^“”]*”|\"[^\"\n]*\"|`[^`]*`|\(?\[(?P<title>[^\]]+)\](?P<address>\(#[^)]*\))\)?")
 """Quotations and code, which are never translated, and links, of which the title is."""
 _QUOTED = re.compile(r"[`“\"](\{\w*\})[`”\"]")
@@ -166,6 +166,7 @@ class Catalogue:
         """A text that is several msgids one after the other, or a list of them."""
         if _SENTENCE_END.search(text):
             yield _joined(self._sentences(text, depth))
+            return
         for mark, here in _SEPARATORS:
             for parts in (text.split(mark), text.split(mark, 1)) if text.count(mark) > 1 else (text.split(mark),):
                 made = [self._best(part, depth + 1) for part in parts]
