@@ -238,7 +238,7 @@ def update(language: str) -> None:
     catalogue.update(template(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     with path(language).open("wb") as file:
-        write_po(file, catalogue, width=120, include_lineno=False, sort_output=False)
+        write_po(file, catalogue, width=120, include_lineno=False, omit_header=True)
 
 
 def _is_stored(message: Message) -> bool:

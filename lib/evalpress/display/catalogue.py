@@ -30,10 +30,10 @@ _PER_CENT = re.compile(r"(?<=[\d}]) %")
 _KEPT = re.compile(r"“[^“”]*”|\"[^\"\n]*\"|`[^`]*`|\(?\[(?P<title>[^\]]+)\](?P<address>\(#[^)]*\))\)?")
 """Quotations and code, which are never translated, and links, of which the title is."""
 _QUOTED = re.compile(r"[`“\"](\{\w*\})[`”\"]")
-_FIRST = 0xE100
-"""The first of the private characters that stand for what is kept."""
-_SENTENCE_END = re.compile(r"(?<=[.!?\ue100-\uefff])\s+")
-_STOP = re.compile(r"[.!?;:]\s")
+_FIRST, _FIRST_LINK = 0xE100, 0xE800
+"""The first of the private characters that stand for what is kept. A link of ours is after its sentence."""
+_SENTENCE_END = re.compile(r"(?<=[.!?\ue800-\uefff])\s+")
+_STOP = re.compile(r"[.!?;:\ue800-\uefff]\s")
 _SEPARATORS: Final = (
     ("; ", "；"),
     (": ", "："),
@@ -91,7 +91,8 @@ class Catalogue:
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         known = {_key(msgid): _QUOTED.sub(r"\1", text) for msgid, text in messages.items()}
-        self._exact = {_folded(msgid): text for msgid, text in known.items() if not _FIELD.search(msgid)}
+        plain = {msgid: text for msgid, text in known.items() if not _FIELD.search(msgid)}
+        self._exact = {_folded(msgid): text for msgid, text in plain.items()} | plain
         self._templates = _index({msgid: text for msgid, text in known.items() if _FIELD.search(msgid)})
         self.text = lru_cache(maxsize=20_000)(self._text)
         self._best = lru_cache(maxsize=50_000)(self._find_best)
@@ -100,22 +101,23 @@ class Catalogue:
         """`source` in this language; a text that is not in the catalogue stays unchanged."""
         if not _LETTERS.search(source):
             return _PER_CENT.sub("%", source)
-        kept: list[str] = []
+        kept: dict[str, str] = {}
 
         def keep(found: re.Match[str]) -> str:
             title = found["title"]
-            kept.append(found[0].replace(title, self._best(title, 0)) if title else found[0])
-            return chr(_FIRST + len(kept) - 1)
+            mark = chr((_FIRST_LINK if title else _FIRST) + len(kept))
+            kept[mark] = found[0].replace(title, self._best(title, 0)) if title else found[0]
+            return mark
 
         text = _PER_CENT.sub("%", source)
-        if exact := self._exact.get(_folded(text)):
+        if exact := self._exact.get(text):
             return exact
         bare = _KEPT.sub(keep, text)
         made = self._best(bare, 0)
         if made != bare:
             made = _TWICE.sub("", _BETWEEN_WIDE.sub("", made))
-        for index, one in enumerate(kept):
-            made = made.replace(chr(_FIRST + index), one)
+        for mark, one in kept.items():
+            made = made.replace(mark, one)
         return made
 
     def _find_best(self, source: str, depth: int) -> str:
@@ -134,7 +136,7 @@ class Catalogue:
         return f"{before}{best}{after}"
 
     def _ways(self, text: str, depth: int) -> Iterator[str]:
-        exact = self._exact.get(_folded(text))
+        exact = self._exact.get(text) or self._exact.get(_folded(text))
         if exact is not None:
             yield exact
             return
@@ -196,7 +198,7 @@ class Catalogue:
 
     def _run(self, part: str, depth: int) -> str | None:
         """A run of sentences as one msgid, or None."""
-        exact = self._exact.get(_folded(part))
+        exact = self._exact.get(part) or self._exact.get(_folded(part))
         return exact or next(self._wholes(part, depth, whole_sentences=True), None)
 
     def _quantity(self, text: str) -> Iterator[str]:
@@ -258,8 +260,8 @@ def _folded(text: str) -> str:
 
 
 def _is_unknown(value: str, translated: str) -> bool:
-    """Whether a value is running English text that was not translated."""
-    return value == translated and len(_WORD.findall(value)) > 1
+    """Whether a value is running English text that was not translated as a whole."""
+    return len(_WORD.findall(value)) > 1 and (value == translated or bool(_ENGLISH.search(translated)))
 
 
 def _joined(parts: Iterable[str]) -> str:
