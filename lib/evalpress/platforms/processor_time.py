@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from evalpress.core.results import nulls
 
 _STAT = Path("/proc/stat")
 _WHY = "this system has no /proc/stat"
@@ -40,7 +41,7 @@ def read(stat: Path = _STAT) -> Reading | None:
     return Reading(every / tick, (idle + waiting) / tick, stolen / tick, own)
 
 
-def shares(before: Reading | None, after: Reading | None) -> dict[str, Any]:
+def shares(before: Reading | None, after: Reading | None) -> dict[str, float | str | None]:
     """Shares of all processors' time between two readings, null with the reason where they are not known.
 
     `busy_share`: not idle; `own_share`: this process and its ended children; `steal_share`: a virtual machine's
@@ -48,7 +49,7 @@ def shares(before: Reading | None, after: Reading | None) -> dict[str, Any]:
     suite that still ran.
     """
     if before is None or after is None or after.total <= before.total:
-        return {key: value for name in _SHARES for key, value in ((name, None), (f"{name}_why", _WHY))}
+        return nulls(_SHARES, _WHY)
     whole = after.total - before.total
     idle, steal, own = (getattr(after, key) - getattr(before, key) for key in ("idle", "steal", "own"))
     found = zip(_SHARES, (whole - idle, own, steal), strict=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import ROOT
 from evalpress.model import forward as reference
 from evalpress.model.forward import TextLogits
-from evalpress.params.schema import GateParams
-from evalpress.sections.alignment import batching, comparison, implementations, layer_limits, layers, section
+from evalpress.sections.alignment import batching, layer_limits, layers, section
 from evalpress.sections.alignment.baseline import Text
-from evalpress.sections.alignment.results import JudgedStages, Source
+from fault_bench import Bench, bench
 from planted import LAYER_FAULTS, Fault
 from transformers import (
     AutoModelForCausalLM,
@@ -42,8 +40,6 @@ from layer_limits import held_out
 pytestmark = pytest.mark.slow
 
 DEMO = ROOT / "models" / "demo"
-GATES = GateParams()
-DESCRIBED = dict.fromkeys(("noise_floor", "c"), Source(engine="transformers", dtype="bfloat16"))
 ARRIVED = ("cosine_similarity", "kl_divergence", "noise_ratio", "unexplained_flips")
 
 
@@ -54,57 +50,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@dataclass
-class Bench:
-    """Reference and noise floor of a model, ready to judge candidates."""
-
-    folder: Path
-    texts: list[Text]
-    logits: dict[str, TextLogits]
-    noise: dict[str, TextLogits]
-    states: layers.States
-    noise_errors: layers.Errors
-    correct: dict[str, layers.Errors]
-
-    @property
-    def ids(self) -> dict[str, tuple[int, ...]]:
-        return {text.id: text.token_ids for text in self.texts}
-
-    def run(self, loaded: reference.Pass) -> dict[str, TextLogits]:
-        return dict(reference.forward(loaded, self.ids, {name: range(len(ids)) for name, ids in self.ids.items()}))
-
-    def alarms(self, candidate: dict[str, TextLogits]) -> set[str]:
-        """Names of the default gates that a candidate fails."""
-        found = comparison.compare(
-            self.logits, self.noise.items(), {"c": candidate.items()}, self.texts, str, DESCRIBED
-        )
-        run: Any = found.candidates["c"]
-        limits = {
-            "cosine_similarity": run.cosine_similarity < GATES.cosine_similarity_min,
-            "kl_divergence": run.kl_divergence > GATES.kl_divergence_max,
-            "noise_ratio": run.noise_ratio > GATES.noise_ratio_max,
-            "unexplained_flips": run.flips.unexplained > GATES.unexplained_flips_max,
-        }
-        return {name for name, failed in limits.items() if failed}
-
-    def stage(self, loaded: reference.Pass) -> JudgedStages:
-        errors = layers.measure(loaded, self.ids, self.states)
-        return layer_limits.compare(self.noise_errors, self.correct, {"c": errors}).candidates["c"]
-
-
-def bench(folder: Path, texts: list[Text]) -> Bench:
-    ids = {text.id: text.token_ids for text in texts}
-    every = {name: range(len(tokens)) for name, tokens in ids.items()}
-    with reference.loaded(folder, "float32") as run:
-        logits, states = dict(reference.forward(run, ids, every)), layers.capture(run, ids)
-    with reference.loaded(folder, "bfloat16") as run:
-        noise, found = dict(reference.forward(run, ids, every)), {}
-        for name, context in implementations.named(run.model, ("sdpa", "eager")).items():
-            with context():
-                found[name] = layers.measure(run, ids, states)
-    return Bench(folder, texts, logits, noise, states, found["sdpa"], found)
 
 
 @pytest.fixture(scope="module")
@@ -257,10 +202,10 @@ def test_a_model_without_blocks_is_refused_in_one_line() -> None:
 
 def test_batching_changes_rounding_only(decoder: reference.Pass) -> None:
     texts = {"a": [5, 6, 7], "b": [9, 8, 7, 6, 5, 4, 3], "c": [1]}
-    found = {row["arrangement"]: row for row in batching.effects(decoder, texts)}
+    found = {row.arrangement: row for row in batching.effects(decoder, texts)}
     assert len(found) == 4
     assert found["alone, again"].identical == 3
-    assert all(row["max_abs_err"] < 1e-4 and row["flips"] == 0 and row["of"] == 3 for row in found.values())
+    assert all(row.max_abs_err < 1e-4 and row.flips == 0 and row.of == 3 for row in found.values())
 
 
 def test_a_batch_that_sees_its_padding_is_found(decoder: reference.Pass, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +214,7 @@ def test_a_batch_that_sees_its_padding_is_found(decoder: reference.Pass, monkeyp
         decoder.model, "forward", lambda *a, attention_mask=None, position_ids=None, **k: forward(*a, **k)
     )
     texts = {"a": [5, 6, 7], "b": [9, 8, 7, 6, 5, 4, 3]}
-    found = {row["arrangement"]: row for row in batching.effects(decoder, texts)}
+    found = {row.arrangement: row for row in batching.effects(decoder, texts)}
     assert found["one batch, padded on the left"].max_abs_err > 0.01
 
 

@@ -125,7 +125,7 @@ def _alone(name: str, module: Any, kept: States, fed: States | None) -> Any:
     """
     inputs, outputs = kept.inputs.setdefault(name, []), kept.outputs.setdefault(name + _ALONE, [])
 
-    def hook(_module: Any, given: Any, options: dict[str, Any], output: Any) -> None:
+    def hook(_module: Any, given: Any, options: Options, output: Any) -> None:
         if len(given) != 1 or options:
             return
         if fed is None:

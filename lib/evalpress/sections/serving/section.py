@@ -26,7 +26,7 @@ from evalpress.sections.serving import (
 )
 from evalpress.sections.serving.load import Loads
 from evalpress.sections.serving.prompts import Prompts
-from evalpress.sections.serving.results import Results
+from evalpress.sections.serving.results import Results, Saturation, Search
 from evalpress.sections.serving.servers import Target
 
 CLIENT = "this suite's load client, under the definitions of vllm bench serve"
@@ -50,10 +50,9 @@ def stages(job: Job) -> Stages[Results]:
     if not params.serving.base_url:
         engine.import_vllm(params)
     prompts = Prompts.of(params)
-    found: dict[str, Any] = {"servers": {}, "levels": (), "rates": (), "http_cost": (), "saturation": {}}
-    found["energy"] = ()
+    found: dict[str, Any] = {"servers": {}, "levels": (), "rates": (), "http_cost": (), "saturation": {}, "energy": ()}
     meters: list[Meter] = []
-    searched: dict[str, Any] = {}
+    searched: dict[str, Search] = {}
     repeats: dict[tuple[str, str], list[Any]] = {}
     for group in servers.groups(params):
         with servers.targets(job, group) as targets:
@@ -67,9 +66,7 @@ def stages(job: Job) -> Stages[Results]:
                 loads.measure()
             peak = load.saturation(loads.levels, params.engine.max_num_seqs)
             yield "highest throughput, tok/s", {mode: round(at.output_throughput, 1) for mode, at in peak.items()}
-            if params.serving.slo_search and params.serving.slo:
-                rates = {mode: at.request_throughput for mode, at in peak.items()}
-                searched |= search.search(loads, params.serving.slo_search, rates)
+            searched |= _searched(params, loads, peak)
             after = replicas.counted(params, existing) if existing else {}
         repeats |= loads.repeats
         meters.append(meter)
@@ -99,7 +96,15 @@ def stages(job: Job) -> Stages[Results]:
     )
 
 
-def _absent(params: Params, found: dict[str, Any], searched: dict[str, Any]) -> dict[str, Any]:
+def _searched(params: Params, loads: Loads, peak: dict[str, Saturation]) -> dict[str, Search]:
+    """The highest rates that keep the SLO, where the set asks for them."""
+    asked = params.serving.slo_search
+    if not asked or not params.serving.slo:
+        return {}
+    return search.search(loads, asked, {mode: at.request_throughput for mode, at in peak.items()})
+
+
+def _absent(params: Params, found: dict[str, Any], searched: dict[str, Search]) -> dict[str, Any]:
     """Figures that were not measured, with the reason."""
     absent: dict[str, Any] = {"slo_search": searched or None}
     if not searched:
