@@ -204,6 +204,7 @@ def test_engine_output_and_foreign_html_do_not_reach_the_pages(page, folder):
 def test_the_markdown_has_one_first_heading_and_no_html_but_folds(tokens):
     assert [title for level, title in headings(tokens) if level == 1] == [sample_report.TITLE]
     html = [token.content.rstrip("\n") for token in tokens if token.type == "html_block"]
+    html = [line for line in html if line not in ("<!-- files -->", "<!-- end of files -->")]
     assert all(re.fullmatch(r"<details><summary>[^<>]*</summary>|</details>", line) for line in html)
     assert html.count("</details>") * 2 == len(html) > 4
     assert not inline(tokens, "html_inline")
@@ -219,10 +220,13 @@ def test_pictures_are_beside_the_markdown_and_have_alternative_texts(tokens, fol
         ET.parse(path)
 
 
-def test_links_of_the_markdown_arrive_and_none_leads_outside(tokens):
+def test_links_of_the_markdown_arrive_and_none_leads_outside(tokens, folder):
     links = [link.attrs["href"] for link in inline(tokens, "link_open")]
-    assert all(link.startswith("#") for link in links)
-    assert {link[1:] for link in links} <= github_slugs([title for _, title in headings(tokens)])
+    beside = [link for link in links if not link.startswith("#")]
+    assert "report.html" in beside and all("/.." not in link and (folder / link).exists() for link in beside)
+    assert {link[1:] for link in links if link.startswith("#")} <= github_slugs(
+        [title for _, title in headings(tokens)]
+    )
 
 
 def test_markdown_tables_have_as_many_rows_as_their_twins(tokens, page):

@@ -64,6 +64,7 @@ def render(
             old.unlink()
     for name, (page, text, _) in pages.items():
         stem = page_stem(name, languages)
+        write_text(report_dir / f"{stem}.md", text)  # each page links to the other: both must be there
         with language.using(name):
             write_text(report_dir / f"{stem}.html", placed(page, report_dir))
             write_text(report_dir / f"{stem}.md", placed_in_markdown(text, report_dir, f"{stem}.html"))
