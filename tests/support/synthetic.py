@@ -32,7 +32,7 @@ run: {timeout_s: 60}
 """
 RENDERER = """\
 import json
-def render(folder, title, failures, skipped):
+def render(folder, title, failures, skipped, languages):
     for name in ("report.html", "report.md"):
         (folder / name).write_text(title)
     with (folder / "rendered.jsonl").open("a") as file:

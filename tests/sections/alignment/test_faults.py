@@ -80,7 +80,7 @@ def test_a_fault_in_one_layer_is_named_in_that_layer_only(demo: Bench) -> None:
 
 def test_an_mlp_alone_shows_its_own_error_and_not_that_of_its_attention(demo: Bench) -> None:
     faults = {fault.name: fault for fault in LAYER_FAULTS}
-    known = layer_limits.compare(demo.noise_errors, demo.honest, {})
+    known = layer_limits.compare(demo.noise_errors, demo.correct, {})
     limits = dict(zip(known.stages, known.limits or (), strict=True))
 
     def shares(name: str, layer: int) -> tuple[float, float]:
