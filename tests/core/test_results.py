@@ -88,6 +88,18 @@ def test_an_edited_file_is_one_line_with_its_key(tmp_path, data, told):
     assert "\n" not in str(error.value)
 
 
+def test_a_reason_that_older_files_get_is_none_where_the_value_is_there():
+    class Late(results.Model):
+        speed: float | None = None
+        speed_why: str | None = "measured before this figure was kept"
+
+    assert Late.model_validate({}).speed_why == "measured before this figure was kept"
+    known = Late.model_validate({"speed": 2.0})
+    assert known.speed_why is None and known.model_dump() == {"speed": 2.0}
+    assert Late.model_validate(known.model_dump()) == known
+    assert Late.model_validate({"speed": None, "speed_why": "no counter"}).speed_why == "no counter"
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "x.json"
     results.write_json(path, {"a": 1})

@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -67,6 +68,14 @@ class Model(BaseModel):
         """A copy in which these values are null, each with the reason."""
         return self.model_copy(update=nulls(keys, why))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_reason_for_a_known_value(cls, data: Any) -> Any:
+        """A reason that is there by default is that of older files without the value."""
+        if not isinstance(data, dict) or not (late := _default_reasons(cls)):
+            return data
+        return {why: None for name, why in late if data.get(name) is not None} | data
+
     @model_validator(mode="after")
     def _reasons(self) -> Self:
         for name in type(self).model_fields:
@@ -80,6 +89,13 @@ class Model(BaseModel):
         fields = type(self).model_fields
         found: Json = handler(self)
         return {key: value for key, value in found.items() if value is not None or key + _WHY in fields}
+
+
+@cache
+def _default_reasons(model: type[Model]) -> tuple[tuple[str, str], ...]:
+    """Fields whose reason has a default, each with the name of the reason."""
+    fields = model.model_fields
+    return tuple((name, name + _WHY) for name in fields if name + _WHY in fields and fields[name + _WHY].default)
 
 
 def _brief(value: Any) -> str:
