@@ -14,6 +14,7 @@ from evalpress.report.card.scores import Score, scores
 from evalpress.report.card.source import read
 from huggingface_hub import ModelCard
 from huggingface_hub._eval_results import parse_eval_result_entries
+from pymarkdown.api import PyMarkdownApi
 
 PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0"
 SCHEMA = json.loads((ROOT / "tests" / "data" / "every_eval_ever" / "eval.schema.json").read_text(encoding="utf-8"))
@@ -163,8 +164,7 @@ def test_scores_in_per_cent_are_rounded_and_others_are_not():
 
 def test_the_pages_are_clean_for_a_markdown_linter(report):
     """markdownlint's rules by pymarkdown, but for the length of lines: a table's row is one line."""
-    api = pytest.importorskip("pymarkdown.api", reason="pymarkdownlnt is not installed")
-    linter = api.PyMarkdownApi().enable_extension_by_identifier("front-matter").disable_rule_by_identifier("MD013")
+    linter = PyMarkdownApi().enable_extension_by_identifier("front-matter").disable_rule_by_identifier("MD013")
     for page in (report / "card").glob("*.md"):
         found = linter.scan_path(str(page))
         assert [f"{one.line_number}: {one.rule_id} {one.rule_description}" for one in found.scan_failures] == []

@@ -17,6 +17,7 @@ from synthetic import Project, measuring
 CURLRC = 'include\nproxy = "http://127.0.0.1:9"\noutput = "taken-away"\nrequest = "HEAD"\n'
 
 
+# The test calls curl itself; a minimal container may lack it.
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the run book's own command is curl")
 def test_the_users_curlrc_does_not_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".curlrc").write_text(CURLRC)

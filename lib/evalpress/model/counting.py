@@ -138,5 +138,5 @@ def _is_granite(name: str, shape: tuple[int, ...]) -> bool:
 def _weight(model: Any, getter: str) -> Any:
     try:
         return getattr(getattr(model, getter)(), "weight", None)
-    except (NotImplementedError, AttributeError):
+    except (NotImplementedError, AttributeError):  # what transformers raises for a model without such a layer
         return None

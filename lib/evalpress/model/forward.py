@@ -142,7 +142,7 @@ def right_attentions(run: Pass, probe: Sequence[int]) -> Attentions:
     try:
         model.set_attn_implementation(OTHER_ATTENTION)
         other = model(tokens, use_cache=False).logits.double()
-    except (ValueError, NotImplementedError, AttributeError) as error:
+    except (ValueError, NotImplementedError, AttributeError) as error:  # a model without it raises any of these
         model.set_attn_implementation(first)
         return Attentions((first,), f"transformers offers no {OTHER_ATTENTION} attention for this model: {error}")
     distance = float((own - other).norm() / other.norm())

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quality_samples import document, results_of
 
+# A host without a sandbox runs no model-written code: there is nothing to test.
 needs_sandbox = pytest.mark.skipif(sandbox.find() is None, reason="no sandbox on this host")
 
 TWICE = Problem(
