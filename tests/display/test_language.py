@@ -19,6 +19,7 @@ KNOWN = Catalogue(
         "{n} of {of}": "{of} 中 {n}",
         "The gate {name} fails: found {found}.": "门禁 {name} 未通过：实测 {found}。",
         "Decide with {code} or here.": "用 {code} 判定，或在此判定。",
+        "The limit is of {n} implementations ({names}). Each was left out in turn.": "限值取自{names}。依次各留出一个。",
     }
 )
 
@@ -35,6 +36,10 @@ KNOWN = Catalogue(
         ("Left out: eager. 3 of 4 prompts", "省略：Eager。4 个输入中的 3 个"),
         ("eager, compiled", "Eager，图模式"),
         ("1.5 s (eager)", "1.5 s（Eager）"),
+        (
+            "Not measured. The limit is of 2 implementations (sdpa; eager). Each was left out in turn.",
+            "未测量。限值取自sdpa；Eager。依次各留出一个。",
+        ),
         ("vLLM 0.32.0", "vLLM 0.32.0"),
         ("1,234.5", "1,234.5"),
         ("a kind of magic of this sort", "a kind of magic of this sort"),

@@ -68,6 +68,18 @@ def test_languages_print_the_same_numbers(card):
         assert sorted(numbers(f"{page}.md")) == sorted(numbers(f"{page}.zh.md"))
 
 
+def test_no_two_rows_of_the_comparison_have_one_name(tmp_path):
+    """A start from a filled and one from an empty compile cache are two rows."""
+    skipped = shutil.ignore_patterns("raw*", "2*")
+    shutil.copytree(ROOT / "reports" / "published" / "demo", tmp_path / "demo", ignore=skipped)
+    make(tmp_path / "demo", ("en", "zh"))
+    for page, head in (("README.md", "## Eager against compiled"), ("README.zh.md", "## Eager 与图模式")):
+        text = (tmp_path / "demo" / "card" / page).read_text(encoding="utf-8")
+        part = text[text.index(head) :].split("\n## ", 1)[0]
+        names = [line.split("|")[1].strip() for line in part.splitlines() if line.startswith("|")]
+        assert len(names) > 4 and len(names) == len(set(names)), names
+
+
 def test_the_printed_figures_are_the_measured_ones(card):
     measured = json.loads((PUBLISHED / "results" / "benchmark.json").read_text(encoding="utf-8"))["data"]
     flat = json.loads((card / "bench_results" / "benchmark.json").read_text(encoding="utf-8"))

@@ -126,9 +126,9 @@ class Catalogue:
         if found is None or not _LETTERS.search(source) or _NAME.fullmatch(source):
             return source
         before, text, after = found.groups()
-        best, least = text, len(_ENGLISH.findall(text)) or 1
+        best, least = text, _english(text) or 1
         for made in self._ways(text, depth):
-            left = len(_ENGLISH.findall(made))
+            left = _english(made)
             if left < least or (best == text and made != text and left == least):
                 best, least = made, left
             if not least:
@@ -142,16 +142,16 @@ class Catalogue:
             return
         if depth > _DEPTH:
             return
-        yield from self._wholes(text, depth, whole_sentences=True)
+        yield from self._wholes(text, depth, without=_STOP)
         yield from self._quantity(text)
         yield from self._in_parts(text, depth)
-        yield from self._wholes(text, depth, whole_sentences=False)
+        yield from self._wholes(text, depth)
 
-    def _wholes(self, text: str, depth: int, *, whole_sentences: bool) -> Iterator[str]:
-        """`text` as one msgid; with `whole_sentences` no value in it reaches over the end of a sentence."""
+    def _wholes(self, text: str, depth: int, without: re.Pattern[str] | None = None) -> Iterator[str]:
+        """`text` as one msgid, no value of which has `without` in it."""
         for template in self._candidates(text):
             match = template.match(text)
-            if match is None or whole_sentences == any(map(_STOP.search, match.groups())):
+            if match is None or (without and any(map(without.search, match.groups()))):
                 continue
             values = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
             if template.letters < _WEAK and any(_is_unknown(match[name], values[name]) for name in values):
@@ -197,9 +197,12 @@ class Catalogue:
                     break
 
     def _run(self, part: str, depth: int) -> str | None:
-        """A run of sentences as one msgid, or None."""
+        """A run of sentences as one msgid, or None; a list with semicolons in it may leave a few English words."""
         exact = self._exact.get(part) or self._exact.get(_folded(part))
-        return exact or next(self._wholes(part, depth, whole_sentences=True), None)
+        if made := exact or next(self._wholes(part, depth, without=_STOP), None):
+            return made
+        best = min(self._wholes(part, depth, without=_SENTENCE_END), key=_english, default=part)
+        return best if 4 * _english(best) < _english(part) else None
 
     def _quantity(self, text: str) -> Iterator[str]:
         """A number with a unit that is a word, as in "12 tokens"."""
@@ -207,6 +210,11 @@ class Catalogue:
         unit = self._exact.get(found[2]) if found else None
         if found and unit:
             yield f"{found[1]} {unit}"
+
+
+def _english(text: str) -> int:
+    """How many words of running English a text has."""
+    return len(_ENGLISH.findall(text))
 
 
 def _key(msgid: str) -> str:
