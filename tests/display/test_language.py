@@ -19,7 +19,7 @@ KNOWN = Catalogue(
         "{n} of {of}": "{of} 中 {n}",
         "The gate {name} fails: found {found}.": "门禁 {name} 未通过：实测 {found}。",
         "Decide with {code} or here.": "用 {code} 判定，或在此判定。",
-        "The limit is of {n} implementations ({names}). Each was left out in turn.": "限值取自{names}。依次各留出一个。",
+        "The limit is of {n} runs ({names}). Each was left out.": "限值取自{names}。依次各留出一个。",
     }
 )
 
@@ -37,7 +37,7 @@ KNOWN = Catalogue(
         ("eager, compiled", "Eager，图模式"),
         ("1.5 s (eager)", "1.5 s（Eager）"),
         (
-            "Not measured. The limit is of 2 implementations (sdpa; eager). Each was left out in turn.",
+            "Not measured. The limit is of 2 runs (sdpa; eager). Each was left out.",
             "未测量。限值取自sdpa；Eager。依次各留出一个。",
         ),
         ("vLLM 0.32.0", "vLLM 0.32.0"),
