@@ -154,11 +154,13 @@ def _reason(summary: dict[str, Any]) -> str:
 
 
 def _headline(summary: dict[str, Any]) -> Iterator[str]:
-    """The first figures of the headline in both modes; nothing where they are not valid."""
+    """The speeds of the headline in every mode, without starts; nothing where they are not valid."""
     headline = summary.get("headline")
     if not isinstance(headline, dict) or not headline.get("valid"):
         return
     for row in headline.get("rows") or ():
+        if row.get("workload") == "start-up":
+            continue
         names = {EAGER: EAGER, COMPILED: row.get("mode", COMPILED)}
         modes = [f"{name} {fmt(row[key])}" for key, name in names.items() if row.get(key) is not None]
         if modes:
