@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from evalpress import params
-from evalpress.sections.evidence import checks, determinism
+from evalpress.sections.evidence import checks, determinism, reading
 from evalpress.sections.evidence.comparing import Answer
 from evalpress.sections.evidence.reading import Reading
 from evalpress.sections.job import Job
@@ -41,3 +43,23 @@ def test_a_difference_of_the_other_mode_is_read_and_explained(monkeypatch, tmp_p
     assert row["new_engine"].identical == 1
     assert "AttributeError" in row["batch_of_all"].identical_why  # this engine has no generate
     assert outcome.readings.ranks["eager", "x"] == [1, 1, 1]
+
+
+def test_a_near_tie_is_four_spacings_of_the_engines_dtype():
+    best = np.float32([2.0, 17.5, -3.0])
+    assert reading.near_ties(best, "bfloat16").tolist() == [4 * 2 / 128, 4 * 16 / 128, 4 * 2 / 128]
+    assert reading.near_ties(best, "float32").max() < 1e-5
+
+
+def test_ranks_count_clearly_better_tokens_only(monkeypatch):
+    from evalpress.model import forward
+
+    rows = np.float32([[0.0, 2.0, 1.95, -1.0], [0.0, 2.0, 1.95, -1.0], [0.0, 2.0, 1.95, -1.0]])
+    part = SimpleNamespace(values=rows, positions=np.array([0, 1, 2]))
+    run = SimpleNamespace(described={"dtype": "float32"})
+    monkeypatch.setattr(forward, "loaded", lambda *a, **k: contextlib.nullcontext(run))
+    monkeypatch.setattr(forward, "right_attentions", lambda run, probe: SimpleNamespace(names=("eager",)))
+    monkeypatch.setattr(forward, "forward", lambda run, texts, positions: iter([("x", part)]))
+    for dtype, ranks in (("bfloat16", [1, 1, 3]), ("float32", [1, 2, 3])):
+        request = reading.Request(Path(), "float32", dtype, False, {"x": [0, 1, 2, 0]}, {"x": [0, 1, 2]})
+        assert [one.ranks for one in list(reading.passes(request))[1:]] == [ranks]

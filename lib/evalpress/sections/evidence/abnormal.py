@@ -16,7 +16,7 @@ from typing import Literal
 Kind = Literal["replacement_characters", "script_burst", "repetition_loop", "token_rank"]
 
 MAX_RANK = 20
-"""A greedy token has rank 1 in the reference, at a near tie 2 or 3."""
+"""A greedy token has rank 1 in the reference: none is clearly better (`reading.NEAR_TIE_SPACINGS`)."""
 MAX_RANK_SHARE = 0.10
 MIN_RANKS = 40
 """Share of tokens that may have another rank than 1, and the fewest tokens for which it is judged."""
@@ -149,4 +149,6 @@ def _ranks(ranks: Sequence[int]) -> Iterator[Alarm]:
         yield Alarm("token_rank", odd[0], odd[-1] + 1, f"{len(odd)} tokens beyond rank {MAX_RANK}, worst {worst}")
     other = [at for at, rank in enumerate(ranks) if rank > 1]
     if not odd and len(ranks) >= MIN_RANKS and len(other) > MAX_RANK_SHARE * len(ranks):
-        yield Alarm("token_rank", other[0], other[-1] + 1, f"{len(other)} of {len(ranks)} tokens are not the best one")
+        yield Alarm(
+            "token_rank", other[0], other[-1] + 1, f"{len(other)} of {len(ranks)} tokens have a clearly better one"
+        )

@@ -19,9 +19,12 @@ from evalpress import engine, model
 from evalpress.model.described import Described
 from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
+from evalpress.sections.evidence.comparing import spacing
 
 _PROBE = 64
 """Tokens on which the attention implementations are compared."""
+NEAR_TIE_SPACINGS = 4
+"""Logits nearer than this many spacings of the engine's dtype may change places by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Request:
 
     folder: Path
     dtype: str
+    engine_dtype: str
     trust_remote_code: bool
     texts: Mapping[str, Sequence[int]]
     positions: Mapping[str, Sequence[int]]
@@ -38,7 +42,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reading:
-    """Some positions of one text: the best token of each, the rank of the token that follows, and whole rows."""
+    """Some positions of one text: the best token of each, the rank of the token that follows, and whole rows.
+
+    A rank counts the tokens that are clearly better: by more than NEAR_TIE_SPACINGS of the engine's dtype.
+    """
 
     key: str
     best: list[int]
@@ -78,7 +85,7 @@ class Reader:
         """
         p = self._params
         engine.make_room(engine.reader_bytes(p, dtype))
-        request = Request(model.resolve(p), dtype, p.model.trust_remote_code, texts, positions, kept)
+        request = Request(model.resolve(p), dtype, p.engine.dtype, p.model.trust_remote_code, texts, positions, kept)
         described, *found = self._process.stream(f"{__name__}:passes", request)
         return described, found
 
@@ -96,7 +103,14 @@ def passes(request: Request) -> Iterator[Described | Reading]:
             text, values = request.texts[key], part.values
             at = part.positions.tolist()
             following = np.array([text[p + 1] for p in at])
-            chosen = values[np.arange(len(at)), following][:, None]
+            chosen = values[np.arange(len(at)), following] + near_ties(values.max(axis=1), request.engine_dtype)
             wanted = request.kept.get(key, frozenset())
             rows = {p: values[index].copy() for index, p in enumerate(at) if p in wanted}
-            yield Reading(key, values.argmax(axis=1).tolist(), (1 + (values > chosen).sum(axis=1)).tolist(), rows)
+            yield Reading(
+                key, values.argmax(axis=1).tolist(), (1 + (values > chosen[:, None]).sum(axis=1)).tolist(), rows
+            )
+
+
+def near_ties(best: NDArray[np.floating], dtype: str) -> NDArray[np.floating]:
+    """By how much a logit may exceed a chosen one through rounding alone; `best`: the largest of each position."""
+    return np.array([NEAR_TIE_SPACINGS * spacing(float(one), dtype) for one in best], best.dtype)

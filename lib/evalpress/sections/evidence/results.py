@@ -132,7 +132,9 @@ class AbnormalOutputs(Model):
     outputs: int
     tokens: int
     alarms: tuple[Alarm, ...]
-    worst_rank: int | None = Field(description="largest rank of an output token in the float32 reference, 1: the best")
+    worst_rank: int | None = Field(
+        description="largest rank of an output token in the float32 reference, 1: none is clearly better"
+    )
     worst_rank_why: str | None = None
 
 

@@ -219,7 +219,8 @@ def abnormal(document: Document[Results]) -> Table:
         heads,
         rows or [[why, why, why, why, why]],
         note="Searched for: replacement and unassigned characters, scripts that do not belong together, loops, and "
-        "tokens that the float32 reference would not expect (rank 1: its best token). A small model may repeat "
+        "tokens that the float32 reference would not expect (rank 1: its best token, or one that rounding alone "
+        "may put before the best). A small model may repeat "
         "itself without any fault of the engine: where the reference prefers the same tokens, the model causes the "
         "sign.",
     )
