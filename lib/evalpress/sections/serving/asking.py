@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from evalpress import launch
 from evalpress.core.errors import MeasurementError
@@ -61,7 +62,7 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
     argv = launch.curl_argv(
         endpoint.base_url, served, asked, ("--cacert", endpoint.ca_file) if endpoint.ca_file else ()
     )
-    found: dict[str, Any] = {"argv": tuple(printed), "command": launch.shell(printed), "mode": mode}
+    made = partial(Curl, argv=tuple(printed), command=launch.shell(printed), mode=mode)
     headers = "".join(f"header = {json.dumps(f'{name}: {value}')}\n" for name, value in endpoint.headers.items())
     env = os.environ | ({"no_proxy": "*", "NO_PROXY": "*"} if endpoint.is_direct else {})
     try:
@@ -76,7 +77,7 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
             check=False,
         )
     except FileNotFoundError:
-        return Curl(**found, output=None, output_why="curl is not installed on this host", ok=False)
+        return made(output=None, output_why="curl is not installed on this host", ok=False)
     except subprocess.TimeoutExpired:
         raise MeasurementError(f"curl: no answer within {_PATIENCE_S} s") from None
     if done.returncode != 0:
@@ -84,10 +85,10 @@ def curl(endpoint: Endpoint, served: str, params: Params, mode: str) -> Curl:
         status = re.search(r"returned error: (\d{3})", done.stderr)
         head = f"HTTP {status[1]}" if status else f"exit status {done.returncode}"
         raise MeasurementError(f"curl: {head}: {told}")
-    return _answered(done.stdout, found)
+    return _answered(done.stdout, made)
 
 
-def _answered(body: str, found: dict[str, Any]) -> Curl:
+def _answered(body: str, made: Callable[..., Curl]) -> Curl:
     try:
         choice = json.loads(body)["choices"][0]
         text, reason = choice["text"], choice.get("finish_reason")
@@ -95,8 +96,7 @@ def _answered(body: str, found: dict[str, Any]) -> Curl:
         raise MeasurementError(f"curl: the answer is no completion: {message_of(body)}") from None
     usage = json.loads(body).get("usage")
     counts = {key: value for key, value in (usage or {}).items() if isinstance(value, int)}
-    return Curl(
-        **found,
+    return made(
         output=text if isinstance(text, str) else None,
         output_why=None if isinstance(text, str) else "the server gave no text",
         finish_reason=reason if isinstance(reason, str) else None,

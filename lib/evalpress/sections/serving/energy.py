@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from evalpress.core.plain import Fields
 from evalpress.params.schema import Params
 from evalpress.platforms import power_sources
 from evalpress.platforms.power import Meter
@@ -35,7 +35,7 @@ def of_loads(read: Meter, repeats: Mapping[tuple[str, str], Sequence[Repeat]]) -
     return tuple(rows)
 
 
-def described(meters: Sequence[Meter]) -> dict[str, Any]:
+def described(meters: Sequence[Meter]) -> Fields:
     """`energy_source` of the results, with the reason where nothing was read."""
     reading = next((one for one in meters if one.absent is None), None)
     if reading is not None:

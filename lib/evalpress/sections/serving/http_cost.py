@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from evalpress import engine
 from evalpress.core import stats
+from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.params.schema import Mode
 from evalpress.sections.job import Job
@@ -67,8 +67,8 @@ def compare(
 
 
 def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observation]) -> HttpCost:
-    differences: dict[str, Any] = {}
-    means: dict[str, Any] = {}
+    differences: Fields = {}
+    means: Fields = {}
     for name in _METRICS:
         ours, theirs = _values(inside, name), _values(served, name)
         means |= nullable(f"mean_{name}_ms", float(np.mean(ours)) if ours else None, why_untimed(inside))
@@ -76,7 +76,7 @@ def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observati
     total = sum(one.output_tokens for one in inside)
     throughput = total / (inside[-1].ended_s - inside[0].sent_s)
     keys = [f"mean_{name}_ms" for name in _METRICS]
-    over_http: dict[str, Any] = {}
+    over_http: Fields = {}
     for key in keys:
         over_http |= nullable(key, getattr(level, key), getattr(level, f"{key}_why") or "")
     return HttpCost(
@@ -87,7 +87,7 @@ def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observati
     )
 
 
-def _added(name: str, served: list[float], inside: list[float], why: str) -> dict[str, Any]:
+def _added(name: str, served: list[float], inside: list[float], why: str) -> Fields:
     key = f"added_{name}_ms"
     if not served or not inside:
         ends = ("", "_median", "_low", "_high")

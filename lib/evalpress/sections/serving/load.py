@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from evalpress.core.errors import MeasurementError
+from evalpress.core.plain import Fields, Json
 from evalpress.core.progress import step
 from evalpress.sections.job import Job
 from evalpress.sections.serving import client, counters, point, window
@@ -142,7 +142,7 @@ class Loads:
             target.endpoint, target.offers.name, self.job.params.serving.output_len, target.offers.by_vllm
         )
 
-    def _shape(self, target: Target) -> dict[str, Any]:
+    def _shape(self, target: Target) -> Fields:
         serving = self.job.params.serving
         return {"mode": target.mode, "input_len": serving.input_len, "output_len": serving.output_len}
 
@@ -196,7 +196,7 @@ def _answered_by_last_arrival(repeat: Repeat) -> float:
     return float(np.mean([one.error is None and one.ended_s <= last for one in repeat.observations]))
 
 
-def _raw(repeat: Repeat) -> dict[str, Any]:
+def _raw(repeat: Repeat) -> Json:
     """What is kept of every request: seconds and tokens, in the order of sending; names as `vllm bench serve` has."""
     sent = repeat.observations
     return {

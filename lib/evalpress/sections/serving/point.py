@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import stats
 
+from evalpress.core.plain import Fields
 from evalpress.sections.serving import percentiles, window
 from evalpress.sections.serving.client import Load, Observation, why_untimed
 from evalpress.sections.serving.counters import Counted
@@ -43,7 +44,7 @@ class Repeat:
         return self.load.observations
 
 
-def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
+def figures(repeats: Sequence[Repeat], slo: Slo) -> Fields:
     """The fields of `Point` that follow from the observations."""
     sent = [one for repeat in repeats for one in repeat.observations]
     counted = [one for repeat in repeats for one in repeat.window.counted]
@@ -54,7 +55,7 @@ def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
     drifts = [moved for repeat in repeats if (moved := window.drift(repeat.window)) is not None]
     drift = max(drifts, key=abs, default=None)
     share = max(repeat.load.cpu_share for repeat in repeats)
-    found: dict[str, Any] = {
+    found: Fields = {
         "repeats": len(repeats),
         "num_prompts": len(sent),
         "failed": len(failures),
@@ -78,14 +79,14 @@ def figures(repeats: Sequence[Repeat], slo: Slo) -> dict[str, Any]:
     return found | latencies(counted)
 
 
-def nullable(key: str, value: float | None, why: str) -> dict[str, Any]:
+def nullable(key: str, value: float | None, why: str) -> Fields:
     """A value that may not be measurable, with the reason beside it where it is not."""
     return {key: value} if value is not None else {key: None, f"{key}_why": why}
 
 
-def latencies(counted: Sequence[Observation]) -> dict[str, Any]:
+def latencies(counted: Sequence[Observation]) -> Fields:
     """All statistics of all latencies in ms; percentiles only where there are enough requests."""
-    found: dict[str, Any] = {}
+    found: Fields = {}
     answered = sum(one.error is None for one in counted)
     for name in LATENCIES:
         values = _values(counted, name)
@@ -157,7 +158,7 @@ def _in_window(repeat: Repeat) -> _Answered:
     )
 
 
-def _throughput(parts: Sequence[_Answered], duration: float, tokens: int) -> dict[str, Any]:
+def _throughput(parts: Sequence[_Answered], duration: float, tokens: int) -> Fields:
     inputs = round(sum(part.input_tokens for part in parts))
     return {
         "duration": duration,
@@ -170,13 +171,13 @@ def _throughput(parts: Sequence[_Answered], duration: float, tokens: int) -> dic
     }
 
 
-def _goodput(repeats: Sequence[Repeat], counted: Sequence[Observation], duration: float, slo: Slo) -> dict[str, Any]:
+def _goodput(repeats: Sequence[Repeat], counted: Sequence[Observation], duration: float, slo: Slo) -> Fields:
     share, why = attainment(counted, slo)
     good = sum(window.requests((o for o in r.observations if kept(o, slo)), r.window) for r in repeats) / duration
     return nullable("request_goodput", None if share is None else good, why) | nullable("slo_attainment", share, why)
 
 
-def _share_bounds(counted: Sequence[Observation], slo: Slo) -> dict[str, Any]:
+def _share_bounds(counted: Sequence[Observation], slo: Slo) -> Fields:
     share, why = attainment(counted, slo)
     bounds = percentiles.share_interval([kept(one, slo) for one in counted]) if share is not None else (None, None)
     return nullable("slo_attainment_low", bounds[0], why) | nullable("slo_attainment_high", bounds[1], why)
@@ -192,7 +193,7 @@ def _mean_in_flight(repeats: Sequence[Repeat], duration: float) -> float:
 def _run(repeat: Repeat, slo: Slo) -> Run:
     counted, length = repeat.window.counted, repeat.window.length
     share, why = attainment(counted, slo)
-    found: dict[str, Any] = {
+    found: Fields = {
         "window_s": length,
         "window_requests": len(counted),
         "request_throughput": window.requests(repeat.observations, repeat.window) / length,
@@ -201,15 +202,15 @@ def _run(repeat: Repeat, slo: Slo) -> Run:
     return Run(**found, **nullable("slo_attainment", share, why), **_means(counted))
 
 
-def _means(observations: Sequence[Observation]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _means(observations: Sequence[Observation]) -> Fields:
+    found: Fields = {}
     for name in ("ttft", "tpot", "e2el"):
         values = _values(observations, name)
         found |= nullable(f"mean_{name}_ms", float(np.mean(values)) if values else None, why_untimed(observations))
     return found
 
 
-def _intervals(runs: Sequence[Run]) -> dict[str, Any]:
+def _intervals(runs: Sequence[Run]) -> Fields:
     if len(runs) < ENOUGH_REPEATS:
         why = f"{len(runs)} of the {ENOUGH_REPEATS} repeats that an interval needs (serving.repeats)"
         return {"intervals": None, "intervals_why": why}

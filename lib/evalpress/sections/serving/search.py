@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from evalpress.params.schema import SloSearchParams
 from evalpress.sections.serving.load import Loads
@@ -78,14 +77,15 @@ def _result(bracket: _Bracket, asked: SloSearchParams, tried: list[Rate]) -> Sea
     goodput = bracket.kept[low].request_goodput if low is not None else None
     none_kept = f"no rate tried kept the SLO for {asked.attainment:.0%} of the requests"
     certain = _certain(bracket, asked.attainment)
-    found: dict[str, Any] = {
+    return Search(
+        attainment_min=asked.attainment,
+        tried=tuple(tried),
         **nullable("certain_rate", certain[0], "no rate tried has its whole interval above the limit"),
         **nullable("certain_rate_high", certain[1], "no rate tried has its whole interval below the limit"),
         **nullable("request_rate", low, none_kept),
         **nullable("request_rate_high", high, "every rate tried kept the SLO"),
         **nullable("request_goodput", goodput, none_kept),
-    }
-    return Search(attainment_min=asked.attainment, tried=tuple(tried), **found)
+    )
 
 
 def _certain(bracket: _Bracket, needed: float) -> tuple[float | None, float | None]:

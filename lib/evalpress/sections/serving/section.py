@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from evalpress import engine
+from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.params.schema import Mode, Params
 from evalpress.platforms.host import usable_cores
@@ -25,14 +26,52 @@ from evalpress.sections.serving import (
     window,
 )
 from evalpress.sections.serving.load import Loads
+from evalpress.sections.serving.point import Repeat
+from evalpress.sections.serving.points import Level, Rate
 from evalpress.sections.serving.prompts import Prompts
-from evalpress.sections.serving.results import Results, Saturation, Search
+from evalpress.sections.serving.results import (
+    Curl,
+    HttpCost,
+    LoadEnergy,
+    Results,
+    Saturation,
+    Search,
+    Server,
+    Stream,
+)
 from evalpress.sections.serving.servers import Target
 
 CLIENT = "this suite's load client, under the definitions of vllm bench serve"
 _ALONE = "this process's engines were released before the servers took the device or the memory"
 _NO_SEARCH = "the set asks for none (serving.slo_search)"
 _NO_SLO = "the set gives no serving.slo"
+
+
+@dataclass
+class _Found:
+    """What was measured so far, all groups of servers one after the other."""
+
+    servers: dict[str, Server] = field(default_factory=dict)
+    single: list[tuple[Curl, Stream]] = field(default_factory=list)
+    """curl and the streaming completion, of the first server."""
+    levels: tuple[Level, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    http_cost: tuple[HttpCost, ...] = ()
+    saturation: dict[str, Saturation] = field(default_factory=dict)
+    searched: dict[str, Search] = field(default_factory=dict)
+    energy: tuple[LoadEnergy, ...] = ()
+    meters: list[Meter] = field(default_factory=list)
+    repeats: dict[tuple[str, str], list[Repeat]] = field(default_factory=dict)
+    """By mode and name of the point."""
+
+    def add(self, loads: Loads, peak: dict[str, Saturation], meter: Meter) -> None:
+        """The load on one group."""
+        self.repeats |= loads.repeats
+        self.meters.append(meter)
+        self.energy += energy.of_loads(meter, loads.repeats)
+        self.levels += tuple(loads.levels)
+        self.rates += tuple(loads.rates)
+        self.saturation |= peak
 
 
 def measure(job: Job) -> Results:
@@ -50,10 +89,7 @@ def stages(job: Job) -> Stages[Results]:
     if not params.serving.base_url:
         engine.import_vllm(params)
     prompts = Prompts.of(params)
-    found: dict[str, Any] = {"servers": {}, "levels": (), "rates": (), "http_cost": (), "saturation": {}, "energy": ()}
-    meters: list[Meter] = []
-    searched: dict[str, Search] = {}
-    repeats: dict[tuple[str, str], list[Any]] = {}
+    found = _Found()
     for group in servers.groups(params):
         with servers.targets(job, group) as targets:
             existing = targets[0].endpoint if params.serving.base_url else None
@@ -66,29 +102,32 @@ def stages(job: Job) -> Stages[Results]:
                 loads.measure()
             peak = load.saturation(loads.levels, params.engine.max_num_seqs)
             yield "highest throughput, tok/s", {mode: round(at.output_throughput, 1) for mode, at in peak.items()}
-            searched |= _searched(params, loads, peak)
+            found.searched |= _searched(params, loads, peak)
             after = replicas.counted(params, existing) if existing else {}
-        repeats |= loads.repeats
-        meters.append(meter)
-        found["energy"] += energy.of_loads(meter, loads.repeats)
-        found["levels"] += tuple(loads.levels)
-        found["rates"] += tuple(loads.rates)
-        found["saturation"] |= peak
-        found["http_cost"] += http_cost.compare(loads.levels, loads.repeats, inside)
+        found.add(loads, peak, meter)
+        found.http_cost += http_cost.compare(loads.levels, loads.repeats, inside)
     again, no_starts = starts.or_why(job)
     each, no_each = replicas.shares(before, after) if params.serving.base_url else (None, replicas.OWN)
-    knees, no_knees = knee.knees(found["levels"], found["saturation"])
+    knees, no_knees = knee.knees(found.levels, found.saturation)
+    curl, stream = found.single[0]
     return Results(
-        **found,
+        servers=found.servers,
+        levels=found.levels,
+        rates=found.rates,
+        curl=curl,
+        stream=stream,
+        http_cost=found.http_cost,
+        saturation=found.saturation,
+        energy=found.energy,
         replicas=each,
         replicas_why=no_each,
         knees=knees,
         knees_why=no_knees,
         starts=again,
         starts_why=no_starts,
-        **_absent(params, found, searched),
-        **energy.described(meters),
-        identities=invariants.check(repeats, params.serving.input_len, params.serving.output_len),
+        **_absent(params, found),
+        **energy.described(found.meters),
+        identities=invariants.check(found.repeats, params.serving.input_len, params.serving.output_len),
         slo_ms={str(name): limit for name, limit in params.serving.slo.items()},
         windows={"levels": window.RULE_CLOSED, "rates": window.RULE_OPEN},
         client=CLIENT,
@@ -104,12 +143,12 @@ def _searched(params: Params, loads: Loads, peak: dict[str, Saturation]) -> dict
     return search.search(loads, asked, {mode: at.request_throughput for mode, at in peak.items()})
 
 
-def _absent(params: Params, found: dict[str, Any], searched: dict[str, Search]) -> dict[str, Any]:
+def _absent(params: Params, found: _Found) -> Fields:
     """Figures that were not measured, with the reason."""
-    absent: dict[str, Any] = {"slo_search": searched or None}
-    if not searched:
+    absent: Fields = {"slo_search": found.searched or None}
+    if not found.searched:
         absent["slo_search_why"] = _NO_SEARCH if not params.serving.slo_search else _NO_SLO
-    if not found["http_cost"]:
+    if not found.http_cost:
         absent["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     return absent
 
@@ -122,12 +161,12 @@ def _loaded(job: Job, targets: list[Target]) -> tuple[Mode, ...]:
     return tuple(mode for mode in job.params.serving.modes if mode in fitting)
 
 
-def _ask(job: Job, targets: list[Target], found: dict[str, Any]) -> None:
+def _ask(job: Job, targets: list[Target], found: _Found) -> None:
     for target in targets:
-        found["servers"][target.mode] = target.facts
-    if "curl" not in found:
+        found.servers[target.mode] = target.facts
+    if not found.single:
         first = targets[0]
-        found["curl"] = asking.curl(first.endpoint, first.offers.name, job.params, first.mode)
+        curl = asking.curl(first.endpoint, first.offers.name, job.params, first.mode)
         step("the evidence prompts")
         server_answers.ask(job, first.endpoint, first.offers.name)
-        found["stream"] = asking.stream(first.endpoint, first.offers.name, job.params, first.mode)
+        found.single.append((curl, asking.stream(first.endpoint, first.offers.name, job.params, first.mode)))

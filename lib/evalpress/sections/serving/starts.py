@@ -17,6 +17,7 @@ from evalpress import launch
 from evalpress.core import stats
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import ROOT
+from evalpress.core.plain import Fields, Json
 from evalpress.core.progress import step
 from evalpress.engine import release, require_server, server, start_log
 from evalpress.launch import environment
@@ -83,7 +84,7 @@ def _start(job: Job, mode: Mode, kind: Kind, number: int, cache: Mapping[str, st
     with server.running(program, env, params.serving.host, log, params.serving.startup_timeout_s, step) as answering:
         ready = answering.ready_s
     told = start_log.parse(log.read_text(encoding="utf-8", errors="replace")).startup
-    phases: dict[str, Any] = {}
+    phases: Fields = {}
     for key in (*PHASES, "compile_cache"):
         phases[key] = told.get(key)
         if phases[key] is None:
@@ -102,7 +103,7 @@ def _of_one(mode: str, kind: Kind, ones: Sequence[ServedStart], beside: Mapping[
     ready = [one.ready_s for one in ones]
     bounds = stats.mean_interval(ready) if len(ready) >= _ENOUGH else None
     few = f"{len(ready)} of the {_ENOUGH} starts that an interval needs"
-    parts: dict[str, Any] = {}
+    parts: Fields = {}
     for key, bound in zip(("ready_s_low", "ready_s_high"), bounds or (None, None), strict=True):
         parts |= {key: bound} if bound is not None else {key: None, f"{key}_why": few}
     for key in PHASES:
@@ -119,7 +120,7 @@ def _of_one(mode: str, kind: Kind, ones: Sequence[ServedStart], beside: Mapping[
     return StartFigures(mode=mode, kind=kind, starts=len(ones), ready_s=mean, **parts)
 
 
-def _bench(job: Job, mode: Mode) -> dict[str, Any] | str:
+def _bench(job: Job, mode: Mode) -> Json | str:
     """What `vllm bench startup` gives for as many starts, or why it gives nothing."""
     asked, params = job.params.serving.starts, job.params
     if not asked.bench:
@@ -142,7 +143,7 @@ def _bench(job: Job, mode: Mode) -> dict[str, Any] | str:
         return _result(command, env, output, params)
 
 
-def _result(command: Sequence[str], env: Mapping[str, str], output: Path, params: Params) -> dict[str, Any] | str:
+def _result(command: Sequence[str], env: Mapping[str, str], output: Path, params: Params) -> Json | str:
     asked = params.serving.starts
     longest = params.serving.startup_timeout_s * (asked.cold + asked.warm + 1)
     try:
