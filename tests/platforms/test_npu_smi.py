@@ -73,3 +73,80 @@ WAYS = {
 def test_what_other_programs_put_around_a_table_changes_nothing(name, way):
     plain = (TABLES / name).read_text(encoding="utf-8")
     assert npu_smi.parse("\n".join(map(WAYS[way], plain.splitlines()))).devices == npu_smi.parse(plain).devices
+
+
+def _cut(line, width):
+    return [line[at : at + width] for at in range(0, len(line), width)] or [""]
+
+
+def _words(line, width):
+    """As `fold -s` breaks a line: after the last blank that fits, else at the width."""
+    out = []
+    while len(line) > width:
+        blank = line.rfind(" ", 0, width) + 1
+        out.append(line[: blank or width])
+        line = line[blank or width :]
+    return [*out, line]
+
+
+BREAKS = {  # a line and a width -> the lines that are seen
+    "a terminal": _cut,
+    "a terminal, blanks at the ends lost": lambda line, width: [piece.strip() for piece in _cut(line, width)],
+    "between words": _words,
+    "between words, blanks at the ends lost": lambda line, width: [piece.strip() for piece in _words(line, width)],
+    "a terminal, after a container's name": lambda line, width: _cut(f"npu-1  | {line}", width),
+    "a container, with the time before each piece": lambda line, width: [
+        f"2026-04-10T08:00:{n:02d}Z {piece}" for n, piece in enumerate(_cut(line, width))
+    ],
+    "a quotation of what a terminal broke": lambda line, width: [f"> {piece}" for piece in _cut(line, width)],
+    "a terminal, with colours": lambda line, width: [f"\x1b[32m{piece}\x1b[0m" for piece in _cut(line, width)],
+}
+
+
+def _broken(text, way, width):
+    return "\n".join(piece for line in text.splitlines() for piece in BREAKS[way](line, width)) + "\n"
+
+
+@pytest.mark.parametrize("way", BREAKS)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_table_with_broken_lines_gives_the_same_devices(name, way):
+    plain = (TABLES / name).read_text(encoding="utf-8")
+    certain = 58 if "lost" in way else 32  # from half a line on, no piece has lost blanks at both of its ends
+    for width in (*range(certain, 120), 132):
+        found = npu_smi.parse(_broken(plain, way, width))
+        assert found == npu_smi.parse(plain), width
+
+
+@pytest.mark.parametrize("way", [way for way in BREAKS if "lost" in way])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_pieces_whose_place_is_unknown_never_give_other_figures(name, way):
+    plain = (TABLES / name).read_text(encoding="utf-8")
+    for width in range(25, 58):
+        found = npu_smi.parse(_broken(plain, way, width))
+        assert found.devices == npu_smi.parse(plain).devices or found.broken is not None, width
+
+
+@pytest.mark.parametrize("name", ["container_8005_not_mapped.txt", "container_8020_device_used.txt"])
+def test_a_refusal_that_a_terminal_broke_keeps_its_code(name):
+    plain = (TABLES / name).read_text(encoding="utf-8")
+    assert npu_smi.parse(_broken(plain, "a terminal", 40)) == npu_smi.parse(plain)
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 95])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_table_that_a_pager_cut_off_is_refused_in_one_line(name, width, tmp_path, capsys):
+    path = tmp_path / "table.txt"
+    path.write_text("\n".join(line[:width] for line in (TABLES / name).read_text().splitlines()))
+    assert cli.main(["npu-smi", str(path), "--json"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1
+    assert f"{path}:7: found a row that is cut off or lacks its second line" in told.err
+
+
+@pytest.mark.parametrize("lost", [10, 11])
+def test_a_table_without_one_of_a_chips_two_rows_is_refused(lost, tmp_path, capsys):
+    path = tmp_path / "table.txt"
+    lines = (TABLES / "910b4-1_25.2.0_host.txt").read_text().splitlines()
+    path.write_text("\n".join(lines[: lost - 1] + lines[lost:]))
+    assert cli.main(["npu-smi", str(path)]) == 2
+    assert "lacks its second line" in capsys.readouterr().err

@@ -23,6 +23,11 @@ def _npu_smi(args: argparse.Namespace) -> int:
     from evalpress.platforms import npu_smi
 
     found = npu_smi.parse(text_of(args.table))
+    if found.broken is not None:
+        raise UserError(
+            f"{args.table}:{found.broken.number}: found a row that is cut off or lacks its second line, "
+            f"allowed whole rows: `npu-smi info > {args.table.name}` writes them"
+        )
     if not found.devices and found.version is None and found.refusal is None:
         raise UserError(f"{args.table}: found no table of npu-smi, allowed the output of `npu-smi info`")
     if args.json:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from evalpress.core.plain import Json
+from evalpress.platforms.unwrap import Line, unwrapped
 
 # Two rows per chip: `| 2     Ascend910 | OK           | 176.3  36  0 / 0       |` gives card, name, power and heat,
 #                    `| 0     4         | 0000:95:00.0 | 0  0 / 0  3411 / 65536 |` bus, utilisation and memory.
@@ -13,6 +14,7 @@ from evalpress.core.plain import Json
 _NAME_ROW = re.compile(r"^\|\s*(\d+)\s+([^\s|]+)\s*\|\s*([A-Za-z]\S*)\s*\|(.*)\|\s*$")
 _BUS = r"(?:N/?A|[0-9A-Fa-f]{4,8}:[0-9A-Fa-f:.]+)"
 _CHIP_ROW = re.compile(rf"^\|\s*(\d+)(?:\s+(\d+))?\s*\|\s*{_BUS}\s*\|(.*)\|\s*$")
+_NUMBERED = re.compile(r"^\|\s*\d+(?:\s|$)")
 _USAGE = re.compile(r"(\d+)\s*/\s*(\d+)")
 _REFUSAL = re.compile(r"ret is (-\d+)|^(?:Error|Failed|Unable|dcmi\b).*", re.IGNORECASE | re.MULTILINE)
 
@@ -44,11 +46,15 @@ class NpuDevice:
 
 @dataclass(frozen=True)
 class NpuSmi:
-    """A whole table; `refusal` is the tool's own last line where it lists no device."""
+    """A whole table; `refusal` is the tool's own last line where it lists no device.
+
+    `broken` is the first row that is not whole, or has no partner: devices may be missing then.
+    """
 
     version: str | None
     devices: tuple[NpuDevice, ...]
     refusal: str | None
+    broken: Line | None = None
 
     def as_dict(self) -> Json:
         """As JSON: nulls with a reason."""
@@ -57,7 +63,7 @@ class NpuSmi:
             row = {key: getattr(device, key) for key in device.__dataclass_fields__}
             out["devices"].append(row | {f"{k}_why": "the table does not tell" for k, v in row.items() if v is None})
         if self.version is None:
-            out["version_why"] = "the text has no table"
+            out["version_why"] = "its heading is not readable" if self.devices else "the text has no table"
         return out if self.refusal is None else out | {"refusal": self.refusal, "remedy": remedy(self.refusal)}
 
 
@@ -65,24 +71,35 @@ def parse(text: str) -> NpuSmi:
     """The chips in the output of `npu-smi info`: each name row is followed by its chip row."""
     devices: list[NpuDevice] = []
     named: re.Match[str] | None = None
-    for line in text.splitlines():
-        if "Process id" in line:
+    lines = unwrapped(text)
+    broken: list[Line] = []
+    began = lines[0] if lines else Line(1, "")
+    for at in lines:
+        if "Process id" in at.text:
             break
-        line = _row(line)
+        line = _row(at.text)
         if chip := _CHIP_ROW.match(line):
             if named is not None:
                 devices.append(_device(named, chip))
+            else:
+                broken.append(at)
             named = None
         elif name := _NAME_ROW.match(line):
-            named = name
-    version = re.search(r"npu-smi\s+\S+\s+Version:\s*(\S+)", text)
-    return NpuSmi(version[1] if version else None, tuple(devices), None if devices else _refusal(text))
+            if named is not None:
+                broken.append(began)
+            named, began = name, at
+        elif _NUMBERED.match(line):
+            broken.append(at)
+    if named is not None:
+        broken.append(began)
+    version = re.search(r"npu-smi\s+\S+\s+Version:\s*(\S+)", "\n".join(line.text for line in lines))
+    refusal = None if devices else _refusal(lines)
+    return NpuSmi(version[1] if version else None, tuple(devices), refusal, broken[0] if broken else None)
 
 
 def _row(line: str) -> str:
-    """A line from its frame on: without colours, and without what a tool or a quotation put before it."""
-    bare = re.sub(r"(?:\x1b|\^\[)?\[[0-9;]+m", "", line).strip()
-    before, bar, row = bare.partition("|")
+    """A line from its frame on: without what a tool or a quotation put before it."""
+    before, bar, row = line.strip().partition("|")
     return bar + row.strip() if not row.lstrip().startswith("|") else row.strip()
 
 
@@ -122,10 +139,14 @@ def _memory(usage: str) -> tuple[int | None, int | None]:
     return (total, used) if total else (None, None)
 
 
-def _refusal(text: str) -> str | None:
-    """The last line that says why there is no table."""
-    lines = [line.strip() for line in text.splitlines() if _REFUSAL.search(line)]
-    return lines[-1] if lines else None
+def _refusal(lines: list[Line]) -> str | None:
+    """The last line that says why there is no table. Lines of the greatest length go on where several have it."""
+    texts = [line.text.strip() for line in lines]
+    width = max(map(len, texts), default=0)
+    broken = sum(len(text) == width for text in texts) > 1
+    whole = "".join(text + ("" if broken and len(text) == width else "\n") for text in texts)
+    said = [line for line in whole.splitlines() if _REFUSAL.search(line)]
+    return said[-1] if said else None
 
 
 def remedy(refusal: str) -> str:
