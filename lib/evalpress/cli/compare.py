@@ -48,7 +48,7 @@ def add(verbs: Verbs) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     """0; 1 when a figure is worse and --fail-on-regression was given."""
-    from evalpress.params.names import refused
+    from evalpress.core.names import refused
     from evalpress.report.compare import compared
 
     if args.name and (why := refused(args.name)):

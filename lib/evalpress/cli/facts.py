@@ -11,7 +11,7 @@ from typing import Any
 
 from evalpress.cli.verb import Verbs, plain
 from evalpress.core.errors import UserError
-from evalpress.core.paths import expanded
+from evalpress.core.paths import expanded, told
 from evalpress.core.plain import Json
 
 _TEXT = "architecture facts of a model folder or a config.json; loads no engine"
@@ -56,10 +56,16 @@ def document(path: Path, dtype: str | None, kv_dtype: str | None, trust_remote_c
     Raises:
         UserError: there is no readable configuration, or a dtype has no such name.
     """
+    from evalpress.model import config
+
+    file = path / "config.json" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{told(file)}: file not found, allowed a model folder or a configuration file")
+    stated = config.in_file(file, told(file))
+    if not stated.get("model_type") and not stated.get("architectures"):
+        raise UserError(f"{told(file)}: model_type: missing, and so is architectures; one of them must be given")
     if path.is_dir():
         return _document(path, dtype, kv_dtype, trust_remote_code)
-    if not path.is_file():
-        raise UserError(f"{path}: neither a folder nor a file")
     with tempfile.TemporaryDirectory() as folder:
         shutil.copyfile(path, Path(folder) / "config.json")
         return _document(Path(folder), dtype, kv_dtype, trust_remote_code)

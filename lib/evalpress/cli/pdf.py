@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalpress.cli.verb import Verbs, of_a_set, set_name
 from evalpress.core.errors import MeasurementError, UserError
-from evalpress.core.paths import resolve, shown
+from evalpress.core.paths import resolve, shown, told
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
@@ -30,7 +30,7 @@ def _pdf(args: argparse.Namespace) -> int:
     folder = resolve(args.reports_dir) / set_name(args.set)
     page, target = folder / "report.html", folder / "report.pdf"
     if not page.is_file():
-        raise UserError(f"{shown(page)}: no report of this set; make one with `make report SET={args.set}`")
+        raise UserError(f"{told(page)}: no report of this set; make one with `make report SET={args.set}`")
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser is None:
         raise UserError(

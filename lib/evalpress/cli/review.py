@@ -7,7 +7,7 @@ import difflib
 
 from evalpress.cli.verb import Verbs, of_a_set, set_name
 from evalpress.core.errors import UserError
-from evalpress.core.paths import resolve, shown
+from evalpress.core.paths import resolve, shown, told
 
 
 def add(verbs: Verbs) -> None:
@@ -25,6 +25,8 @@ def _review(args: argparse.Namespace) -> int:
 
     name = set_name(args.set)
     path = resolve(args.reports_dir) / name / "results" / "quality.json"
+    if not path.is_file():
+        raise UserError(f"{told(path)}: no results; measure them with `make report SET={args.set}`")
     cases = read_results(path, "quality").data.cases
     waiting = reviews.pending(cases)
     if args.case is None:

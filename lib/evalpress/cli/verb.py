@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from evalpress.core import names
+from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, ROOT, resolve
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -63,6 +65,9 @@ def set_name(given: str) -> str:
 
     It is what the file says under `set:`, else the file's name without its suffix. Read without any library, so that
     `clean` needs only Python: the key is at the start of a line.
+
+    Raises:
+        UserError: no set can have this name.
     """
     is_file = given.endswith((".yaml", ".yml"))
     name = Path(given).stem if is_file else given
@@ -70,5 +75,8 @@ def set_name(given: str) -> str:
     for path in places:
         if path.is_file():
             found = _SET.search(path.read_text(encoding="utf-8", errors="replace"))
-            return found["name"] if found else name
+            name = found["name"] if found else name
+            break
+    if why := names.refused(name):
+        raise UserError(f"set {name!r}: not the name of a set: {why}")
     return name

@@ -119,14 +119,23 @@ def raw(folder: Path) -> Json:
         UserError: it is missing or no JSON object.
     """
     path = folder / "config.json"
+    if not path.exists():
+        raise UserError(f"{shown(path)}: not found: this is no model folder")
+    return in_file(path, shown(path))
+
+
+def in_file(path: Path, name: str) -> Json:
+    """A configuration file unchanged; `name` is what messages call it.
+
+    Raises:
+        UserError: it is not readable or no JSON object.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{shown(path)}: not found: this is no model folder") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{shown(path)}: not readable: {error}") from None
+        raise UserError(f"{name}: not readable: {error}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{shown(path)}: found {type(found).__name__}, allowed a JSON object")
+        raise UserError(f"{name}: found {type(found).__name__}, allowed a JSON object")
     return found
 
 

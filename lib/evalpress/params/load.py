@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evalpress.core import secrets
+from evalpress.core import names, secrets
 from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, ROOT, expanded, resolve, told
 from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath, dotted, found, mistakes
 from evalpress.core.yaml12 import load_yaml
-from evalpress.params import names, overrides
+from evalpress.params import overrides
 from evalpress.params.place import Place
 from evalpress.params.schema import Params
 

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from evalpress.core import names
 from evalpress.core.plain import Json
 from evalpress.core.validation import KeyPath, found
-from evalpress.params import modes, names
+from evalpress.params import modes
 from evalpress.params.answers import AlignmentParams as AlignmentParams
 from evalpress.params.answers import EvidenceParams as EvidenceParams
 from evalpress.params.answers import HumanEvalParams as HumanEvalParams

@@ -9,7 +9,7 @@ from evalpress import params as params_room
 from evalpress import platforms
 from evalpress.core import lock
 from evalpress.core.errors import UserError
-from evalpress.core.paths import NOTEBOOKS, resolve, shown
+from evalpress.core.paths import NOTEBOOKS, resolve, shown, told
 from evalpress.model import measurable
 from evalpress.params import Params
 from evalpress.run import parameters, plan, staleness
@@ -69,7 +69,7 @@ def prepare(
         measurable.check(params)
     folder = resolve(reports_dir) / params.set
     if only_render and not any((folder / "results" / f"{section.name}.json").is_file() for section in SECTIONS):
-        raise UserError(f"{shown(folder)}: no results to render; measure them with `make report SET={set_name}`")
+        raise UserError(f"{told(folder)}: no results to render; measure them with `make report SET={set_name}`")
     sections = (*SECTIONS, SUMMARY)
     given = notebook_parameters(set_name, reports_dir, "auto", params.overrides)
     for section in sections:
@@ -92,7 +92,7 @@ def publish(set_name: str, reports_dir: str = "reports") -> int:
     params = params_room.load(set_name)
     folder = resolve(reports_dir) / params.set
     if not folder.is_dir():
-        raise UserError(f"{shown(folder)}: no report of this set; make one with `make report SET={set_name}`")
+        raise UserError(f"{told(folder)}: no report of this set; make one with `make report SET={set_name}`")
     with lock.held(folder):
         published = publish_folder(folder, resolve(reports_dir) / "published", params.set)
     say(place(published.page) + (f" · without {published.left_out}" if published.left_out else ""))

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from evalpress.core import results
 from evalpress.core.errors import UserError
-from evalpress.core.paths import REPORTS, expanded, resolve, shown
+from evalpress.core.paths import REPORTS, expanded, resolve, shown, told
 from evalpress.core.validation import mistakes
 from evalpress.sections.job import read_raw, read_results
 from evalpress.sections.registry import SECTIONS, by_name
@@ -51,7 +51,7 @@ class Report:
         """
         path = self._path(by_name(section).name)
         if not path.is_file():
-            raise UserError(f"{shown(path)}: no results; measure them with `make report SET={self.name}`")
+            raise UserError(f"{told(path)}: no results; measure them with `make report SET={self.name}`")
         return read_results(path, section)
 
     def frames(self, section: str) -> dict[str, pandas.DataFrame]:
@@ -108,7 +108,7 @@ class Report:
         """
         path = self.folder / "summary.json"
         if not path.is_file():
-            raise UserError(f"{shown(path)}: no summary; make the report with `make report SET={self.name}`")
+            raise UserError(f"{told(path)}: no summary; make the report with `make report SET={self.name}`")
         try:
             return Summary.model_validate(results.read_json(path))
         except ValidationError as error:
@@ -131,7 +131,7 @@ def load(name: str = "demo", reports_dir: str | Path = REPORTS) -> Report:
     given = expanded(name)
     folder = given if (given / "results").is_dir() else resolve(reports_dir) / name
     if not (folder / "results").is_dir():
-        raise UserError(f"{shown(folder)}: no results; measure them with `make report SET={name}`")
+        raise UserError(f"{told(folder)}: no results; measure them with `make report SET={name}`")
     return Report(folder.resolve().name, folder.resolve())
 
 

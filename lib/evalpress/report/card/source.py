@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evalpress.core.errors import UserError
-from evalpress.core.paths import shown
+from evalpress.core.paths import told
 from evalpress.sections.job import read_results
 from evalpress.sections.registry import SECTIONS
 
@@ -50,5 +50,5 @@ def read(folder: Path) -> Source:
     except (OSError, ValueError):
         summary = None
     if not isinstance(summary, dict) or "setup" not in documents:
-        raise UserError(f"{shown(folder)}: no finished report to make a card from; make one with `make report`")
+        raise UserError(f"{told(folder)}: no finished report to make a card from; make one with `make report`")
     return Source(folder, summary, documents)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalpress.core.errors import UserError
-from evalpress.core.paths import expanded, resolve, shown
+from evalpress.core.paths import expanded, resolve, shown, told
 from evalpress.core.results import Document
 from evalpress.core.validation import mistakes
 from evalpress.sections.benchmark.observations import Block, Blocks, typed
@@ -77,7 +77,7 @@ def load(given: str, reports_dir: str = "reports") -> Run:
         if (folder / "results" / f"{section.name}.json").is_file()
     }
     if not found:
-        raise UserError(f"{shown(folder)}: no results to compare; name a set with a finished report, or its folder")
+        raise UserError(f"{told(folder)}: no results to compare; name a set with a finished report, or its folder")
     return Run(folder, _set_name(folder), found)
 
 
@@ -116,5 +116,5 @@ def _folder(given: str, reports_dir: str) -> Path:
             return path.parent.absolute()
         if (path / "results").is_dir():
             return path.absolute()
-    where = f"{shown(resolve(reports_dir))}, {shown(resolve(reports_dir) / 'published')}"
+    where = f"{told(resolve(reports_dir))}, {told(resolve(reports_dir) / 'published')}"
     raise UserError(f"{given!r}: no folder with results, and no report of a set of that name in {where}")
