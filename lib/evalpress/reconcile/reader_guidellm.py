@@ -9,6 +9,7 @@ Rates count over its measured time, from when its scheduler began to when the la
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +61,25 @@ def _run(path: Path, body: Mapping[str, Any], version: str | None) -> Run:
     strategy = inner(body, "config", "strategy") or inner(body, "scheduler", "strategy")
     sampled = made is not None and len(listed["successful"]) < made
     totals = {key: _total(body, key) for key in ("prompt_token_count", "output_token_count")}
-    common: dict[str, Any] = {
-        "tool": TOOL,
-        "version": version,
-        "files": (path,),
-        "name": _strategy(strategy),
-        "printed": tuple(_printed(body)),
-        "duration_s": number(body.get("duration")),
-        "window_s": _between(number(body.get("start_time")), number(body.get("end_time"))),
-        "totals": Totals(
+    found = Run(
+        tool=TOOL,
+        version=version,
+        files=(path,),
+        name=_strategy(strategy),
+        printed=tuple(_printed(body)),
+        duration_s=number(body.get("duration")),
+        window_s=_between(number(body.get("start_time")), number(body.get("end_time"))),
+        totals=Totals(
             made,
             count(inner(body, "metrics", "request_totals", "errored")),
             totals["prompt_token_count"],
             totals["output_token_count"],
         ),
-        "notes": _notes(body, len(listed["successful"]), made, sampled),
-    }
+        notes=_notes(body, len(listed["successful"]), made, sampled),
+    )
     if sampled or not requests:
-        return Run(**common, lacks=f"the file holds {len(listed['successful'])} of {made} requests")
-    return Run(**common, requests=tuple(requests))
+        return replace(found, lacks=f"the file holds {len(listed['successful'])} of {made} requests")
+    return replace(found, requests=tuple(requests))
 
 
 def _between(start: float | None, end: float | None) -> float | None:

@@ -15,6 +15,7 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from evalpress.core.plain import Options
 from evalpress.core.version import __version__
 from evalpress.display import language
 from evalpress.display.tables import escape_html, escape_markdown, fence
@@ -124,7 +125,7 @@ class _MarkdownExporter(MarkdownExporter):
         return super()._init_resources(resources) | _words()
 
 
-def _words() -> dict[str, Any]:
+def _words() -> Options:
     """What the templates need of the language: a function that translates, and the language's tag."""
     return {"_": language.phrase, "tag": language.TAGS[language.current()], "translated": language.translated}
 

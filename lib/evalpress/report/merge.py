@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.display import language
 from evalpress.display.tables import Code, Verdict
 from evalpress.report.headings import Anchors, Heading, demoted
@@ -191,7 +191,7 @@ def _reason(source: Source, not_shown: str) -> NotebookNode:
     return _cell(nbformat.v4.new_code_cell("", outputs=[output]), source, "reason", {"section": source.name})
 
 
-def _cell(cell: NotebookNode, source: Source, index: int | str, mark: dict[str, Any]) -> NotebookNode:
+def _cell(cell: NotebookNode, source: Source, index: int | str, mark: Json) -> NotebookNode:
     cell.id = f"{source.name}-{index}"[:64]
     cell.metadata = nbformat.from_dict({"evalpress": mark})
     return cell

@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from evalpress.core.plain import Json
 from evalpress.display.language import current, translated
 from evalpress.display.tables import Code, Verdict, visible
 
@@ -83,5 +84,5 @@ def _text(value: Any) -> str:
     return "".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _output(data: dict[str, str], mark: dict[str, Any], **metadata: str) -> NotebookNode:
+def _output(data: dict[str, str], mark: Json, **metadata: str) -> NotebookNode:
     return nbformat.v4.new_output("display_data", data=data, metadata={"evalpress": mark, **metadata})

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.core.results import write_text
 from evalpress.display import language
 from evalpress.report.exporters import FILES
@@ -146,7 +146,7 @@ def _moment(folder: Path) -> str:
     return str(summary.get("measured") or summary.get("created") or "")
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def _summary(folder: Path) -> Json:
     try:
         found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from evalpress.core.errors import UserError
+from evalpress.core.plain import Json
 from evalpress.core.results import write_text
 from evalpress.core.version import __version__
 from evalpress.display.blocks import SYMBOLS
@@ -128,21 +128,21 @@ def _row(folder: Path, address: str, *, newest: bool) -> _Row:
     )
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def _summary(folder: Path) -> Json:
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         summary["verdict"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder.name}/summary.json: not a summary with a verdict") from None
-    found: dict[str, Any] = summary
+    found: Json = summary
     return found
 
 
-def _moment(summary: dict[str, Any]) -> str:
+def _moment(summary: Json) -> str:
     return str(summary.get("measured") or summary.get("created") or "")
 
 
-def _reason(summary: dict[str, Any]) -> str:
+def _reason(summary: Json) -> str:
     """Which gates decide the verdict; what all of them say where none warns or fails."""
     gates = [gate for gate in summary.get("gates") or () if isinstance(gate, dict)]
     told = [gate for gate in gates if gate.get("status") == summary["verdict"] and gate["status"] != "pass"]
@@ -153,7 +153,7 @@ def _reason(summary: dict[str, Any]) -> str:
     return f"{'; '.join(named[:_REASONS])}{more}"
 
 
-def _headline(summary: dict[str, Any]) -> Iterator[str]:
+def _headline(summary: Json) -> Iterator[str]:
     """The speeds of the headline in every mode, without starts; nothing where they are not valid."""
     headline = summary.get("headline")
     if not isinstance(headline, dict) or not headline.get("valid"):

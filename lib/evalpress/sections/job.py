@@ -108,7 +108,7 @@ class Job:
             return self._written(data, found, start, machine)
 
     def _written(
-        self, data: T, found: dict[str, staleness.Items], start: str, machine: dict[str, Any]
+        self, data: T, found: dict[str, staleness.Items], start: str, machine: Mapping[str, float | str | None]
     ) -> results.Document[T]:
         steps = {name: round(seconds, 1) for name, seconds in progress.durations().items() if seconds >= 0.05}
         origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())

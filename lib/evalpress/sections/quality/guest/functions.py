@@ -11,10 +11,34 @@ import ast
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, TypedDict
 
 _MESSAGE = 200
 """Longest message of an error, in characters."""
+
+
+class Calls(TypedDict):
+    """Standard input: the model's text, the function that is called (None: the first), the arguments of each call."""
+
+    source: str
+    function: str | None
+    calls: list[list[Any]]
+    nonce: str
+
+
+class Result(TypedDict, total=False):
+    """What one call returned or raised."""
+
+    value: Any
+    error: str
+
+
+class Report(TypedDict, total=False):
+    """The report: why the function cannot be defined, or the results; `program`: the text holds another program."""
+
+    problem: str
+    program: bool
+    results: list[Result]
 
 
 def find_code(text: str, function: str | None) -> tuple[str, str]:
@@ -74,12 +98,14 @@ def _error(error: BaseException) -> str:
         return "an exception that cannot be printed"
 
 
-def report(spec: dict[str, Any]) -> dict[str, Any]:
-    """`{"problem": text}` when the function cannot be defined, else `{"results": [{"value"} or {"error"}]}`."""
+def report(spec: Calls) -> Report:
+    """Define the function and call it."""
     source, name = find_code(spec["source"], spec["function"])
     if not source:
-        found = {"problem": f"no Python that defines {name}()".replace("a function()", "a function")}
-        return found | ({"program": True} if _has_program(spec["source"]) else {})
+        found = Report(problem=f"no Python that defines {name}()".replace("a function()", "a function"))
+        if _has_program(spec["source"]):
+            found["program"] = True
+        return found
     names: dict[str, Any] = {"__name__": "model_output"}
     stopped = ""
     try:
@@ -89,7 +115,7 @@ def report(spec: dict[str, Any]) -> dict[str, Any]:
     function = names.get(name)
     if not callable(function):
         return {"problem": f"{name}() was never defined: {stopped or 'it is not callable'}"}
-    results = []
+    results: list[Result] = []
     for call in spec["calls"]:
         try:
             value = function(*call)
@@ -102,7 +128,7 @@ def report(spec: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point. What the program prints goes to standard error, the report alone to standard output."""
-    spec = json.loads(sys.stdin.read())
+    spec: Calls = json.loads(sys.stdin.read())
     channel = os.dup(1)
     os.dup2(2, 1)
     line = (spec["nonce"] + json.dumps(report(spec)) + "\n").encode()

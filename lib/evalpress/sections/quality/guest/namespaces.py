@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import TypedDict
 
 _NEW_NS, _NEW_UTS, _NEW_IPC, _NEW_USER, _NEW_PID, _NEW_NET = (
     0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
@@ -23,6 +23,18 @@ _DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _OLD = "/old"
+
+
+class Root(TypedDict):
+    """argv[1]: what the guest's root holds, and the command that runs in it."""
+
+    read_only: list[str]
+    symlinks: list[tuple[str, str]]
+    devices: list[str]
+    scratch: str
+    scratch_bytes: int
+    supervisor: list[str]
+
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -80,7 +92,7 @@ def _bind(source: str, target: str, read_only: bool) -> None:
             _mount("none", point, None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV | kept)
 
 
-def build_root(spec: dict[str, Any]) -> None:
+def build_root(spec: Root) -> None:
     """Make the guest's root and unmount the host's. Runs as pid 1 of the new namespace."""
     os.umask(0o022)
     _mount("none", "/", None, _REC | _PRIVATE)
@@ -106,8 +118,8 @@ def build_root(spec: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Entry point. argv[1] is JSON: read_only, devices, symlinks, scratch, scratch_bytes, supervisor (argv)."""
-    spec = json.loads(sys.argv[1])
+    """Entry point; argv[1] is JSON."""
+    spec: Root = json.loads(sys.argv[1])
     unshare()
     child = os.fork()
     if child == 0:

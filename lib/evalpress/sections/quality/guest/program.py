@@ -13,10 +13,36 @@ import ctypes
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 _MESSAGE = 200
 _PR_SET_DUMPABLE = 4
+
+
+class Problem(TypedDict):
+    """Standard input."""
+
+    prompt: str
+    completion: str
+    test: str
+    entry_point: str
+    nonce: str
+
+
+class Verdict(TypedDict):
+    """The report."""
+
+    passed: bool
+    why: str
+
+
+class Answer(TypedDict, total=False):
+    """One line from the program: it can be called, it returned a value (as `encode` writes it), or it raised."""
+
+    ready: bool
+    value: Any
+    error: str
 
 
 def encode(value: Any) -> Any:
@@ -64,7 +90,7 @@ def decode(value: Any) -> Any:
         return {decode(key): decode(item) for key, item in held}
     if name == "o":
         return object()
-    makers: dict[str, Any] = {"l": list, "t": tuple, "e": set, "z": frozenset, "n": iter}
+    makers: dict[str, Callable[[list[Any]], Any]] = {"l": list, "t": tuple, "e": set, "z": frozenset, "n": iter}
     return makers[name]([decode(item) for item in held])
 
 
@@ -79,7 +105,7 @@ def serve(requests: int, answers: int) -> None:
     """The child: run the program, then answer one call per line until the pipe closes."""
     with os.fdopen(requests, "rb") as read, os.fdopen(answers, "wb") as write:
 
-        def say(answer: dict[str, Any]) -> None:
+        def say(answer: Answer) -> None:
             write.write(json.dumps(answer).encode() + b"\n")
             write.flush()
 
@@ -99,15 +125,15 @@ def serve(requests: int, answers: int) -> None:
                 say({"error": _error(error)})
 
 
-def judge(spec: dict[str, Any], requests: int, answers: int) -> dict[str, Any]:
-    """The parent: `{"passed": bool, "why": text}`."""
+def judge(spec: Problem, requests: int, answers: int) -> Verdict:
+    """The parent: run the tests."""
     with os.fdopen(requests, "wb") as write, os.fdopen(answers, "rb") as read:
 
-        def ask(message: Any) -> dict[str, Any]:
+        def ask(message: Any) -> Answer:
             write.write(json.dumps(message).encode() + b"\n")
             write.flush()
             line = read.readline()
-            found = json.loads(line) if line else {"error": "the program ended"}
+            found: Answer = json.loads(line) if line else {"error": "the program ended"}
             if not isinstance(found, dict):
                 raise ValueError("not an answer")
             return found
@@ -157,7 +183,7 @@ def main() -> None:
         os._exit(0)
     os.close(to_child)
     os.close(from_child)
-    spec = json.loads(sys.stdin.read())
+    spec: Problem = json.loads(sys.stdin.read())
     report = judge(spec, from_parent, to_parent)
     os.write(1, (spec["nonce"] + json.dumps(report) + "\n").encode())
     os._exit(0)

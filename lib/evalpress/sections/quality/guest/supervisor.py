@@ -17,7 +17,7 @@ import select
 import signal
 import struct
 import sys
-from typing import Any
+from typing import Any, TypedDict
 
 SETUP_FAILED = 125
 """Exit status when the guest could not be confined; the guest program was not started."""
@@ -91,7 +91,21 @@ def _filter_system_calls() -> None:
     _prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.c_void_p(ctypes.addressof(fprog)))
 
 
-def _limit(spec: dict[str, Any]) -> None:
+class Confinement(TypedDict):
+    """argv[1]: the guest program, its limits, and the pipe that ends it when closed."""
+
+    argv: list[str]
+    env: dict[str, str]
+    scratch: str
+    control_fd: int
+    uid: int | None
+    memory_mib: int
+    scratch_mib: int
+    cpu_s: int
+    processes: int
+
+
+def _limit(spec: Confinement) -> None:
     mib = 1 << 20
     limits = {
         resource.RLIMIT_AS: spec["memory_mib"] * mib,
@@ -107,7 +121,7 @@ def _limit(spec: dict[str, Any]) -> None:
         resource.setrlimit(name, (value, value))
 
 
-def become_guest(spec: dict[str, Any]) -> None:
+def become_guest(spec: Confinement) -> None:
     """Confine this process permanently and turn it into the guest program. Returns only by an exception."""
     os.setsid()
     os.closerange(3, 256)
@@ -136,7 +150,7 @@ def watch(guest: int, control: int) -> int:
 
 def main() -> None:
     """Entry point. argv[1] is the specification as JSON, see `evalpress.sections.quality.sandbox`."""
-    spec = json.loads(sys.argv[1])
+    spec: Confinement = json.loads(sys.argv[1])
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     _prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0))  # a guest of the same user cannot trace this process
