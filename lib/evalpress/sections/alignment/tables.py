@@ -34,6 +34,7 @@ _METRICS: dict[str, Column | str] = {
     "noise_ratio": Column("noise ratio", "ratio"),
     "centred_noise_ratio": Column("centred noise ratio", "ratio"),
 }
+"""Columns by key of the results: `metrics.pooled` of a run's positions; the noise ratios are of `noise.noise_ratio`."""
 _NAMES = {
     "noise_floor": "noise floor: transformers, CPU, engine's dtype",
     "transformers_cpu": "transformers on the CPU, other attention kernels",

@@ -45,7 +45,7 @@ def requests(cases: Iterable[Case], kind: Kind) -> list[Json]:
 
 
 def verdict(case: Case, output: str, finish_reason: str | None, kind: Kind) -> Judgement:
-    """The rule's verdict on one output.
+    """The rule's verdict on one output; the rule is the class in `checkers` that is registered under its printed name.
 
     An output that reached its limit (`finish_reason` is `length`) and whose verdict a continuation could change is
     `cut`: its end is unknown, so that it is neither right nor wrong. A chat model's reasoning is not judged, and an

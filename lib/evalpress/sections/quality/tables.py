@@ -112,6 +112,7 @@ def cases(document: QualityResults) -> Table:
 
 
 def _case(case: JudgedCase) -> list[Cell]:
+    """A row; `state` is the verdict that `judging.verdict` and a person gave, or `error`."""
     sent = case.rendered_prompt if case.rendered_prompt != case.prompt else None
     return [
         Badge(case.state, _STATES.get(case.state, "")),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evalpress.core.errors import MeasurementError
-from evalpress.core.plain import Fields, Json
+from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.sections.job import Job
 from evalpress.sections.serving import client, counters, point, window
@@ -126,7 +126,7 @@ class Loads:
         errors = [one.error for one in found.observations if one.error is not None]
         if len(errors) == len(found.observations):
             raise MeasurementError(f"load ({name}, {target.mode} server): no request completed: {errors[0]}")
-        self.job.raw(f"{target.mode}-{name}", [_raw(repeat) for repeat in kept])
+        self.job.raw(f"{target.mode}-{name}", [repeat.plain() for repeat in kept])
         return found
 
     def turn(self, index: int) -> Sequence[Target]:
@@ -194,19 +194,3 @@ def _answered_by_last_arrival(repeat: Repeat) -> float:
     """In a steady state only requests in flight are unanswered then, so the share nears 1 with longer arrivals."""
     last = repeat.observations[-1].sent_s
     return float(np.mean([one.error is None and one.ended_s <= last for one in repeat.observations]))
-
-
-def _raw(repeat: Repeat) -> Json:
-    """What is kept of every request: seconds and tokens, in the order of sending; names as `vllm bench serve` has."""
-    sent = repeat.observations
-    return {
-        "window": [repeat.window.begin, repeat.window.end],
-        "start_times": [one.sent_s for one in sent],
-        "end_times": [one.ended_s for one in sent],
-        "late": [one.late_s for one in sent],
-        "ttfts": [one.ttft_s for one in sent],
-        "itls": [list(one.gaps_s) for one in sent],
-        "input_lens": [one.input_tokens for one in sent],
-        "output_lens": [one.output_tokens for one in sent],
-        "errors": [one.error or "" for one in sent],
-    }

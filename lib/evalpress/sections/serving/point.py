@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from evalpress.core.plain import Fields
+from evalpress.core.plain import Fields, Json
 from evalpress.sections.serving import percentiles, window
 from evalpress.sections.serving.client import Load, Observation, why_untimed
 from evalpress.sections.serving.counters import Counted
@@ -42,6 +42,24 @@ class Repeat:
     @property
     def observations(self) -> tuple[Observation, ...]:
         return self.load.observations
+
+    def plain(self) -> Json:
+        """What is kept of every request in `results/raw`: seconds and tokens, in the order of sending.
+
+        Names as in the results of `vllm bench serve`.
+        """
+        sent = self.observations
+        return {
+            "window": [self.window.begin, self.window.end],
+            "start_times": [one.sent_s for one in sent],
+            "end_times": [one.ended_s for one in sent],
+            "late": [one.late_s for one in sent],
+            "ttfts": [one.ttft_s for one in sent],
+            "itls": [list(one.gaps_s) for one in sent],
+            "input_lens": [one.input_tokens for one in sent],
+            "output_lens": [one.output_tokens for one in sent],
+            "errors": [one.error or "" for one in sent],
+        }
 
 
 def figures(repeats: Sequence[Repeat], slo: Slo) -> Fields:

@@ -91,6 +91,7 @@ _POINT: Columns = {
     "client_cpu_share": Column("client CPU", "share"),
     "remark": "",
 }
+"""Columns of a point by key of its results; `point.figures` makes every value from the requests of the windows."""
 
 
 def levels(document: Document[Results]) -> Table:
