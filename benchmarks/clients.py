@@ -1,13 +1,15 @@
-"""The serving section's load client against `vllm bench serve`: one server, the same load, alternating rounds.
+"""The serving section's load client against three others: one server, the same load, alternating rounds.
 
-Both keep the same number of requests in flight and send as many of the same shape; figures are those of the whole run
-(ramp and cool-down included), under vLLM's definitions. Prints each round and the paired ratio ours / theirs of every
-metric with its 95 % interval.
+All keep the same number of requests in flight and send as many of the same shape; figures are those of the whole run
+(ramp and cool-down included), under vLLM's definitions: those of GuideLLM and AIPerf are recomputed from their result
+files by `evalpress reconcile`. Prints each round, the paired ratio ours / theirs of every metric with its 95 %
+interval, and the figures that a tool prints under another definition, as a ratio to vLLM's.
 
     python benchmarks/clients.py [--rounds 5] [--mode eager] [--num-prompts 192] [--concurrency 16]
+                                 [--clients vllm guidellm aiperf] [--environments .cache/clients]
 
-Known differences, not corrected: theirs sends prompts as text, whose number of tokens differs a little from
-the requested one; ours sends token ids. Theirs is a separate process, ours a thread of this one.
+Known differences, not corrected: the others send prompts as text, whose number of tokens differs a little from the
+requested one; ours sends token ids. The others are separate processes (AIPerf: several), ours a thread of this one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import other_clients
 import vllm_bench
 from evalpress import launch, params
 from evalpress.core import stats
@@ -67,37 +70,77 @@ def theirs(base_url: str, demo: Params, count: int, concurrency: int, round_: in
     return {name: float(found[name]) for name in METRICS}
 
 
-def main() -> None:
-    """Alternate rounds and print the paired ratios."""
+def others(name: str, tool: Path, base_url: str, demo: Params, asked: argparse.Namespace, round_: int) -> Figures:
+    """The same by GuideLLM or AIPerf; prints the figures that it defines in another way."""
+    load = other_clients.Load(
+        base_url=base_url,
+        model=launch.model_name(demo),
+        tokenizer=ROOT / demo.model.path,
+        input_len=demo.serving.input_len,
+        output_len=demo.serving.output_len,
+        count=asked.num_prompts,
+        concurrency=asked.concurrency,
+        seed=round_,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        found = other_clients.run(name, tool, load, Path(folder) / "out")
+    for row in found.rows:
+        if row.verdict != "same" and row.metric in METRICS and row.ratio is not None:
+            print(f"         {name} prints {row.name} as {row.ratio:.3f} of vLLM's {row.metric}: {row.definition}")
+    return {key: found.vllm[key] for key in METRICS if key in found.vllm}
+
+
+def options() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mode", choices=("eager", "compiled"), default="eager")
     parser.add_argument("--num-prompts", type=int, default=192)
     parser.add_argument("--concurrency", type=int, default=16)
-    asked = parser.parse_args()
+    parser.add_argument("--clients", nargs="+", choices=("vllm", *other_clients.VERSIONS), default=["vllm"])
+    parser.add_argument("--environments", type=Path, default=ROOT / ".cache" / "clients")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Alternate rounds and print the paired ratios."""
+    asked = options()
     demo = params.load("demo")
+    tools = {name: other_clients.program(name, asked.environments) for name in asked.clients if name != "vllm"}
     argv = launch.serve_argv(demo, asked.mode, port=0)
     program, variables = [launch.program(argv), *argv[1:]], environment.server_env(demo)
-    rounds: list[tuple[Figures, Figures]] = []
+    rounds: list[dict[str, Figures]] = []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with server.running(program, variables, demo.serving.host, log, 600) as answering:
             target = Target(answering.endpoint, launch.model_name(demo), demo.serving.output_len, empty_chunks=True)
             prompts, base_url = Prompts.of(demo), answering.endpoint.base_url
             ours(target, prompts, asked.concurrency, asked.concurrency, asked.rounds)  # warm-up
+            names = ["ours", *asked.clients]
             for index in range(asked.rounds):
                 found: dict[str, Figures] = {}
-                for who in ("ours", "theirs") if index % 2 == 0 else ("theirs", "ours"):
+                for who in names if index % 2 == 0 else reversed(names):
                     if who == "ours":
                         found[who] = ours(target, prompts, asked.num_prompts, asked.concurrency, index)
-                    else:
+                    elif who == "vllm":
                         found[who] = theirs(base_url, demo, asked.num_prompts, asked.concurrency, index)
+                    else:
+                        found[who] = others(who, tools[who], base_url, demo, asked, index)
                     shown = "  ".join(f"{name} {value:.2f}" for name, value in found[who].items())
-                    print(f"round {index + 1}  {who:<7} {shown}", flush=True)
-                rounds.append((found["ours"], found["theirs"]))
-    for name in METRICS:
-        ratio = stats.paired_ratio([a[name] for a, _ in rounds], [b[name] for _, b in rounds])
-        print(f"{name:<20} ours / theirs {ratio.ratio:.3f}, 95 % {ratio.ci_low:.3f} to {ratio.ci_high:.3f}")
+                    print(f"round {index + 1}  {who:<8} {shown}", flush=True)
+                rounds.append(found)
+    report(rounds, asked.clients)
+
+
+def report(rounds: list[dict[str, Figures]], clients: list[str]) -> None:
+    """The paired ratios of every client and metric."""
+    for who in clients:
+        for name in METRICS:
+            pairs = [(one["ours"][name], one[who][name]) for one in rounds if name in one[who]]
+            if len(pairs) > 1:
+                ratio = stats.paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
+                told = f"{ratio.ratio:.3f}, 95 % {ratio.ci_low:.3f} to {ratio.ci_high:.3f}"
+                print(f"{name:<20} ours / {who:<8} {told}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""GuideLLM and AIPerf as load clients: each in an environment of its own, its files read by `evalpress reconcile`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalpress.reconcile import File, reconcile
+
+VERSIONS = {"guidellm": "guidellm==0.8.*", "aiperf": "aiperf==0.13.*"}
+
+
+@dataclass(frozen=True)
+class Load:
+    """A closed loop: `concurrency` streams, `count` requests of `input_len` and `output_len` tokens."""
+
+    base_url: str
+    model: str
+    tokenizer: Path
+    input_len: int
+    output_len: int
+    count: int
+    concurrency: int
+    seed: int
+
+
+def program(name: str, folder: Path) -> Path:
+    """The tool's program; installed into `folder/<name>` from PyPI where it is not there yet (minutes, gigabytes)."""
+    found = folder / name / "bin" / name
+    if not found.is_file():
+        print(f"installing {VERSIONS[name]} into {folder / name}", flush=True)
+        venv.create(folder / name, with_pip=True)
+        subprocess.run([folder / name / "bin" / "pip", "install", "--quiet", VERSIONS[name]], check=True)
+    return found
+
+
+def guidellm(tool: Path, load: Load, out: Path) -> Path:
+    """Run GuideLLM's profile `concurrent`; its result file."""
+    path = out / "benchmarks.json"
+    asked = {
+        "--backend": f"kind=openai_http,target={load.base_url},model={load.model},request_format=/v1/completions",
+        "--profile": f"kind=concurrent,streams={load.concurrency}",
+        "--constraint": f"kind=max_requests,count={load.count}",
+        "--tokenizer": f"kind=huggingface_auto,model={load.tokenizer}",
+        "--data": f"kind=synthetic_text,prompt_tokens={load.input_len},output_tokens={load.output_len}",
+        "--seed": f"kind=static,value={load.seed}",
+        "--output": f"kind=json,path={path}",
+    }
+    _run([str(tool), "run", *(word for pair in asked.items() for word in pair), "--disable-console"])
+    return path
+
+
+def aiperf(tool: Path, load: Load, out: Path) -> Path:
+    """Run AIPerf's closed loop; the folder of its result files."""
+    asked: dict[str, object] = {
+        "--model": load.model,
+        "--url": load.base_url,
+        "--endpoint-type": "completions",
+        "--concurrency": load.concurrency,
+        "--request-count": load.count,
+        "--isl": load.input_len,
+        "--isl-stddev": 0,
+        "--osl": load.output_len,
+        "--osl-stddev": 0,
+        "--tokenizer": load.tokenizer,
+        "--random-seed": load.seed,
+        "--ui": "none",
+        "--artifact-dir": out,
+    }
+    fixed = ["--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{load.output_len}", "--streaming"]
+    _run([str(tool), "profile", *(str(word) for pair in asked.items() for word in pair), *fixed])
+    return out
+
+
+CLIENTS: dict[str, Callable[[Path, Load, Path], Path]] = {"guidellm": guidellm, "aiperf": aiperf}
+
+
+def run(name: str, tool: Path, load: Load, out: Path) -> File:
+    """One run of a tool: its figures as it prints them (`rows`) and under vLLM's definitions (`vllm`)."""
+    out.mkdir(parents=True)
+    (file,) = reconcile([CLIENTS[name](tool, load, out)]).files
+    return file
+
+
+def _run(command: Sequence[str]) -> None:
+    env = {**os.environ, "no_proxy": "*", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]} failed:\n{(done.stderr or done.stdout)[-2000:]}")
