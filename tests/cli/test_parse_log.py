@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from evalpress import cli
-from evalpress.engine import start_log
+from evalpress.cli import parse_log
+from evalpress.core.errors import UserError
+from evalpress.engine import log_lines, start_log
 
 LOGS = Path(__file__).resolve().parents[1] / "data" / "ascend" / "startup"
 EXPECTED = {
@@ -203,3 +205,57 @@ def test_an_unusable_file_is_one_line_and_2(content, told, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert told in err
+
+
+TRAFFIC = (
+    "(APIServer pid=1) INFO 01-01 08:00:00 [loggers.py:123] Engine 000: Avg prompt throughput: 10.0 tokens/s, GPU KV "
+    'cache usage: 0.0%\n(APIServer pid=1) INFO:     127.0.0.1:4242 - "POST /v1/completions HTTP/1.1" 200 OK\n'
+)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_a_server_printed_for_days_changes_nothing_and_costs_little(name):
+    """Every line of such a log was searched for every figure before: minutes."""
+    plain = (LOGS / name).read_text()
+    long = start_log.parse(plain + TRAFFIC * 11_000)
+    short = start_log.parse(plain)
+    assert (long.startup, long.memory, long.compilation, long.starts) == (
+        *(short.startup, short.memory, short.compilation, short.starts),
+    )
+    kept = log_lines.read(plain + TRAFFIC * 11_000).lines
+    assert len(kept) <= len(plain.splitlines()) + 12
+
+
+def test_of_a_long_log_every_start_is_kept():
+    plain = (LOGS / "v0.18.0rc1_compiled.tsv").read_text()
+    assert start_log.parse(plain + TRAFFIC * 11_000 + plain).starts == 2
+
+
+def test_a_file_as_another_system_writes_it_is_read(tmp_path, capsys):
+    plain = (LOGS / "v0.18.0rc1_compiled.tsv").read_text()
+    found = []
+    for name, content in {
+        "plain": plain.encode(),
+        "line ends": plain.replace("\n", "\r\n").encode(),
+        "powershell": plain.replace("\n", "\r\n").encode("utf-16"),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        assert cli.main(["parse-log", str(tmp_path / name), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_file_without_an_end_is_refused(capsys):
+    assert cli.main(["parse-log", "/dev/zero"]) == 2
+    assert "/dev/zero: found a binary file" in capsys.readouterr().err
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path):
+    path = tmp_path / "large"
+    path.write_text("INFO a line of a log\n" * 60_000)
+    with pytest.raises(UserError, match="found more than 1 MiB"):
+        parse_log.text_of(path, most_mib=1)
+
+
+def test_a_line_without_an_end_is_cut():
+    assert [len(text) for _, text in log_lines.read("x" * 5_000_000).lines] == [20_000]

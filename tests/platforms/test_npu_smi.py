@@ -150,3 +150,10 @@ def test_a_table_without_one_of_a_chips_two_rows_is_refused(lost, tmp_path, caps
     path.write_text("\n".join(lines[: lost - 1] + lines[lost:]))
     assert cli.main(["npu-smi", str(path)]) == 2
     assert "lacks its second line" in capsys.readouterr().err
+
+
+def test_the_table_of_another_program_is_named_as_such(tmp_path, capsys):
+    path = tmp_path / "table.txt"
+    path.write_text("| NVIDIA-SMI 535.104.05 |\n|   0  NVIDIA A100  On  | 00000000:07:00.0 Off |          0 |\n")
+    assert cli.main(["npu-smi", str(path)]) == 2
+    assert "found no table of npu-smi" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -214,6 +215,51 @@ def test_a_wheel_proposes_a_row(tmp_path: Path, monkeypatch, capsys) -> None:
     assert (row["torch_npu"], row["triton_ascend"], row["numpy"]) == (["2.9.0"], ["3.2.0"], ["<2.0.0"])
     wheel.write_bytes(b"no wheel")
     assert versions.main() == 2
+
+
+WHOLE = b"Name: vllm\nVersion: 0.18.0\nRequires-Dist: torch==2.10.0\n"
+BAD = {  # the METADATA of the wheel (None: the wheel has none), and what is said of it
+    "none": (None, "it has no METADATA"),
+    "empty": (b"", "found the wheel of none"),
+    "of another": (b"Name: requests\nVersion: 2.0\n", "found the wheel of requests"),
+    "no version": (b"Name: vllm\n", "Version: found None"),
+    "no such version": (b"Name: vllm\nVersion: a b\n", "Version: found a b"),
+    "a requirement": (WHOLE + b"Requires-Dist: torch ==\n", "found the requirement 'torch =='"),
+    "a Python": (WHOLE + b"Requires-Python: new\n", "found the requirement 'python new'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wheel_with_bad_metadata_is_one_line_and_2(name, tmp_path, monkeypatch, capsys) -> None:
+    wheel = tmp_path / "x.whl"
+    content, told = BAD[name]
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vllm/__init__.py", "") if content is None else archive.writestr(
+            "x.dist-info/METADATA", content
+        )
+    _is_refused(wheel, told, monkeypatch, capsys)
+
+
+def test_a_damaged_wheel_is_one_line_and_2(tmp_path, monkeypatch, capsys) -> None:
+    wheel = tmp_path / "x.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.dist-info/METADATA", WHOLE * 1000)
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[:60] + b"\xff" * 10 + whole[70:])
+    _is_refused(wheel, "found no usable wheel: ", monkeypatch, capsys)
+    wheel.write_bytes(whole[: len(whole) // 2])
+    _is_refused(wheel, "File is not a zip file", monkeypatch, capsys)
+    _is_refused(tmp_path, "not a file", monkeypatch, capsys)
+    _is_refused(tmp_path / "missing", "no such file", monkeypatch, capsys)
+    os.mkfifo(tmp_path / "pipe")
+    _is_refused(tmp_path / "pipe", "not a file", monkeypatch, capsys)
+
+
+def _is_refused(wheel: Path, told: str, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["versions", "--check-wheel", str(wheel)])
+    assert versions.main() == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and told in err and not err.endswith(": \n")
 
 
 # Recorded: Requires-Dist of the wheels (cp311, aarch64) that PyPI has.

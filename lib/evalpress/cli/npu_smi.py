@@ -10,6 +10,8 @@ from evalpress.cli.parse_log import text_of
 from evalpress.cli.verb import Verbs, plain
 from evalpress.core.errors import UserError
 
+_MOST_MIB = 16  # thousands of tables
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
@@ -22,7 +24,7 @@ def _npu_smi(args: argparse.Namespace) -> int:
     """0, 1 where the tool refused or lists no device, 2 where the file is something else."""
     from evalpress.platforms import npu_smi
 
-    found = npu_smi.parse(text_of(args.table))
+    found = npu_smi.parse(text_of(args.table, _MOST_MIB))
     if found.broken is not None:
         raise UserError(
             f"{args.table}:{found.broken.number}: found a row that is cut off or lacks its second line, "

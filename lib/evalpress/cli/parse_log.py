@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _HELP = "start-up phases and memory that the log of a vLLM or vLLM-Ascend start holds, also of one started elsewhere"
 
+_HEAD = 4096
+_BINARY = "found a binary file, allowed the text that the program printed"
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
@@ -23,21 +27,28 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
-def text_of(path: Path) -> str:
-    """A text file that a user names, even with control bytes of a terminal in it.
+def text_of(path: Path, most_mib: int = 256) -> str:
+    """A text file that a user names, even with control bytes of a terminal in it; UTF-8, or UTF-16 with its mark.
 
     Raises:
-        UserError: it is missing, a folder, not readable or not text.
+        UserError: it is missing, a folder, not readable, larger than `most_mib` or not text.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell's `>` writes
+            if b"\0" in head and not wide:
+                raise UserError(f"{path}: {_BINARY}")
+            raw = head + file.read((most_mib << 20) - len(head) + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except OSError as error:
         raise UserError(f"{path}: not readable: {error.strerror}") from None
-    if b"\0" in raw:
-        raise UserError(f"{path}: found a binary file, allowed the text that the program printed")
-    return raw.decode("utf-8-sig", errors="replace")
+    if len(raw) > most_mib << 20:
+        raise UserError(f"{path}: found more than {most_mib} MiB, allowed the part with what is asked for")
+    if b"\0" in raw and not wide:
+        raise UserError(f"{path}: {_BINARY}")
+    return raw.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _parse_log(args: argparse.Namespace) -> int:

@@ -28,6 +28,18 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?")
 _CLOCK = re.compile(r"\b[A-Z]+ (\d\d-\d\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?\b")
 _PROCESS = re.compile(r"((?:\([^()]*pid=[^()]*\)\s*)+)")
 
+_LONGEST = 20_000
+"""Characters of a line that are read: no line of a start has as many."""
+_MANY = 20_000
+"""Lines of a log up to which all are read."""
+_AROUND = 12
+"""Lines kept before and after one that may be of a start, which may be broken in as many."""
+_OF_A_START = (
+    *("nitializ", "nit engine", "oad", "ompil", "aptur", "emory", "cache size", "cache tokens", "GiB"),
+    *("raph", "oncurrency", "startup", "eager", "ynamo"),
+)
+_TRAFFIC = ("throughput: ", "HTTP/1", "Received request", "Added request", "Finished request", "Aborted request")
+
 
 @dataclass(frozen=True)
 class Log:
@@ -42,7 +54,10 @@ def read(text: str) -> Log:
 
     Progress bars, which overwrite themselves, count as lines; colours are dropped.
     """
-    raw = [part for line in text.splitlines() for part in _ESCAPES.sub("", line).split("\r") if part.strip()]
+    whole = [line[:_LONGEST] for line in text.splitlines()]
+    if len(whole) > _MANY:
+        whole = _near_starts(whole)
+    raw = [part for line in whole for part in _ESCAPES.sub("", line).split("\r") if part.strip()]
     for clock, stamp in (("seconds before each line", _seconds), ("times of the container runtime", _iso)):
         found = [stamp(line) for line in raw]
         if any(time is not None for time, _ in found):
@@ -50,6 +65,22 @@ def read(text: str) -> Log:
     found = [_vllm_clock(line) for line in raw]
     timed = any(time is not None for time, _ in found)
     return Log(_forward(_filled(found)), "vLLM's clock, whole seconds" if timed else None)
+
+
+def _near_starts(raw: Sequence[str]) -> list[str]:
+    """The lines of a long log that may be of a start, with some around: a server's log is mostly of its requests."""
+    told = [n for n, line in enumerate(raw) if _has(line, _OF_A_START) and not _has(line, _TRAFFIC)]
+    kept: list[str] = []
+    at = 0
+    for n in told:
+        at = max(at, n - _AROUND)
+        kept.extend(line for line in raw[at : n + _AROUND + 1] if not _has(line, _TRAFFIC))
+        at = max(at, n + _AROUND + 1)
+    return kept
+
+
+def _has(line: str, words: Sequence[str]) -> bool:
+    return any(word in line for word in words)
 
 
 def _seconds(line: str) -> tuple[float | None, str]:

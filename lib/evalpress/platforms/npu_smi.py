@@ -14,6 +14,7 @@ from evalpress.platforms.unwrap import Line, unwrapped
 _NAME_ROW = re.compile(r"^\|\s*(\d+)\s+([^\s|]+)\s*\|\s*([A-Za-z]\S*)\s*\|(.*)\|\s*$")
 _BUS = r"(?:N/?A|[0-9A-Fa-f]{4,8}:[0-9A-Fa-f:.]+)"
 _CHIP_ROW = re.compile(rf"^\|\s*(\d+)(?:\s+(\d+))?\s*\|\s*{_BUS}\s*\|(.*)\|\s*$")
+_HEADING = re.compile(r"\bnpu-smi\b|\|\s*NPU\s+Name\b")
 _NUMBERED = re.compile(r"^\|\s*\d+(?:\s|$)")
 _USAGE = re.compile(r"(\d+)\s*/\s*(\d+)")
 _REFUSAL = re.compile(r"ret is (-\d+)|^(?:Error|Failed|Unable|dcmi\b).*", re.IGNORECASE | re.MULTILINE)
@@ -92,6 +93,8 @@ def parse(text: str) -> NpuSmi:
             broken.append(at)
     if named is not None:
         broken.append(began)
+    if not _HEADING.search(text) and not devices:
+        broken = []  # another program's table
     version = re.search(r"npu-smi\s+\S+\s+Version:\s*(\S+)", "\n".join(line.text for line in lines))
     refusal = None if devices else _refusal(lines)
     return NpuSmi(version[1] if version else None, tuple(devices), refusal, broken[0] if broken else None)

