@@ -162,6 +162,52 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, f
     return float(array.mean()) - half, float(array.mean()) + half
 
 
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Interval of the median from order statistics, whatever the distribution (Conover 1999, section 3.2).
+
+    Returns:
+        Both bounds in the unit of `values`; None where even the smallest and the largest value cover the median with
+        less than `confidence`: below six values for 95 %.
+    Raises:
+        ValueError: `values` is empty or not finite.
+    """
+    array = np.sort(_finite(values))
+    n, outside, rank = int(array.size), 0.0, 0
+    for below in range(n):
+        outside += 2 * math.comb(n, below) / 2**n  # fewer than below + 1 values are under the median, or over it
+        if outside > 1 - confidence:
+            break
+        rank = below + 1
+    return (float(array[rank - 1]), float(array[n - rank])) if rank else None
+
+
+@dataclass(frozen=True)
+class RobustLine:
+    """A line's slope with its interval."""
+
+    slope: float
+    slope_low: float
+    slope_high: float
+    intercept: float
+
+
+def robust_line(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> RobustLine:
+    """The median of the slopes of all pairs of points (Theil 1950) with Sen's interval (1968): outliers move it little.
+
+    Args:
+        x, y: one value per point; at least two different x.
+    Raises:
+        ValueError: a list is empty or not finite, or they differ in length.
+    """
+    across, up = _finite(x, "x"), _finite(y, "y")
+    if across.size != up.size or np.unique(across).size < 2:
+        raise ValueError(f"points: found {across.size} and {up.size} values, allowed equally many, two different x")
+    from scipy.stats import theilslopes
+
+    found = theilslopes(up, across, confidence)
+    return RobustLine(float(found[0]), float(found[2]), float(found[3]), float(found[1]))
+
+
 def difference_interval(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
     """Interval of mean(a) - mean(b) for independent observations (Welch 1947).
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evalpress.core.errors import MeasurementError
 from evalpress.core.plain import Options
 from evalpress.engine.answers import Completion, Generated, Sampling, completion, logits_row, logits_rows
+from evalpress.engine.counters import Counters
 from evalpress.engine.log_lines import Figures
 from evalpress.engine.results import Compilation, Startup
 
@@ -33,6 +34,8 @@ class Engine:
     arguments: Options
     inter_token_latencies: list[float] = field(default_factory=list)
     """Seconds between consecutive tokens, of all requests since `generate` began."""
+    counters: Counters = field(default_factory=Counters)
+    """What the engine's scheduler counted since it was loaded."""
     on_failure: Callable[[BaseException], str] | None = None
     """Called with an exception of vLLM; frees the engine and returns the reason in one line."""
     ended: str | None = None
@@ -118,6 +121,12 @@ class Engine:
     def block_size(self) -> int:
         """Tokens per block of the KV cache; the prefix cache holds whole blocks only."""
         return int(self.config.cache_config.block_size)
+
+    @property
+    def kv_cache_tokens(self) -> int | None:
+        """Tokens that the KV cache holds; None where vLLM does not say."""
+        found = self.memory.get("kv_cache_tokens")
+        return None if found is None else int(found)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens as the tokenizer adds them."""

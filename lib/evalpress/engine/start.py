@@ -98,7 +98,7 @@ def load(params: Params, mode: Mode, changed: Mapping[str, Any]) -> Engine:
         engine.startup = engine.startup.model_copy(update={"second_in_process": True})
     if cache.words == startup.EMPTY and not changed:
         cold.save(params, mode, engine.startup)
-    vllm_compat.report_inter_token_latencies(llm, engine.inter_token_latencies.extend)
+    vllm_compat.report_steps(llm, engine.inter_token_latencies.extend, engine.counters.add)
     return engine
 
 

@@ -195,8 +195,12 @@ def let_llvmlite_be_searched() -> None:
         functions.setdefault("__dict__", {})
 
 
-def report_inter_token_latencies(llm: Any, found: Callable[[list[float]], None]) -> bool:
-    """Hand over each engine step's inter-token latencies (seconds), which vLLM computes and only aggregates.
+def report_steps(llm: Any, latencies: Callable[[list[float]], None], scheduler: Callable[[Any], None]) -> bool:
+    """Hand over what vLLM computes in each engine step and only aggregates.
+
+    Args:
+        latencies: gets the inter-token latencies of the step, in seconds.
+        scheduler: gets vLLM's `SchedulerStats` of the step.
 
     Changes this one engine's logger manager; False where it has none.
     """
@@ -208,7 +212,9 @@ def report_inter_token_latencies(llm: Any, found: Callable[[list[float]], None])
     def recording(*args: Any, **kwargs: Any) -> None:
         stats = kwargs.get("iteration_stats")
         if stats is not None:
-            found(list(stats.inter_token_latencies_iter))
+            latencies(list(stats.inter_token_latencies_iter))
+        if kwargs.get("scheduler_stats") is not None:
+            scheduler(kwargs["scheduler_stats"])
         record(*args, **kwargs)
 
     manager.record = recording

@@ -87,7 +87,9 @@ def load(set_name: str, overriding: Mapping[str, Any] | None = None) -> Params:
 
 def referenced_files(params: Params) -> list[tuple[KeyPath, str]]:
     """Every file that a report reads besides its set: prompts, cases, people's verdicts, claims, reference logits."""
+    speculation = params.benchmark.features.speculation
     lists: list[tuple[KeyPath, tuple[str, ...]]] = [
+        (("benchmark", "features", "speculation", "prompts"), speculation.prompts if speculation else ()),
         (("evidence", "prompts"), params.evidence.prompts),
         (("alignment", "prompts"), params.alignment.prompts),
         (("quality", "cases"), params.quality.cases),

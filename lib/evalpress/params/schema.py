@@ -29,6 +29,7 @@ from evalpress.params.engine import PlatformParams as PlatformParams
 from evalpress.params.engine import PositiveInt as PositiveInt
 from evalpress.params.engine import SectionName as SectionName
 from evalpress.params.engine import Share as Share
+from evalpress.params.features import FeatureParams as FeatureParams
 from evalpress.params.place import Place
 from evalpress.params.running import ReportParams as ReportParams
 from evalpress.params.running import RunParams as RunParams
@@ -80,6 +81,8 @@ class BenchmarkParams(Block):
     """Measure memory bandwidth and matrix rate of the device."""
     scaling: ScalingParams | None = ScalingParams()
     """None: no scaling curves."""
+    features: FeatureParams = FeatureParams()
+    """What deployments switch on: off unless the set names it."""
 
     @field_validator("workloads", mode="before")
     @classmethod
@@ -257,6 +260,7 @@ class Params(Block):
         known = self.engine.known_modes
         named = {"engine.modes": self.engine.modes, "serving.modes": self.serving.modes}
         named |= {"evidence.mode": (self.evidence.mode,), "quality.mode": (self.quality.mode,)}
+        named |= {"benchmark.features.mode": (self.benchmark.features.mode or self.engine.modes[-1],)}
         for key, wanted in named.items():
             for mode in wanted:
                 if mode not in known:
@@ -272,6 +276,9 @@ class Params(Block):
                     f"benchmark.workloads.{name}: input_len + output_len = {load.input_len + load.output_len} tokens, "
                     f"engine.max_model_len allows {limit}"
                 )
+        for key, tokens in self.benchmark.features.longest().items():
+            if tokens > limit:
+                raise ValueError(f"benchmark.features.{key} = {tokens} tokens, engine.max_model_len allows {limit}")
         scaling = self.benchmark.scaling
         if scaling and scaling.batch_input_len + scaling.batch_output_len > limit:
             raise ValueError(

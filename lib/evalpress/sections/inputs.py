@@ -19,6 +19,9 @@ def check(params: Params, sections: Collection[str]) -> None:
     from evalpress.sections.quality import judging, references
     from evalpress.sections.serving import inputs as serving
 
+    speculation = params.benchmark.features.speculation
+    if "benchmark" in sections and speculation:
+        prompts.load(speculation.prompts)
     if {"serving", "evidence"} & set(sections):
         prompts.load(params.evidence.prompts)
     if "serving" in sections:

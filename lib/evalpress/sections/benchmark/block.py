@@ -16,10 +16,15 @@ WARM_UP_TOKENS = 16
 
 def prompts(params: Params, load: Workload, name: str, block: int, loaded: Engine) -> list[list[int]]:
     """Prompts of one block in this engine's vocabulary, without its special tokens."""
-    vocab = loaded.llm.llm_engine.model_config.get_vocab_size()
+    size, reserved = vocabulary(loaded)
+    return random_prompts.prompts(load, size, params.engine.seed, name, block, reserved)
+
+
+def vocabulary(loaded: Engine) -> tuple[int, frozenset[int]]:
+    """How many ids there are, and those of special tokens, which no prompt holds."""
     has_tokenizer = not loaded.arguments.get("skip_tokenizer_init")
     reserved = frozenset(loaded.llm.get_tokenizer().all_special_ids) if has_tokenizer else frozenset()
-    return random_prompts.prompts(load, vocab, params.engine.seed, name, block, reserved)
+    return int(loaded.llm.llm_engine.model_config.get_vocab_size()), reserved
 
 
 def run_block(

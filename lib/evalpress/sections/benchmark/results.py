@@ -9,11 +9,15 @@ from pydantic import Field, field_validator
 from evalpress.core import results
 from evalpress.core.plain import Json
 from evalpress.core.results import Model
-from evalpress.core.stats import Stability
 from evalpress.engine.results import Compilation, Memory, Startup
 from evalpress.params.engine import COMPILED
 from evalpress.platforms.power import NOT_READ, Energy
 from evalpress.sections.benchmark import migration
+from evalpress.sections.benchmark.features.results import OFF, Features
+from evalpress.sections.benchmark.scaling_results import BatchPoint as BatchPoint
+from evalpress.sections.benchmark.scaling_results import OutputLine as OutputLine
+from evalpress.sections.benchmark.scaling_results import PromptPoint as PromptPoint
+from evalpress.sections.benchmark.scaling_results import Scaling as Scaling
 from evalpress.sections.benchmark.speed_results import SpeedFigures
 
 Better = Literal["higher", "lower"]
@@ -163,70 +167,6 @@ class PeakRates(Model):
     raw: dict[str, tuple[float, ...]]
 
 
-class BatchPoint(Model):
-    """One mode at one number of requests at once."""
-
-    mode: str
-    runs: int
-    batch_size: int
-    output_throughput: float
-    output_throughput_of_runs: tuple[float, ...] = Field(default=(), description="of each run, tokens/s")
-    steadiness: Stability | str = Field(default="not recorded", description="stability over the runs")
-    decode_throughput: float | None
-    decode_throughput_why: str | None = None
-    mean_ttft_ms: float | None
-    mean_ttft_ms_why: str | None = None
-    mean_tpot_ms: float | None
-    mean_tpot_ms_why: str | None = None
-    bandwidth_bound_tok_s: float | None
-    bandwidth_bound_tok_s_why: str | None = None
-
-
-class PromptPoint(Model):
-    """One mode at one prompt length, one request at a time."""
-
-    mode: str
-    runs: int
-    prompt_len: int
-    steadiness: Stability | str = Field(default="not recorded", description="stability over the runs")
-    mean_ttft_ms: float | None
-    mean_ttft_ms_why: str | None = None
-    min_ttft_ms: float | None
-    min_ttft_ms_why: str | None = None
-    max_ttft_ms: float | None
-    max_ttft_ms_why: str | None = None
-    prefill_throughput: float | None
-    prefill_throughput_why: str | None = None
-    arithmetic_bound_ms: float | None
-    arithmetic_bound_ms_why: str | None = None
-
-
-class OutputLine(Model):
-    """The line through E2EL against output length, one request at a time."""
-
-    ms_per_token: float | None
-    ms_per_token_why: str | None = None
-    ms_per_token_low: float | None = Field(description="95 % interval over the blocks' own slopes")
-    ms_per_token_low_why: str | None = None
-    ms_per_token_high: float | None
-    ms_per_token_high_why: str | None = None
-    intercept_ms: float | None
-    intercept_ms_why: str | None = None
-    r_squared: float | None
-    r_squared_why: str | None = None
-    requests: int
-    blocks: int | None = None
-
-
-class Scaling(Model):
-    """How speed changes with batch size, prompt length and output length."""
-
-    batch: tuple[BatchPoint, ...]
-    prompt: tuple[PromptPoint, ...]
-    output: dict[str, OutputLine]
-    why: str | None = None
-
-
 class Topology(Model):
     """How the engine is spread over devices."""
 
@@ -286,6 +226,8 @@ class Results(results.Results):
     energy_why: str | None = Field(default=NOT_READ, description="why it is empty")
     energy_source: str | None = Field(default=None, description="source of the power readings, in words")
     energy_source_why: str | None = NOT_READ
+    features: Features | None = Field(default=None, description="what deployments switch on (benchmark.features)")
+    features_why: str | None = OFF
     left_out: tuple[str, ...] = Field(default=(), description="what run.budget_minutes left out")
 
     @property

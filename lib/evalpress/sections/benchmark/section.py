@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalpress import engine, model
+from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.engine.results import Compilation, Memory
 from evalpress.launch import environment
@@ -27,6 +28,7 @@ from evalpress.sections.benchmark import (
 )
 from evalpress.sections.benchmark.block import WARM_UP_TOKENS, prompts, run_block, warm_up
 from evalpress.sections.benchmark.break_even import break_even, not_measured
+from evalpress.sections.benchmark.features import measure as features
 from evalpress.sections.benchmark.observations import Blocks
 from evalpress.sections.benchmark.peak_rates import PeakMeter
 from evalpress.sections.benchmark.results import (
@@ -97,7 +99,16 @@ def stages(job: Job) -> Stages[Results]:
     if best:
         job.raw("ceilings", best.model_dump(mode="json"))
     found = report(params, facts, loaded, blocks, best, why, curves, left_out)
-    return found.model_copy(update=energy.of_blocks(meters, blocks))
+    return found.model_copy(update=energy.of_blocks(meters, blocks) | _features(job, params, facts, best))
+
+
+def _features(job: Job, params: Params, facts: model.ArchitectureFacts, peaks: PeakRates | None) -> Fields:
+    """`features` of the results, where the set asks for any."""
+    observed = features.run(params)
+    if observed is None:
+        return {}
+    job.raw("features", observed.raw())
+    return {"features": features.report(params, facts, observed, peaks), "features_why": None}
 
 
 def _within_budget(params: Params, group: tuple[Mode, ...], minutes: float, elapsed_s: float) -> budget.Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -11,7 +10,6 @@ Answers = Mapping[str, Sequence[int]]
 """Prompt id -> output token ids."""
 
 END = "(end)"
-_MANTISSA_BITS = {"bfloat16": 7, "float16": 10, "float32": 23}
 
 
 @dataclass(frozen=True)
@@ -166,9 +164,3 @@ def rate_upper_95(events: int, n: int) -> float:
     from scipy.special import betaincinv  # late: scipy takes a second to import
 
     return float(betaincinv(events + 1, n - events, 0.95))
-
-
-def spacing(value: float, dtype: str) -> float:
-    """The distance between `value` and the next larger number of a floating-point type."""
-    exponent = math.floor(math.log2(abs(value))) if value else -126
-    return float(2.0 ** (exponent - _MANTISSA_BITS[dtype]))

@@ -16,9 +16,10 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from evalpress.core.floats import spacing
 from evalpress.core.progress import step
 from evalpress.params.schema import Params
-from evalpress.sections.evidence.comparing import END, Difference, Found, Run, spacing
+from evalpress.sections.evidence.comparing import END, Difference, Found, Run
 from evalpress.sections.evidence.reading import Reader, Reading
 from evalpress.sections.evidence.results import Divergence
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalpress import engine, model
+from evalpress.core.floats import spacing
 from evalpress.model.described import Described
 from evalpress.model.isolated import Isolated
 from evalpress.params.schema import Params
-from evalpress.sections.evidence.comparing import spacing
 
 _PROBE = 64
 """Tokens on which the attention implementations are compared."""

@@ -1,0 +1,1 @@
+"""What deployments switch on: context depth, prefix caching, speculation, KV cache dtypes."""
