@@ -25,9 +25,9 @@ from evalpress.display.catalogue import DOMAIN, LOCALE, fields, path
 from evalpress.display.language import OTHERS
 
 LIBRARY = ROOT / "lib" / "evalpress"
-NOT_SHOWN = frozenset({"cli", "core", "demo", "params", "run", "reconcile", "compare", "recipes.py", "log_lines.py"})
+NOT_SHOWN = frozenset({"cli", "core", "demo", "params", "run", "reconcile", "recipes.py", "log_lines.py"})
 NOT_SHOWN |= {"memory_lines.py", "figure_style.py", "figure_text.py", "failure.py", "__main__.py"}
-"""Without texts of a report: the terminal's, patterns of logs, names of fonts. The comparison page is English."""
+"""Without texts of a report: the terminal's, patterns of logs, names of fonts."""
 NO_TEXTS = frozenset(
     {
         "UserError",
@@ -92,6 +92,8 @@ def _sources() -> Iterator[tuple[str, Iterator[str]]]:
         yield str(file.relative_to(ROOT)), of_notebook(file.read_text(encoding="utf-8"))
     for file in sorted((ROOT / "params").glob("*.yaml")):
         yield str(file.relative_to(ROOT)), of_params(file.read_text(encoding="utf-8"))
+    for file in sorted((ROOT / "params").rglob("*.yaml")):
+        yield str(file.relative_to(ROOT)), of_prompts(file.read_text(encoding="utf-8"))
     for file in (WORDS, OLDER):
         yield str(file.relative_to(ROOT)), iter(file.read_text(encoding="utf-8").splitlines())
 
@@ -106,6 +108,11 @@ def of_notebook(source: str) -> Iterator[str]:
     for cell in json.loads(source)["cells"]:
         if cell["cell_type"] == "markdown":
             yield from (re.sub(r"^#+ ", "", line) for line in "".join(cell["source"]).split("\n"))
+
+
+def of_prompts(source: str) -> Iterator[str]:
+    """What rules ask a reviewer."""
+    return iter(re.findall(r'\blook_at: "([^"]+)"', source))
 
 
 def of_params(source: str) -> Iterator[str]:

@@ -204,4 +204,7 @@ def test_words_for_keys():
     assert metric_words("slo_attainment") == "SLO attainment"
     assert metric_words("goodput") == "goodput"
     assert missing_words([]) == ""
-    assert missing_words([("a", "x"), ("b", "x"), ("c", None)]) == " Not drawn: a and b: x; c: not measured."
+    assert (
+        missing_words([("a", "x"), ("b", "x"), ("c", None)])
+        == " Not drawn: a and b; reason: x. Not drawn: c; reason: not measured."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evalpress.display import language
+from evalpress.display import chinese, language
 from evalpress.display.catalogue import Catalogue, fields
 from evalpress.display.tables import Code, Column, Missing, Prose, Quantity, Table, Verdict
 
@@ -38,13 +38,16 @@ KNOWN = Catalogue(
         ("1.5 s (eager)", "1.5 s（Eager）"),
         (
             "Not measured. The limit is of 2 runs (sdpa; eager). Each was left out.",
-            "未测量。限值取自sdpa；Eager。依次各留出一个。",
+            "未测量。限值取自 sdpa；Eager。依次各留出一个。",
         ),
         ("vLLM 0.32.0", "vLLM 0.32.0"),
         ("1,234.5", "1,234.5"),
         ("a kind of magic of this sort", "a kind of magic of this sort"),
         ("eager: “not measured, not measured”", "Eager：“not measured, not measured”"),
-        ("Left out: eager. ([not measured](#a))", "省略：Eager。([未测量](#a))"),
+        ("Left out: eager, compiled and 12 tokens.", "省略：Eager、图模式和 12 Token。"),
+        ("3 of 4 prompts and 1 of 2 prompts", "4 个输入中的 3 个和 2 个输入中的 1 个"),
+        ("key_points: 3 of 4 prompts", "key_points：4 个输入中的 3 个"),
+        ("Left out: eager. ([not measured](#a))", "省略：Eager。（[未测量](#a)）"),
     ],
 )
 def test_a_text_is_found_whole_with_its_values_or_in_parts(text, expected):
@@ -85,7 +88,7 @@ def test_an_output_carries_every_language_and_translates_no_code(known):
     data, metadata = table._repr_mimebundle_()
     here = metadata["evalpress"]["languages"]["zh"]
     assert "not measured" in data["text/html"] and "图模式" not in data["text/html"]
-    assert "<caption>图模式</caption>" in here["text/html"] and "Eager（ms）" in here["text/html"]
+    assert "<caption>图模式</caption>" in here["text/html"] and "Eager (ms)" in here["text/html"]
     assert "12 Token" in here["text/html"] and "4 个输入中的 3 个" in here["text/html"]
     assert here["text/html"].count("not measured") == 1  # the code
     assert "**图模式**" in here["text/markdown"] and "(1) 未测量" in here["text/markdown"]
@@ -107,3 +110,26 @@ def test_a_percentage_has_no_blank_in_chinese(known):
 def test_a_verdict_in_chinese_has_the_word_of_its_badge():
     told = Verdict("pass", "x")._repr_mimebundle_()[1]["evalpress"]["languages"]["zh"]
     assert "通过" in told["text/html"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("平均（ms）", "平均 (ms)"),
+        ("误差 (相对基准) 的上限", "误差（相对基准）的上限"),
+        ("吞吐, tok/s: 图模式 1,198; Eager 974.7.", "吞吐，tok/s：图模式 1,198；Eager 974.7。"),
+        ("位于 [−1, 1] 内", "位于 [−1, 1] 内"),
+        ("设置 engine.tensor_parallel_size: 2", "设置 engine.tensor_parallel_size: 2"),
+        ("transformers使2个回答改变", "transformers 使 2 个回答改变"),
+        ("首 Token 延迟与 Token 间延迟", "首Token延迟与 Token间延迟"),
+        ("Debian GNU/Linux 12 (bookworm), kernel", "Debian GNU/Linux 12 (bookworm), kernel"),
+    ],
+)
+def test_a_chinese_text_has_the_signs_of_chinese(text, expected):
+    assert chinese.set_right(text) == expected
+
+
+def test_what_is_counted_is_named_without_the_word_that_follows_a_number():
+    known = Catalogue({"positions": "个位置", "{n} in all": "共 {n}"})
+    assert known.text("positions") == "位置"
+    assert known.text("12 positions in all") == "共 12 个位置"

@@ -14,7 +14,7 @@ from evalpress import cli
 from evalpress.core.paths import ROOT
 from evalpress.report.compare import compared, serving
 from evalpress.report.compare.between_runs import Machine
-from evalpress.report.compare.page import write
+from evalpress.report.compare.page import languages_of, write
 from evalpress.report.compare.run import Run
 from evalpress.report.compare.tables import figure_words
 from markdown_it import MarkdownIt
@@ -123,6 +123,47 @@ def test_more_than_two_runs_are_followed(other, tmp_path, capsys):
     assert '<h2 id="trend">Trend</h2>' in page and "order in which they were measured" not in page
     page = write(compared(runs[::-1]), tmp_path, "back").html.read_text(encoding="utf-8")
     assert "not given in the order in which they were measured" in page
+
+
+def test_two_languages_are_two_pages_that_link_to_each_other(other, tmp_path):
+    found = write(compared((str(PUBLISHED), str(other))), tmp_path, "two", ("zh", "en"))
+    assert [path.name for path in found] == ["two.html", "two.md", "two.en.html", "two.en.md"]
+    here, there = (path.read_text(encoding="utf-8") for path in (found.html, found.others[0]))
+    assert '<html lang="zh-CN">' in here and 'href="two.en.html"' in here
+    assert '<html lang="en">' in there and 'href="two.html"' in there
+    for name in ("two.md", "two.en.md"):
+        pictures = re.findall(r"\]\((two_files/[^)]+)\)", (tmp_path / name).read_text(encoding="utf-8"))
+        assert pictures and all((tmp_path / one).is_file() for one in pictures)
+    assert "[English](two.en.md)" in found.markdown.read_text(encoding="utf-8")
+    write(compared((str(PUBLISHED), str(other))), tmp_path, "two")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["two.html", "two.md", "two_files"]
+
+
+def test_no_english_sentence_is_left_in_the_chinese_page(other, tmp_path):
+    runs = [str(PUBLISHED), str(other), str(other)]
+    page = write(compared(runs), tmp_path, "zh", ("zh",)).html.read_text(encoding="utf-8")
+    parsed = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
+    for node in parsed.iter():
+        if node.tag in ("code", "style", "script", "pre"):
+            node.clear()
+    told = [text.strip() for text in parsed.find("body").itertext()]
+    told += [node.get(name) for node in parsed.iter() for name in ("alt", "aria-label", "title") if node.get(name)]
+    names = {"Evalpress demo model", "avx2, avx512f, avx512_vnni, avx512_bf16"}
+    assert [text for text in told if re.search(r"[a-z]{2,}[ ,:][ ]?[a-z]{3,}", text) and text not in names] == []
+
+
+def test_the_languages_are_those_of_the_reports_unless_others_are_asked_for(other, tmp_path):
+    runs = compared((str(PUBLISHED), str(other))).runs
+    assert languages_of(runs) == ("en",)
+    (other / "report.zh.html").write_text('<!doctype html>\n<html lang="zh-CN">\n', encoding="utf-8")
+    try:
+        assert languages_of(runs) == ("zh",)
+    finally:
+        (other / "report.zh.html").unlink()
+    arguments = ["compare", str(PUBLISHED), str(other), "--reports-dir", str(tmp_path), "--name", "x"]
+    assert cli.main([*arguments, "--language", "zh"]) == 0
+    assert '<html lang="zh-CN">' in (tmp_path / "compare" / "x.html").read_text(encoding="utf-8")
+    assert cli.main([*arguments, "--language", "fr"]) == 2
 
 
 def test_the_page_is_written_unless_json_alone_is_asked_for(other, tmp_path, capsys):

@@ -69,9 +69,22 @@ def test_english_pages_do_not_depend_on_the_other_languages(told, report, tmp_pa
 def test_publishing_takes_every_language_along(report, tmp_path):
     publish(report, tmp_path, "demo")
     published = tmp_path / "demo"
-    assert "全部报告" in read(published, "report.zh.html")
-    assert "all reports" in read(published, "report.html")
+    assert '<a href="../index.zh.html">全部报告</a>' in read(published, "report.zh.html")
+    assert '<a href="../index.html">all reports</a>' in read(published, "report.html")
+    (dated,) = (path for path in published.iterdir() if re.match(r"\d{4}-", path.name))
+    assert 'href="../../index.zh.html"' in read(dated, "report.zh.html")
     assert (published / "report.zh.md").is_file()
+
+
+def test_the_list_is_there_in_each_language_and_leads_to_pages_in_it(report, tmp_path):
+    publish(report, tmp_path, "demo")
+    here, there = read(tmp_path, "index.zh.html"), read(tmp_path, "index.html")
+    assert '<html lang="zh-CN">' in here and '<a href="index.html" lang="en"' in here
+    assert '<html lang="en">' in there and '<a href="index.zh.html" lang="zh-CN"' in there
+    assert '<th scope="row"><a href="demo/report.zh.html">' in here
+    assert '<th scope="row"><a href="demo/report.html">' in there
+    words = re.sub(r"<style>.*?</style>|<[^>]*>", " ", here, flags=re.DOTALL)
+    assert not re.search(r"[a-z]{3,} [a-z]{3,}", words.replace("demo model (synthetic)", "")), words
 
 
 @pytest.mark.parametrize(

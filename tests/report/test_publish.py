@@ -115,7 +115,7 @@ def test_publishing_again_replaces_everything(report, tmp_path):
     (done.page.parent / "old").write_text("x")
     publish(report, tmp_path / "published", "demo")
     assert not (done.page.parent / "old").exists()
-    assert {path.name for path in (tmp_path / "published").iterdir()} == {"demo", "index.html"}
+    assert {path.name for path in (tmp_path / "published").iterdir()} == {"demo", "index.html", "index.zh.html"}
 
 
 def test_large_raw_observations_are_zipped(report, tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalpress.cli.verb import Verbs, plain
+from evalpress.cli.verb import Verbs, chosen_languages, plain, takes_languages
 from evalpress.core.errors import UserError
 from evalpress.core.paths import resolve, shown
 
@@ -40,6 +41,7 @@ def add(verbs: Verbs) -> None:
     )
     verb.add_argument("--reports-dir", default="reports", metavar="DIR", help="folder of all reports")
     verb.add_argument("--name", default="", help="name of the page (default: made of the runs' names)")
+    takes_languages(verb, "those of the reports")
     verb.add_argument("--fail-on-regression", action="store_true", help="exit status 1 when a figure is worse")
     verb.add_argument(
         "--json", action="store_true", help="print one JSON document and nothing else; a page only with --name"
@@ -53,18 +55,20 @@ def _compare(args: argparse.Namespace) -> int:
 
     if args.name and (why := refused(args.name)):
         raise UserError(f"--name: found {args.name!r}, {why}")
+    asked = chosen_languages(args)
     found = compared((args.a, args.b, *args.more), args.reports_dir)
-    pages = None
+    pages: tuple[Path, ...] = ()
     if args.name or not args.json:
-        from evalpress.report.compare.page import write
+        from evalpress.report.compare.page import languages_of, write
 
-        pages = write(found, resolve(args.reports_dir) / "compare", args.name)
+        languages = asked or languages_of(found.runs)
+        pages = tuple(write(found, resolve(args.reports_dir) / "compare", args.name, languages))
     if args.json:
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
     else:
         _say(found)
-    if pages is not None and not args.json:
-        print(f"{shown(pages.html)}\n{shown(pages.markdown)}")
+    if pages and not args.json:
+        print("\n".join(map(shown, pages)))
     return 1 if args.fail_on_regression and any(row.verdict == "worse" for row in found.rows) else 0
 
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from evalpress.core import names
 from evalpress.core.errors import UserError
 from evalpress.core.paths import PARAMS, ROOT, resolve
+from evalpress.display.language import LANGUAGES
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _SET = re.compile(r"""^set:[ \t]*(?P<quote>["']?)(?P<name>[^\n#]+?)(?P=quote)[ \t]*(?:#.*)?$""", re.MULTILINE)
@@ -47,6 +48,30 @@ def given_set(text: str) -> str:
         return text
     absolute = path.resolve()
     return str(absolute.relative_to(ROOT)) if absolute.is_relative_to(ROOT) else str(absolute)
+
+
+def takes_languages(verb: argparse.ArgumentParser, default: str) -> None:
+    """Add --language, by its other name --languages: `chosen_languages` reads it."""
+    verb.add_argument(
+        "--language",
+        "--languages",
+        dest="languages",
+        metavar="LIST",
+        help=f"en, zh or both (en,zh): the first is that of the main page (default: {default})",
+    )
+
+
+def chosen_languages(args: argparse.Namespace) -> tuple[str, ...]:
+    """The languages that were asked for, in order; none where none were.
+
+    Raises:
+        UserError: there is no such language, or one is named twice.
+    """
+    found = tuple(part.strip() for part in (args.languages or "").split(",") if part.strip())
+    if args.languages is not None and (not found or not set(found) <= set(LANGUAGES) or len(set(found)) < len(found)):
+        allowed = f"{' or '.join(LANGUAGES)}, each at most once"
+        raise UserError(f"--language: found {args.languages!r}, allowed {allowed}")
+    return found
 
 
 def takes_params(verb: argparse.ArgumentParser) -> None:

@@ -191,26 +191,31 @@ class Details:
     """Text folded under a line that a reader opens: long outputs, logs.
 
     Alone it folds by itself. In a table its cell shows the line, and the text is in a row of full width
-    below, under `label` or the title of its column.
+    below, under `label` or the title of its column. `ours`: the text is sentences of ours, one a line.
     """
 
     summary: Cell
     text: str
     label: str = ""
+    ours: bool = False
 
     def html(self) -> str:
-        body = f'<pre dir="auto">\n{t.escape_html(self.text)}</pre>'
+        body = f'<pre dir="auto">\n{t.escape_html(self.shown())}</pre>'
         return f'<details class="ep-details"><summary>{as_html(self.summary)}</summary>{body}</details>'
 
     def markdown(self) -> str:
         return as_markdown(self.summary)
 
     def plain(self) -> str:
-        return t.visible(self.text)
+        return t.visible(self.shown())
+
+    def shown(self) -> str:
+        """The text; sentences of ours in the current language."""
+        return "\n".join(map(language.translated, self.text.split("\n"))) if self.ours else self.text
 
     @in_every_language
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
-        markdown = t.fold(as_plain(self.summary), t.fence(self.text, "text"))
+        markdown = t.fold(as_plain(self.summary), t.fence(self.shown(), "text"))
         return bundle("details", self.plain(), html=self.html(), markdown=markdown)
 
 

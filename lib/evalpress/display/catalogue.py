@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from evalpress.display import chinese
+
 LOCALE: Final = Path(__file__).resolve().parents[1] / "locale"
 DOMAIN: Final = "evalpress"
 
@@ -22,6 +24,8 @@ _FIELD = re.compile(r"\{(\w*)\}")
 _WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,}(?![A-Za-z])")
 _ENGLISH = re.compile(r"(?<![\w./=@-])[a-z][a-z']+(?![\w/=@(-])")
 """A word of running English; names with dots, slashes or digits in them are none."""
+_STAYS: Final = frozenset({"ms", "vllm", "transformers", "torch", "logits", "softmax", "sdpa", "goodput", "nats"})
+"""Names and units that are the same in every language."""
 _EDGES = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[\w.]*(?:_|\d)[\w./-]*")
@@ -34,6 +38,7 @@ _FIRST, _FIRST_LINK = 0xE100, 0xE800
 """The first of the private characters that stand for what is kept. A link of ours is after its sentence."""
 _SENTENCE_END = re.compile(r"(?<=[.!?\ue800-\uefff])\s+")
 _STOP = re.compile(r"[.!?;:\ue800-\uefff]\s")
+_STOP_OR_COMMA = re.compile(r"[.!?;:,\ue800-\uefff]\s| and | or ")
 _SEPARATORS: Final = (
     ("; ", "；"),
     (": ", "："),
@@ -47,6 +52,10 @@ _BRACKETS = re.compile(r"(.*?\S)\s*[(]([^()]*)[)](.*)", re.DOTALL)
 _QUANTITY = re.compile(r"([−+]?\d[\d.,e−+]*) ([A-Za-z]+)")
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 _BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}]) (?=[{_WIDE}])|(?<=[，。；：（）、]) | (?=[，。；：（）、])")
+_LIST = re.compile(r"(?P<head>(?:(?!; |: |\. ).)+?),? (?P<word>and|or) (?P<last>(?:(?!, |; |: |\. ).)+)")
+_LAST: Final = {"and": "和", "or": "或"}
+_LONGEST_ITEM: Final = 60
+"""Letters of an item of a list; what is longer is a clause."""
 _TWICE = re.compile(r"([\u4e00-\u9fff]{2})(?=\1)")
 _WEAK: Final = 9
 """A msgid with fewer letters outside its fields matches only values without blanks, or values with a translation."""
@@ -106,19 +115,24 @@ class Catalogue:
         def keep(found: re.Match[str]) -> str:
             title = found["title"]
             mark = chr((_FIRST_LINK if title else _FIRST) + len(kept))
-            kept[mark] = found[0].replace(title, self._best(title, 0)) if title else found[0]
+            kept[mark] = self._link(found) if title else found[0]
             return mark
 
         text = _PER_CENT.sub("%", source)
         if exact := self._exact.get(text):
-            return exact
+            return chinese.alone(chinese.set_right(exact))
         bare = _KEPT.sub(keep, text)
         made = self._best(bare, 0)
         if made != bare:
-            made = _TWICE.sub("", _BETWEEN_WIDE.sub("", made))
+            made = chinese.set_right(_TWICE.sub("", _BETWEEN_WIDE.sub("", made)))
         for mark, one in kept.items():
             made = made.replace(mark, one)
         return made
+
+    def _link(self, found: re.Match[str]) -> str:
+        """A link of ours with its title in this language."""
+        link = f"[{self._best(found['title'], 0)}]{found['address']}"
+        return f"（{link}）" if found[0].startswith("(") else link
 
     def _find_best(self, source: str, depth: int) -> str:
         """Of the ways in which a text can be made of msgids the one that leaves the least English."""
@@ -142,6 +156,8 @@ class Catalogue:
             return
         if depth > _DEPTH:
             return
+        yield from self._wholes(text, depth, without=_STOP_OR_COMMA)
+        yield from self._list(text, depth)
         yield from self._wholes(text, depth, without=_STOP)
         yield from self._quantity(text)
         yield from self._in_parts(text, depth)
@@ -169,16 +185,40 @@ class Catalogue:
         if _SENTENCE_END.search(text):
             yield _joined(self._sentences(text, depth))
             return
+        found = _BRACKETS.fullmatch(text)
+        if found and not found[3]:
+            yield from self._brackets(text, found, depth)
         for mark, here in _SEPARATORS:
-            for parts in (text.split(mark), text.split(mark, 1)) if text.count(mark) > 1 else (text.split(mark),):
+            for parts in [text.split(mark), text.split(mark, 1)][: text.count(mark)]:
                 made = [self._best(part, depth + 1) for part in parts]
-                yield here.join(made) if made != parts else text
+                if mark.strip() in _LAST:
+                    clause = any(" " in one and _english(one) for one in made)
+                    yield text if clause else here.join(made)
+                else:
+                    yield text if made == parts else here.join(made)
         if text.endswith("."):
             yield f"{self._best(text[:-1], depth + 1)}。"
-        if found := _BRACKETS.fullmatch(text):
-            outer, inner, rest = (self._best(part, depth + 1) for part in found.groups())
-            yield f"{outer}（{inner}）{rest}"
-            yield outer + self._best(f"({found[2]})", depth + 1) + rest
+        if found and found[3]:
+            yield from self._brackets(text, found, depth)
+
+    def _brackets(self, text: str, found: re.Match[str], depth: int) -> Iterator[str]:
+        """A text with something in brackets."""
+        made = [self._best(part, depth + 1) for part in found.groups()]
+        outer, inner, rest = made
+        yield f"{outer}（{inner}）{rest}" if made != list(found.groups()) else text
+        bracket = f"({found[2]})"
+        if (here := self._best(bracket, depth + 1)) != bracket:
+            yield outer + here + rest
+
+    def _list(self, text: str, depth: int) -> Iterator[str]:
+        """ "a, b and c" or "a and b", of which every item is known."""
+        found = _LIST.fullmatch(text)
+        items = [*found["head"].split(", "), found["last"]] if found else []
+        if found is None or any(len(one) > _LONGEST_ITEM or one.count("(") != one.count(")") for one in items):
+            return
+        made = [self._best(item, depth + 1) for item in items]
+        if not any(map(_english, made)):
+            yield f"{'、'.join(made[:-1])}{_LAST[found['word']]}{made[-1]}"
 
     def _sentences(self, text: str, depth: int) -> Iterator[str]:
         """The longest runs of sentences that are msgids, each translated."""
@@ -213,8 +253,8 @@ class Catalogue:
 
 
 def _english(text: str) -> int:
-    """How many words of running English a text has."""
-    return len(_ENGLISH.findall(text))
+    """How many words of running English a text has, without names that stay."""
+    return sum(word not in _STAYS for word in _ENGLISH.findall(text))
 
 
 def _key(msgid: str) -> str:
@@ -268,8 +308,10 @@ def _folded(text: str) -> str:
 
 
 def _is_unknown(value: str, translated: str) -> bool:
-    """Whether a value is running English text that was not translated as a whole."""
-    return len(_WORD.findall(value)) > 1 and (value == translated or bool(_ENGLISH.search(translated)))
+    """Whether a value is running English text that was not translated as a whole; a name is none."""
+    if _NAME.fullmatch(value) or len(_WORD.findall(value)) < 2:
+        return False
+    return value == translated or bool(_ENGLISH.search(translated))
 
 
 def _joined(parts: Iterable[str]) -> str:

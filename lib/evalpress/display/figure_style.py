@@ -130,18 +130,27 @@ class Figure:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         data = {"image/svg+xml": self.svg, "text/plain": self.alt}
         mark: Json = {"kind": "figure", "alt": self.alt, "caption": self.caption}
-        mark["languages"] = {name: self._here(name, svg) for name, svg in self.others.items()}
+        mark["languages"] = {name: self._bundle(name) for name in self.others}
         return data, {"alt": self.alt, "caption": self.caption, "evalpress": mark}
 
-    def _here(self, name: str, svg: str) -> dict[str, str]:
-        """The figure in another language; without a font for its letters the labels stay, and the caption says so."""
+    def here(self) -> Figure:
+        """The figure in the current language; without a font for its letters the labels stay, and the caption says
+        so."""
+        svg = self.others.get(language.current())
+        if svg is None:
+            return self
+        caption, alt = language.translated(self.caption), language.translated(self.alt)
+        if svg == self.svg:
+            caption += " " + language.phrase(
+                "(This host has no font for labels in this language: they are in English.)"
+            )
+        return Figure(svg, alt, caption)
+
+    def _bundle(self, name: str) -> dict[str, str]:
+        """The figure in another language."""
         with language.using(name):
-            caption, alt = language.translated(self.caption), language.translated(self.alt)
-            if svg == self.svg:
-                caption += " " + language.phrase(
-                    "(This host has no font for labels in this language: they are in English.)"
-                )
-        return {"image/svg+xml": svg, "text/plain": alt, "alt": alt, "caption": caption}
+            here = self.here()
+        return {"image/svg+xml": here.svg, "text/plain": here.alt, "alt": here.alt, "caption": here.caption}
 
 
 @contextmanager

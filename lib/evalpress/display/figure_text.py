@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -27,9 +28,25 @@ this one only measures how wide the labels are."""
 @cache
 def families(language: str) -> tuple[str, ...]:
     """The font of figures and, after it, one with the letters of `language`; nothing where no such font is here."""
-    here = {font.name for font in font_manager.fontManager.ttflist}
-    found = next((name for name in _FONTS.get(language, ()) if name in here), None)
+    found = _known(language)
+    if found is None and language in _FONTS:
+        _read_new_fonts()
+        found = _known(language)
     return () if found is None else ("DejaVu Sans", found)
+
+
+def _known(language: str) -> str | None:
+    """The first family of a language that matplotlib knows."""
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return next((name for name in _FONTS.get(language, ()) if name in here), None)
+
+
+def _read_new_fonts() -> None:
+    """Tell matplotlib of fonts that were installed after it made its list of them, which it keeps between runs."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError):
+            font_manager.fontManager.addfont(path)
 
 
 def translate(figure: Figure, fonts: tuple[str, ...]) -> None:

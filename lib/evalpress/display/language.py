@@ -7,7 +7,7 @@ display objects call `translated` and `sentence`. Code, model output and prompts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -102,10 +102,21 @@ def phrase(msgid: str, **values: object) -> str:
     return found.format(**values) if values else found
 
 
+def labelled(label: str, text: str) -> str:
+    """A name and what is said of it, with the colon of the current language."""
+    return f"{label}{'：' if current() == 'zh' else ': '}{text}"
+
+
+def enumerated(names: Iterable[str]) -> str:
+    """Names one after the other, with the comma that the current language has between them."""
+    return ("、" if current() == "zh" else ", ").join(names)
+
+
 def of_page(page: str) -> str:
     """The language of a page of ours by its `<html lang>`; en where it names no other."""
     found = _HTML.search(page)
-    return next((name for name, tag in TAGS.items() if found and tag == found[1]), "en")
+    name = found[1].split("-")[0] if found else ""
+    return name if name in LANGUAGES else "en"
 
 
 def catalogues() -> list[Path]:

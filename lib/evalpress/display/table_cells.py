@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalpress.display.blocks import Cell, Details, as_plain
-from evalpress.display.language import translated
+from evalpress.display.language import enumerated, labelled, translated
 from evalpress.display.text import one_line
 from evalpress.display.values import Missing
 
@@ -69,6 +69,6 @@ def details_of(heads: Sequence[Column], row: Sequence[Cell]) -> list[Part]:
 
 def named(parts: Sequence[Part], row_name: Cell) -> str:
     """The line that a reader opens: which texts there are, and of which row."""
-    labels = ", ".join(dict.fromkeys(translated(part.label) for part in parts))
+    labels = enumerated(dict.fromkeys(translated(part.label) for part in parts))
     name = one_line(as_plain(row_name))
-    return f"{name}: {labels}" if name else labels
+    return labelled(name, labels) if name else labels

@@ -49,8 +49,10 @@ def short(value: float) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """ "a, b and c"."""
+    """ "a, b and c"; items with commas or colons in them are separated by semicolons."""
     known = list(names)
+    if any(", " in name or ": " in name for name in known):
+        return "; ".join(known)
     return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} and {known[-1]}" if known else "none"
 
 
@@ -59,8 +61,7 @@ def missing_words(missing: Iterable[Missing]) -> str:
     by_reason: dict[str, dict[str, None]] = {}
     for name, why in missing:
         by_reason.setdefault(why or "not measured", {})[name] = None
-    reasons = [f"{listed(names)}: {why}" for why, names in by_reason.items()]
-    return f" Not drawn: {'; '.join(reasons)}." if reasons else ""
+    return "".join(f" Not drawn: {listed(names)}; reason: {why}." for why, names in by_reason.items())
 
 
 def power_of_ten(value: float) -> str:

@@ -127,7 +127,12 @@ class _MarkdownExporter(MarkdownExporter):
 
 def _words() -> Options:
     """What the templates need of the language: a function that translates, and the language's tag."""
-    return {"_": language.phrase, "tag": language.TAGS[language.current()], "translated": language.translated}
+    return {
+        "_": language.phrase,
+        "tag": language.TAGS[language.current()],
+        "translated": language.translated,
+        "labelled": language.labelled,
+    }
 
 
 def data_uri(data: str, mimetype: str) -> str:

@@ -22,7 +22,7 @@ from evalpress.display import language
 from evalpress.report.exporters import FILES
 from evalpress.report.folders import replacing
 from evalpress.report.links import commit_of, placed, placed_in_markdown
-from evalpress.report.published_index import write_index
+from evalpress.report.published_index import index_name, write_index
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NEEDED = ("summary.json", "report.html", "report.md", FILES)
@@ -73,7 +73,7 @@ def keep_history(folder: Path) -> None:
     """Bring a folder that holds one report alone into today's form: the report goes into its dated folder, too."""
     if (folder / "summary.json").is_file() and not list(_history(folder)):
         _add(folder, folder)
-        _link_page(folder, {"../index.html": "all reports"})
+        _link_page(folder, "..")
 
 
 def _copy(report_dir: Path, fresh: Path) -> str:
@@ -100,7 +100,7 @@ def _add(source: Path, folder: Path) -> Path:
     with replacing(folder / name) as fresh:
         for path in _published_files(source):
             (shutil.copytree if path.is_dir() else shutil.copyfile)(path, fresh / path.name)
-        _link_page(fresh, {"../../index.html": "all reports", "../report.html": "newest of this set"})
+        _link_page(fresh, "../..")
     return folder / name
 
 
@@ -110,7 +110,7 @@ def _show(source: Path, folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in _published_files(source):
         path.rename(folder / path.name)
-    _link_page(folder, {"../index.html": "all reports"})
+    _link_page(folder, "..")
 
 
 def _published_files(folder: Path) -> list[Path]:
@@ -120,11 +120,14 @@ def _published_files(folder: Path) -> list[Path]:
     )
 
 
-def _link_page(folder: Path, above: dict[str, str]) -> None:
+def _link_page(folder: Path, up: str) -> None:
+    """Fill in the links of a report's pages to what lies beside them, and to the list in `up`, in their language."""
+    newest = {} if up == ".." else {"../report.html": "newest of this set"}
     for path in folder.glob("report*.html"):
         page = path.read_text(encoding="utf-8")
-        with language.using(language.of_page(page)):
-            write_text(path, placed(page, folder, above))
+        name = language.of_page(page)
+        with language.using(name):
+            write_text(path, placed(page, folder, {f"{up}/{index_name(name)}": "all reports"} | newest))
             if (twin := path.with_suffix(".md")).is_file():
                 write_text(twin, placed_in_markdown(twin.read_text(encoding="utf-8"), folder, path.name))
 

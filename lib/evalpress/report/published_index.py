@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ from evalpress.core.errors import UserError
 from evalpress.core.plain import Json
 from evalpress.core.results import write_text
 from evalpress.core.version import __version__
+from evalpress.display import language
 from evalpress.display.blocks import SYMBOLS
+from evalpress.display.language import phrase, translated
 from evalpress.display.tables import Badge, fmt, visible
 from evalpress.params.engine import COMPILED, EAGER
 from evalpress.report.exporters import TEMPLATES, stylesheet
 from evalpress.report.render import readable
 
-_LANGUAGE = re.compile(r'<html lang="([\w-]+)"')
-_LANGUAGES = {"en": "English", "zh": "中文"}
 _VERSIONS = {
     "vllm": "vLLM",
     "vllm_ascend": "vLLM-Ascend",
@@ -66,19 +65,41 @@ class _Row:
 
 
 def write_index(published_root: Path) -> Path:
-    """Write `index.html`, the list of everything published below the folder, newest measurement first.
+    """Write the list of everything published below the folder, newest measurement first, in every language.
+
+    `index.html` is in English, every other one is `index.<language>.html`; they link to each other.
 
     Raises:
         UserError: a report's summary is none.
     """
-    rows = [row for folder in _sets(published_root) for row in _rows_of(folder)]
+    for here in language.LANGUAGES:
+        with language.using(here):
+            write_text(published_root / index_name(here), _index(published_root, here))
+    return published_root / index_name(language.LANGUAGES[0])
+
+
+def index_name(name: str) -> str:
+    """The file of the list in a language."""
+    return "index.html" if name == language.LANGUAGES[0] else f"index.{name}.html"
+
+
+def _index(root: Path, here: str) -> str:
+    """The list in the current language, `here`."""
+    rows = [row for folder in _sets(root) for row in _rows_of(folder)]
     rows.sort(key=lambda row: (row.set, not row.newest))
     rows.sort(key=lambda row: row.moment, reverse=True)
     environment = Environment(loader=FileSystemLoader(TEMPLATES / "index"), autoescape=True)
-    template = environment.get_template("index.html.j2")
-    page = template.render(rows=rows, stylesheet=Markup(stylesheet()), version=__version__)
-    write_text(published_root / "index.html", page)
-    return published_root / "index.html"
+    return environment.get_template("index.html.j2").render(
+        rows=rows,
+        stylesheet=Markup(stylesheet()),
+        version=__version__,
+        tag=language.TAGS[here],
+        languages=[
+            {"address": index_name(one), "tag": language.TAGS[one], "name": language.NAMES[one], "here": one == here}
+            for one in language.LANGUAGES
+        ],
+        _=language.phrase,
+    )
 
 
 def _sets(root: Path) -> list[Path]:
@@ -113,11 +134,11 @@ def _row(folder: Path, address: str, *, newest: bool) -> _Row:
         set=folder.name if newest else folder.parent.name,
         folder="" if newest else folder.name,
         newest=newest,
-        model=visible(readable(summary.get("model")) or "not named"),
-        platform=visible(readable(summary.get("platform")) or "not named"),
+        model=visible(readable(summary.get("model")) or phrase("not named")),
+        platform=visible(readable(summary.get("platform")) or phrase("not named")),
         device=visible(readable(summary.get("device"))),
         moment=_moment(summary),
-        date=readable(_moment(summary)) or "not dated",
+        date=readable(_moment(summary)) or phrase("not dated"),
         badge=Markup(Badge(status, str(verdict)).html()),
         reason=visible(_reason(summary)),
         headline=tuple(map(visible, _headline(summary))),
@@ -147,10 +168,16 @@ def _reason(summary: Json) -> str:
     gates = [gate for gate in summary.get("gates") or () if isinstance(gate, dict)]
     told = [gate for gate in gates if gate.get("status") == summary["verdict"] and gate["status"] != "pass"]
     if not told:
-        return f"all {len(gates)} gates pass" if gates else ""
-    named = [f"{gate.get('section')}: {str(gate.get('id')).replace('_', ' ').replace('.', ', ')}" for gate in told]
-    more = f", and {len(named) - _REASONS} more" if len(named) > _REASONS else ""
-    return f"{'; '.join(named[:_REASONS])}{more}"
+        return phrase("all {n} gates pass", n=len(gates)) if gates else ""
+    named = [f"{gate.get('section')}: {_gate(str(gate.get('id')))}" for gate in told]
+    listed = translated("; ".join(named[:_REASONS]))
+    more = len(named) - _REASONS
+    return phrase("{listed}, and {more} more", listed=listed, more=more) if more > 0 else listed
+
+
+def _gate(name: str) -> str:
+    """`steadiness.decode` as "steadiness, decode"."""
+    return name.replace("_", " ").replace(".", ", ")
 
 
 def _headline(summary: Json) -> Iterator[str]:
@@ -164,7 +191,7 @@ def _headline(summary: Json) -> Iterator[str]:
         names = {EAGER: EAGER, COMPILED: row.get("mode", COMPILED)}
         modes = [f"{name} {fmt(row[key])}" for key, name in names.items() if row.get(key) is not None]
         if modes:
-            yield f"{row.get('label')}, {row.get('unit')}: {', '.join(modes)}"
+            yield translated(f"{row.get('label')}, {row.get('unit')}: {', '.join(modes)}")
 
 
 def _versions(folder: Path) -> Iterator[str]:
@@ -177,19 +204,20 @@ def _versions(folder: Path) -> Iterator[str]:
 
 
 def _pages(folder: Path, address: str) -> Iterator[_Link]:
-    """Each page with its language: the first is `report.html`."""
-    for path in sorted(folder.glob("report*.html"), key=lambda path: (len(path.name), path.name)):
+    """Each page with its language, the one in the current language first."""
+    found = []
+    for path in folder.glob("report*.html"):
         with path.open(encoding="utf-8") as file:
-            found = _LANGUAGE.search(file.read(1000))
-        code = found[1] if found else ""
-        yield _Link(f"{address}/{path.name}", _LANGUAGES.get(code.split("-")[0], code or "page"), code)
+            found.append((language.of_page(file.read(1000)), path.name))
+    for name, file_name in sorted(found, key=lambda one: (one[0] != language.current(), len(one[1]), one[1])):
+        yield _Link(f"{address}/{file_name}", language.NAMES[name], language.TAGS[name])
 
 
 def _files(folder: Path, address: str) -> Iterator[_Link]:
     for path in sorted(folder.glob("report*.md"), key=lambda path: (len(path.name), path.name)):
-        language = path.name.removeprefix("report").removesuffix(".md").strip(".")
-        yield _Link(f"{address}/{path.name}", f"Markdown{f' ({language})' if language else ''}")
-    yield _Link(f"{address}/summary.json", "verdict (JSON)")
+        other = path.name.removeprefix("report").removesuffix(".md").strip(".")
+        yield _Link(f"{address}/{path.name}", f"Markdown{f' ({other})' if other else ''}")
+    yield _Link(f"{address}/summary.json", phrase("verdict (JSON)"))
     for path in sorted((folder / "results").glob("*.json")):
         if path.name != "status.json":
             yield _Link(f"{address}/results/{path.name}", path.stem)

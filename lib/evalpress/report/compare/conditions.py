@@ -12,7 +12,7 @@ from evalpress.report.compare.run import Run
 
 _LONGEST = 120
 """Characters of a parameter's value that are shown."""
-NOT_KNOWN = "not known"
+NOT_KNOWN, NOT_SET = "not known", "not set"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _parameters(runs: tuple[Run, ...]) -> Iterator[Condition]:
     """The parameters of the sections that all runs have, where they differ."""
     found = [_flat_parameters(run.sections) for run in runs]
     for key in dict.fromkeys(key for one in found for key in one):
-        values = tuple(one.get(key, "not set") for one in found)
+        values = tuple(one.get(key, NOT_SET) for one in found)
         if len(set(values)) > 1:
             yield Condition("parameters", key, values)
 

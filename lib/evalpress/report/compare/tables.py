@@ -18,6 +18,7 @@ from evalpress.display.tables import (
 )
 from evalpress.display.wording import metric_words, words
 from evalpress.report.compare import Comparison
+from evalpress.report.compare.conditions import NOT_KNOWN, NOT_SET
 from evalpress.report.compare.row import Row, Verdict
 from evalpress.report.compare.run import Run
 
@@ -28,6 +29,23 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
     "not_comparable": ("skipped", "not comparable"),
 }
 """Verdict -> status of its badge, words."""
+COUNTED: dict[Verdict, str] = {
+    "worse": "{n} worse",
+    "better": "{n} better",
+    "no_difference": "{n} with no difference shown",
+    "not_comparable": "{n} not comparable",
+}
+"""Verdict -> how many figures have it."""
+_CONDITIONS = {
+    "measured": "time of measuring",
+    "kernel": "kernel of the operating system",
+    "set": "parameter set",
+    "devices": "number of devices",
+    "commit": "commit of the suite",
+}
+"""Conditions whose word alone has other meanings."""
+_NAMES = frozenset({"versions", "environment", "parameters"})
+"""Topics whose conditions and values are names, shown letter by letter."""
 _FIGURES = {
     "total_s": "start-up, import to ready",
     "ready_s": "server ready",
@@ -45,7 +63,6 @@ _FIGURES = {
     "unexplained_flips": "unexplained flips",
     "pass_rate": "share passed",
     "pass_at_1": "share solved",
-    "accuracy": "accuracy",
     "highest_throughput": "highest output throughput",
 }
 
@@ -63,8 +80,19 @@ def figure_words(metric: str) -> str:
         return f"compiled against eager, {named}" if section == "benchmark" else named
     if middle[0] == "speed_up":
         return f"{words(last)}: {words(middle[1]) if middle[1:] else 'compiled'} against eager"
+    if last == "accuracy":
+        return f"{middle[0]}: accuracy"
+    middle = [_load(one) for one in middle]
     cold = ["first start"] if section == "startup_cold" else []
-    return f"{', '.join([*map(words, middle), *cold])}: {_FIGURES.get(last, metric_words(last))}"
+    return f"{', '.join([*middle, *cold])}: {_FIGURES.get(last, metric_words(last))}"
+
+
+def _load(key: str) -> str:
+    """A part of a metric's key in words; `concurrency_8` as "8 at a time", `rate_2` as "2 req/s"."""
+    kind, _, value = key.partition("_")
+    if kind == "concurrency" and value:
+        return f"{value} at a time"
+    return f"{value} req/s" if kind == "rate" and value else words(key)
 
 
 def heads(runs: Sequence[Run]) -> list[str]:
@@ -90,7 +118,7 @@ def rows(caption: str, found: Iterable[Row], names: Sequence[str]) -> Table:
         )
         for row in found
     ]
-    heads: list[Column | str] = ["figure"]
+    heads: list[Column | str] = ["metric"]
     heads += [Column(name, align="right") for name in (names[0], names[-1])]
     heads += [Column("change", align="right"), Column("95 % interval", align="right"), Column("verdict", choose=True)]
     return Table(caption, [*heads, Column("what the verdict rests on", wide=True)], cells, tools=True)
@@ -105,7 +133,12 @@ def _value(row: Row, value: float | None) -> Cell:
 def conditions(found: Comparison, names: Sequence[str]) -> Table:
     """What every run was made with; differences are marked."""
     cells = [
-        (one.topic, one.name, "" if one.same else Badge("warn", "differs"), *map(Code, one.values))
+        (
+            one.topic,
+            Code(one.name) if one.topic in _NAMES else _CONDITIONS.get(one.name, one.name),
+            "" if one.same else Badge("warn", "differs"),
+            *(_condition(one.topic, value) for value in one.values),
+        )
         for one in found.conditions
     ]
     differ = sum(not one.same for one in found.conditions)
@@ -115,6 +148,10 @@ def conditions(found: Comparison, names: Sequence[str]) -> Table:
     )
     heads: list[Column | str] = ["topic", "condition", Column("difference"), *(Column(name) for name in names)]
     return Table("What the runs were made with", heads, cells, note=note)
+
+
+def _condition(topic: str, value: str) -> Cell:
+    return value if value in (NOT_KNOWN, NOT_SET) or topic not in _NAMES else Code(value)
 
 
 def changed_cases(found: Comparison, names: Sequence[str]) -> Table:
@@ -149,7 +186,7 @@ def trend(found: Comparison, names: Sequence[str]) -> Table:
         ]
         cells.append((figure_words(one.metric), *values, "" if one.change is None else Change(one.change)))
     heads: list[Column | str] = [
-        "figure",
+        "metric",
         *(Column(name, align="right") for name in names),
         Column("last against first", align="right"),
     ]

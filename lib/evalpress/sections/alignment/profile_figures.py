@@ -167,5 +167,7 @@ def _margin_words(runs: Runs) -> str:
     for name, run in runs.items():
         below = [f"{row.same} of {row.n} from {short(row.from_)}" for row in _differing(run.by_margin)]
         if run.by_margin:
-            said.append(f"{words(name)}: {listed(below) + ', all others the same' if below else 'all the same'}")
+            said.append(
+                f"{words(name)}: {'; '.join([listed(below), 'all others the same']) if below else 'all the same'}"
+            )
     return f"Agreement of the best token by the reference's margin. {_sure(runs)}. {'; '.join(said) or 'Not measured'}."

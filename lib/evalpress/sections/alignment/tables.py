@@ -199,7 +199,7 @@ def every_flip(document: Document[Results]) -> Details:
     lines = [
         f"{name_of(name)}: {flip.sentence}" for name, run in document.data.candidates.items() for flip in run.flips.list
     ]
-    return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none")
+    return Details(f"All {len(lines)} flips, one sentence each", "\n".join(lines) or "none", ours=True)
 
 
 def batching(document: Document[Results]) -> Table:

@@ -178,8 +178,8 @@ def throughput_bars(document: Document[Results], metric: str = "output_throughpu
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
         figure_style.legend_above(axes, {m: figure_style.solid(style_of(m, document.params).tone) for m in modes})
-        alt = f"{metric_words(metric).capitalize()} in {unit}: {'; '.join(said) or 'nothing measured'}."
-        caption = f"{metric_words(metric).capitalize()} in {unit}; each workload has its own scale."
+        alt = f"{metric_words(metric).capitalize()}, {unit}: {'; '.join(said) or 'nothing measured'}."
+        caption = f"{metric_words(metric).capitalize()}, {unit}; each workload has its own scale."
         return finish(figure, alt, caption + missing_words(missing))
 
 

@@ -135,7 +135,7 @@ def _tokens(case: JudgedCase) -> Cell:
     limit = f"at most {case.sampling.max_tokens:,} tokens{ended}"
     if case.output_token_ids is None:
         return limit
-    return Code(f"{len(case.output_token_ids):,} tokens of {limit}\n{case.output_token_ids}")
+    return f"{len(case.output_token_ids):,} tokens of {limit}", ": ", Code(str(case.output_token_ids))
 
 
 def pending(document: QualityResults) -> Table | Prose:

@@ -68,7 +68,7 @@ def offered_load(document: Document[Results]) -> Figure:
             for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
                 known = [(r.request_rate, getattr(r, key)) for r in chosen if getattr(r, key) is not None]
                 missing += [
-                    (f"{metric_words(key)} of {mode}", getattr(r, f"{key}_why"))
+                    (f"{metric_words(key)}, {words(mode)}", getattr(r, f"{key}_why"))
                     for r in chosen
                     if getattr(r, key) is None
                 ]
@@ -121,13 +121,15 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
         key = f"{statistic}_{metric}"
         known = [v for v in levels if getattr(v, key) is not None]
         missing += [
-            (f"{metric_words(key)} at {v.concurrency}", getattr(v, f"{key}_why")) for v in levels if v not in known
+            (f"{metric_words(key)}, {v.concurrency} at a time", getattr(v, f"{key}_why"))
+            for v in levels
+            if v not in known
         ]
         points = [(v.output_throughput, getattr(v, key)) for v in known if not v.client_bound]
         crossed = [(v.output_throughput, getattr(v, key)) for v in known if v.client_bound]
         axes.plot(*_xy(crossed), "x", color=tone)
         fill = tone if statistic == "mean" else figure_style.SURFACE
-        label = f"{words(mode)} {statistic}".strip()
+        label = f"{words(mode)}, {statistic}"
         axes.plot(*_xy(points), dashes, marker=marker, color=tone, label=label, markerfacecolor=fill)
     return missing
 

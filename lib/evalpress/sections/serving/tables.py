@@ -189,7 +189,7 @@ def _records(data: Results, points: Sequence[Level] | Sequence[Rate]) -> list[tu
 
 def _remark(point: Point) -> str:
     remarks = ["client is the bottleneck: not used"] if point.client_bound else []
-    remarks += [f"drifts by {point.drift:+.0%}"] if point.drifts and point.drift is not None else []
+    remarks += [f"drifts by {point.drift:+.0%}".replace("-", "−")] if point.drifts and point.drift is not None else []
     remarks += [f"whole run: {point.not_steady_why}"] if point.not_steady_why else []
     return "; ".join(remarks) or "–"
 

@@ -65,7 +65,7 @@ def verdict(summary: Summary) -> Verdict:
         for name, state in summary.sections.items()
         if state.status == "skipped"
     ]
-    headline = f"{summary.model} on {_device(summary.device)}. {_WORDS[summary.verdict]}"
+    headline = f"{summary.model}, {_device(summary.device)}. {_WORDS[summary.verdict]}"
     return Verdict(summary.verdict, headline, reasons)
 
 
