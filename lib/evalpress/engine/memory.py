@@ -37,6 +37,9 @@ def figures(llm: Any, lines: Sequence[Line], recorded: Sequence[int], params: Pa
     if found["kv_cache_tokens"] is not None:
         found["kv_cache_tokens"] = int(found["kv_cache_tokens"])
     found["kv_cache_gib"] = _exact(found["kv_cache_gib"], getattr(cache, "kv_cache_memory_bytes", None))
+    space = getattr(cache, "cpu_kvcache_space_bytes", None)
+    if found["kv_cache_gib"] is None and space:
+        found["kv_cache_gib"] = space / GIB  # vLLM 0.18 on CPU fills this space and prints tokens alone
     ranks = params.engine.tensor_parallel_size * params.engine.pipeline_parallel_size
     for key in ("model_weights_gib", "kv_cache_gib"):
         held = found[key]
