@@ -26,6 +26,10 @@ def test_requests_come_in_waves_of_a_given_size():
     [
         ("benchmark", "benchmark.blocks", 60),
         ("benchmark", "benchmark.scaling", None),
+        ("benchmark", "benchmark.features.depth", {}),
+        ("benchmark", "benchmark.features.prefix_cache", {}),
+        ("benchmark", "benchmark.features.speculation", {}),
+        ("benchmark", "benchmark.features.kv_cache", {}),
         ("alignment", "alignment.decode_tokens", 320),
         ("quality", "quality.human_eval.run", True),
         ("serving", "serving.requests_per_level", 160),

@@ -108,7 +108,26 @@ def _benchmark_s(params: Params, known: Speed) -> float:
         )
         points += sum(known.step_s(length) for length in curves.prompt_lens)
         total += (curves.repeats + 1) * modes * points
-    return _starts_s(params, known) + total
+    return _starts_s(params, known) + total + _features_s(params, known)
+
+
+def _features_s(params: Params, known: Speed) -> float:
+    """Every part of `benchmark.features` that the set names, each with engines of its own."""
+    wanted, total, engines = params.benchmark.features, 0.0, 0
+    if depth := wanted.depth:
+        each = known.requests_s(1, 1, depth.output_len, 1) + known.step_s(depth.chunk_len)
+        total += (depth.repeats + 1) * (known.step_s(params.engine.max_model_len) + depth.points * each)
+    if shared := wanted.prefix_cache:
+        total += sum(shared.requests * known.step_s(length + shared.own_len) for length in shared.shared_lens)
+    if guessed := wanted.speculation:
+        one = known.requests_s(1, guessed.repeated_len, guessed.output_len, 1)
+        total, engines = total + 4 * (guessed.repeats + 1) * guessed.requests * one, engines + 1
+    if cache := wanted.kv_cache:
+        runs = (cache.repeats + 1) * known.requests_s(cache.requests, cache.input_len, cache.output_len, cache.requests)
+        runs += cache.requests * cache.positions * known.step_s(cache.input_len)
+        total, engines = total + 2 * len(cache.dtypes) * runs, engines + len(cache.dtypes)
+    engines += bool(wanted.depth or wanted.prefix_cache)
+    return total + engines * _START_S
 
 
 def _alignment_s(params: Params, known: Speed) -> float:
