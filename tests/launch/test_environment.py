@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from evalpress import params
+from evalpress.cli import host_checks
 from evalpress.launch import environment
 from evalpress.launch.arguments import arguments
 
@@ -65,3 +67,32 @@ def test_where_the_temporary_folder_has_a_blank_too_another_is_taken_or_the_libr
     assert all(Path(entry).parent.parent == tmp_path and Path(entry).is_file() for entry in named)
     monkeypatch.setattr(environment, "_TEMPORARY", (str(tmp_path / "none"),))
     assert environment.preload_env(params.load("demo")) == {}
+
+
+# The lines of vLLM's v1/worker/cpu_worker.py.
+REFUSES = """            if name not in ld_preload_list:
+                raise RuntimeError(
+                    f"{name} is not found in LD_PRELOAD. "
+"""  # 0.18.0
+WARNS = """            if name not in ld_preload_list:
+                logger.warning(
+                    "%s is not found in LD_PRELOAD. "
+                    raise RuntimeError("something else")
+            explicit_kv_cache_size = self.cache_config.kv_cache_memory_bytes
+"""  # 0.32.0
+
+
+@pytest.mark.parametrize(
+    ("source", "needed", "takes_bytes"),
+    [(REFUSES, True, False), (WARNS, False, True), ("", False, False), (None, False, True)],
+)
+def test_what_this_vllms_cpu_worker_demands_is_read_from_its_source(source, needed, takes_bytes, monkeypatch):
+    monkeypatch.setattr(environment, "_cpu_worker", lambda: source)
+    assert (environment.preload_is_needed(), environment._takes_bytes()) == (needed, takes_bytes)
+
+
+@pytest.mark.parametrize(("needed", "status"), [(True, "fail"), (False, "warn")])
+def test_doctor_fails_where_a_library_is_missing_without_which_this_vllm_does_not_start(needed, status, monkeypatch):
+    monkeypatch.setattr(environment, "preload_is_needed", lambda: needed)
+    monkeypatch.setattr(environment, "preload_libraries", lambda: {"tcmalloc": None})
+    assert [check.status for check in host_checks._preloading()] == [status]

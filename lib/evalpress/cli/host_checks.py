@@ -99,9 +99,10 @@ def _compiling() -> Iterator[Check]:
 
 
 def _preloading() -> Iterator[Check]:
+    needed = environment.preload_is_needed()
     for name, found in environment.preload_libraries().items():
         advice = "pip install intel-openmp" if name == "Intel OpenMP" else "install libtcmalloc-minimal4 (gperftools)"
-        yield _check(f"library {name}", found.name if found else "none", found is not None, advice, needed=False)
+        yield _check(f"library {name}", found.name if found else "none", found is not None, advice, needed=needed)
 
 
 def _resources() -> Iterator[Check]:

@@ -91,15 +91,26 @@ def _processors() -> tuple[tuple[int, ...], int]:
     return allowed, host.usable_cores()
 
 
-@cache
 def _takes_bytes() -> bool:
     """Whether vLLM's CPU worker takes `kv_cache_memory_bytes`: 0.18 takes whole GiB in a variable only, and in 0.32
-    the variable takes precedence. Read in its source, since importing it takes seconds."""
+    the variable takes precedence."""
+    source = _cpu_worker()
+    return source is None or "kv_cache_memory_bytes" in source
+
+
+def preload_is_needed() -> bool:
+    """Whether vLLM's CPU worker does not start without those of `preload_libraries`: so 0.18; 0.32 warns."""
+    return "raise RuntimeError" in (_cpu_worker() or "").partition("is not found in LD_PRELOAD")[0][-120:]
+
+
+@cache
+def _cpu_worker() -> str | None:
+    """The source of vLLM's CPU worker, since importing it takes seconds; None without vLLM, empty without the file."""
     found = importlib.util.find_spec("vllm")
     if found is None or found.origin is None:
-        return True
+        return None
     worker = Path(found.origin).parent / "v1" / "worker" / "cpu_worker.py"
-    return worker.is_file() and "kv_cache_memory_bytes" in worker.read_text(encoding="utf-8")
+    return worker.read_text(encoding="utf-8") if worker.is_file() else ""
 
 
 def server_env(params: Params) -> dict[str, str]:
