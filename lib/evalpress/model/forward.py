@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import shown
 from evalpress.core.plain import Options
+from evalpress.model import routing
 from evalpress.model.described import Described
 from evalpress.model.threads import reference_threads
 
@@ -42,10 +43,15 @@ _MAX_BYTES = 2**29
 
 @dataclass(frozen=True)
 class TextLogits:
-    """Raw logits of one text: `values` float32 [positions, vocabulary], `positions` increasing."""
+    """Raw logits of one text: `values` float32 [positions, vocabulary], `positions` increasing.
+
+    `routers`: of a mixture of experts, how each layer's router chose: float32 [layers, positions, 2], as
+    `routing.watched` gives them; None for other models.
+    """
 
     positions: NDArray[np.int64]
     values: NDArray[np.float32]
+    routers: NDArray[np.float32] | None = None
 
 
 @dataclass
@@ -196,13 +202,23 @@ def forward(
         run.tokens += int(mask.sum())
         run.padded_tokens += mask.numel()
         run.batches += 1
-        with _body_once(run.model):
+        with _body_once(run.model), routing.watched(run.model) as chosen:
             for start in range(0, len(wanted), step):
                 part = wanted[start : start + step]
-                for name, values in zip(names, _logits(run, tokens, mask, part), strict=True):
+                for row, (name, values) in enumerate(zip(names, _logits(run, tokens, mask, part), strict=True)):
                     keep = np.isin(part, positions[name])
                     if keep.any():
-                        yield name, TextLogits(part[keep], values[keep])
+                        yield name, TextLogits(part[keep], values[keep], _of_row(chosen, row, tokens, part[keep]))
+
+
+def _of_row(
+    chosen: list[NDArray[np.float32]], row: int, tokens: torch.Tensor, positions: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """How the routers chose at these positions of one text of a pass; None without routers."""
+    whole = [layer for layer in chosen if len(layer) == tokens.numel()]
+    if not whole:
+        return None
+    return np.stack([layer.reshape(*tokens.shape, 2)[row, positions] for layer in whole])
 
 
 def buckets(lengths: Mapping[str, int]) -> list[list[str]]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from evalpress.core.floats import spacing
 from evalpress.sections.alignment import metrics, noise
 from evalpress.sections.alignment.tails import tails
 from hypothesis import given, settings
@@ -117,7 +118,7 @@ def test_spacing_is_torchs(dtype: str, digits: float) -> None:
     rounded = torch.from_numpy(values).to(kind)
     above = torch.nextafter(rounded, torch.full_like(rounded, torch.inf)) if dtype == "float32" else None
     expected = (above - rounded).double().numpy() if above is not None else 2 * digits * 2 ** np.floor(np.log2(values))
-    np.testing.assert_array_equal(noise.spacing(values, dtype), expected)
+    np.testing.assert_array_equal(spacing(values, dtype), expected)
 
 
 def test_the_rounding_error_is_at_least_half_a_spacing_of_the_stored_logit() -> None:

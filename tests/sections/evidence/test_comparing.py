@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evalpress.core import floats
+from evalpress.core.floats import spacing
 from evalpress.sections.evidence import comparing, settings
 from evalpress.sections.evidence.comparing import Answer, Difference, Found
 from hypothesis import given
@@ -89,8 +89,8 @@ def test_scores_are_compared_to_the_last_bit_and_only_up_to_the_difference():
 
 @given(st.floats(min_value=2**-14, max_value=6e4, width=16))
 def test_spacing_is_numpys(value):
-    assert floats.spacing(value, "float16") == np.spacing(np.float16(value))
-    assert floats.spacing(value, "float32") == np.spacing(np.float32(value))
+    assert spacing(value, "float16") == np.spacing(np.float16(value))
+    assert spacing(value, "float32") == np.spacing(np.float32(value))
 
 
 def test_settings_that_make_a_check_hold_are_named_with_the_values_of_the_run_book():

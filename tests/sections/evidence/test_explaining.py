@@ -11,9 +11,9 @@ from evalpress.sections.evidence.explaining import Readings
 KEY = (("first", "x"), 1)
 
 
-def explained(reference, other, token=0, other_token=1, dtype="bfloat16", **more):
+def explained(reference, other, token=0, other_token=1, dtype="bfloat16", ties=(), **more):
     """The difference of two tokens at one position whose rows of logits are these."""
-    readings = Readings({}, {KEY: np.float32(reference)}, {KEY: np.float32(other)})
+    readings = Readings({}, {KEY: np.float32(reference)}, {KEY: np.float32(other)}, {KEY[0]: frozenset(ties)})
     found = Found([], {}, "first", {}, **more)
     return explaining.explain(Difference("x", 1, token, other_token), found, readings, dtype, lambda t: f"<{t}>")
 
@@ -58,3 +58,12 @@ def test_drawn_tokens_have_margins_and_no_verdict():
     assert row.verdict is None
     assert row.logit_margin == 1.0
     assert row.sentence is not None and "drawn" in row.sentence
+
+
+def test_a_router_at_a_near_tie_explains_what_rounding_of_logits_does_not():
+    far = ([2.0, 1.9, 1.7], [2.0, 2.0, 1.8], 0, 2)
+    row = explained(*far, ties=[1])
+    assert row.verdict == "rerouted"
+    assert row.sentence is not None and "a router chose its experts at a near tie there" in row.sentence
+    assert explained(*far, ties=[0, 2]).verdict == "unexplained"
+    assert explained([2.0, 1.9, 0.0], [2.0, 2.0, 0.1], ties=[1]).verdict == "within_noise"

@@ -55,7 +55,7 @@ def test_ranks_count_clearly_better_tokens_only(monkeypatch):
     from evalpress.model import forward
 
     rows = np.float32([[0.0, 2.0, 1.95, -1.0], [0.0, 2.0, 1.95, -1.0], [0.0, 2.0, 1.95, -1.0]])
-    part = SimpleNamespace(values=rows, positions=np.array([0, 1, 2]))
+    part = SimpleNamespace(values=rows, positions=np.array([0, 1, 2]), routers=None)
     run = SimpleNamespace(described={"dtype": "float32"})
     monkeypatch.setattr(forward, "loaded", lambda *a, **k: contextlib.nullcontext(run))
     monkeypatch.setattr(forward, "right_attentions", lambda run, probe: SimpleNamespace(names=("eager",)))
@@ -63,3 +63,10 @@ def test_ranks_count_clearly_better_tokens_only(monkeypatch):
     for dtype, ranks in (("bfloat16", [1, 1, 3]), ("float32", [1, 2, 3])):
         request = reading.Request(Path(), "float32", dtype, False, {"x": [0, 1, 2, 0]}, {"x": [0, 1, 2]})
         assert [one.ranks for one in list(reading.passes(request))[1:]] == [ranks]
+
+
+def test_where_a_router_may_take_another_expert_no_token_has_a_rank():
+    margins = np.float32([[0.001, 3.0], [0.5, 3.0], [-0.001, 3.0]])
+    other = np.float32([[0.5, 3.0], [0.5, 3.0], [0.5, 3.0]])
+    assert reading._tied(np.stack([other, margins]), "bfloat16", 3).tolist() == [True, False, False]
+    assert reading._tied(None, "bfloat16", 3).tolist() == [False, False, False]

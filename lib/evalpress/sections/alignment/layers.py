@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.plain import Options
+from evalpress.model import routing
 from evalpress.model.forward import Pass
 
 Array = NDArray[np.float32]
@@ -33,8 +34,6 @@ _ATTENTION = ("attn", "attention")
 _MLP = ("mlp", "feed_forward", "ffn", "moe")
 _NORM = ("norm", "ln_f")
 _ALONE = " alone"
-_ROUTER = re.compile(r"router|(moe|topk)\w*gate", re.IGNORECASE)
-"""Classes of modules that choose experts."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,7 @@ def routers(found: Modules) -> Modules:
         name: module
         for name, block in found.items()
         if re.fullmatch(r"layer \d+", name)
-        for module in block.modules()
-        if _ROUTER.search(type(module).__name__)
+        for module in routing.routers(block)
     }
 
 

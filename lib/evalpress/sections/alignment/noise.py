@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalpress.core.floats import spacing
 from evalpress.sections.alignment import metrics
 from evalpress.sections.alignment.agreement_results import Noise
 from evalpress.sections.alignment.metrics import Rows
@@ -42,14 +43,6 @@ def noise_ratio(rows: Rows, noise: Rows, *, shifted: bool = False) -> Noise:
 
 
 _NO_NOISE = "the noise floor equals the reference: there is no noise"
-_MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
-
-
-def spacing(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
-    """Distance of neighbouring numbers of the dtype at the size of each value; float64 of the shape of `values`."""
-    _, exponent = np.frexp(np.abs(values).astype(np.float64))
-    found: NDArray[np.float64] = np.ldexp(1.0, exponent - 1 - _MANTISSA[dtype])
-    return found
 
 
 def rounding_errors(noise: Rows, dtype: str, least: float = 0.0) -> NDArray[np.float64]:

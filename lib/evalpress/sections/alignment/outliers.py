@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from evalpress.sections.alignment import noise
+from evalpress.core.floats import spacing
 from evalpress.sections.alignment.agreement_results import Outlier, Outliers
 from evalpress.sections.alignment.metrics import Rows
 
@@ -61,7 +61,7 @@ def ratios(rows: Rows, floor: Rows, every: Rows, dtype: str) -> NDArray[np.float
     if dtype == "float32":
         found = np.nan_to_num(rows["relative_euclidean_distance"]) * (FACTOR / FLOAT32_DISTANCE)
         return found
-    stored = noise.spacing(floor["top_logits"][:, 0, 0], dtype) / _UNIFORM
+    stored = spacing(floor["top_logits"][:, 0, 0], dtype) / _UNIFORM
     least = np.maximum(stored, np.median(errors(every)))
     found = errors(rows) / np.maximum(errors(floor), least)
     return found

@@ -28,6 +28,11 @@ Name = tuple[str, str]
 Row = NDArray[np.float32]
 TokenText = Callable[[int], str]
 _LOGITS_OF = "transformers on CPU in float32"
+_VERDICTS = {
+    "within_noise": "within the noise.",
+    "unexplained": "unexplained.",
+    "rerouted": "beyond that, but a router chose its experts at a near tie there, and others move logits by more.",
+}
 _DRAWN = "tokens were drawn: near logits explain nothing"
 
 
@@ -38,6 +43,8 @@ class Readings:
     ranks: dict[Name, list[int]] = field(default_factory=dict)
     reference: dict[tuple[Name, int], Row] = field(default_factory=dict)
     engine_dtype: dict[tuple[Name, int], Row] = field(default_factory=dict)
+    ties: dict[Name, frozenset[int]] = field(default_factory=dict)
+    """Output tokens before which a router of a mixture of experts chose at a near tie."""
 
 
 def read(
@@ -68,6 +75,7 @@ def read(
     for name, seen in _read(reader, "float32", texts, every, kept):
         found.ranks.setdefault(name, []).extend(seen.ranks)
         found.reference |= {(name, at - starts[name]): row for at, row in seen.rows.items()}
+        found.ties[name] = found.ties.get(name, frozenset()) | {at - starts[name] for at in seen.ties}
     if kept:
         step(f"evidence: the positions where outputs part, in {params.engine.dtype}")
         for name, seen in _read(reader, params.engine.dtype, texts, {n: sorted(at) for n, at in kept.items()}, kept):
@@ -111,6 +119,8 @@ def explain(difference: Difference, found: Found, readings: Readings, dtype: str
         return Divergence(case=case, position=position, token=a, other_token=b, texts=texts, logit_margin=None,
                           logit_margin_why=why, verdict_why=why)  # fmt: skip
     judged = judge(reference, other, a, b, dtype)
+    if judged["verdict"] == "unexplained" and position in readings.ties.get((found.against, case), ()):
+        judged["verdict"] = "rerouted"
     row = Divergence(case=case, position=position, token=a, other_token=b, texts=texts, logits_of=_LOGITS_OF, **judged)
     if found.drawn:
         row = row.model_copy(update={"verdict": None, "verdict_why": _DRAWN})
@@ -127,7 +137,7 @@ class Judged(TypedDict):
     best_token: int
     shortfall: float
     noise_max_abs_err: float
-    verdict: Literal["within_noise", "unexplained"]
+    verdict: Literal["within_noise", "unexplained", "rerouted"]
 
 
 def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> Judged:
@@ -139,7 +149,7 @@ def judge(reference: Row, other: Row, a: int, b: int, dtype: str) -> Judged:
         dtype: the engine's; the noise is at least the spacing of its numbers at the best logit.
     """
     best = int(reference.argmax())
-    step_ = spacing(float(np.abs(reference[[best, a, b]]).max()), dtype)
+    step_ = float(spacing(np.abs(reference[[best, a, b]]).max(), dtype))
     noise = max(float(np.abs(reference.astype(np.float64) - other).max()), step_)
     shortfall = float(reference[best]) - float(min(reference[a], reference[b]))
     return {
@@ -164,4 +174,4 @@ def sentence(row: Divergence, best: str) -> str:
     )
     if row.verdict is None:
         return said + "no verdict, the tokens were drawn."
-    return said + ("within the noise." if row.verdict == "within_noise" else "unexplained.")
+    return said + _VERDICTS[row.verdict]

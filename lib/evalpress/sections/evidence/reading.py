@@ -44,13 +44,16 @@ class Request:
 class Reading:
     """Some positions of one text: the best token of each, the rank of the token that follows, and whole rows.
 
-    A rank counts the tokens that are clearly better: by more than NEAR_TIE_SPACINGS of the engine's dtype.
+    A rank counts the tokens that are clearly better: by more than NEAR_TIE_SPACINGS of the engine's dtype. `ties`: the
+    positions at which a router of a mixture of experts chose at such a near tie. Another expert moves all logits by
+    far more than rounding does, so a token there has no rank: it is 1.
     """
 
     key: str
     best: list[int]
     ranks: list[int]
     rows: dict[int, NDArray[np.float32]]
+    ties: frozenset[int] = frozenset()
 
 
 class Reader:
@@ -106,11 +109,21 @@ def passes(request: Request) -> Iterator[Described | Reading]:
             chosen = values[np.arange(len(at)), following] + near_ties(values.max(axis=1), request.engine_dtype)
             wanted = request.kept.get(key, frozenset())
             rows = {p: values[index].copy() for index, p in enumerate(at) if p in wanted}
-            yield Reading(
-                key, values.argmax(axis=1).tolist(), (1 + (values > chosen[:, None]).sum(axis=1)).tolist(), rows
-            )
+            tied = _tied(part.routers, request.engine_dtype, len(at))
+            ranks = np.where(tied, 1, 1 + (values > chosen[:, None]).sum(axis=1)).tolist()
+            ties = frozenset(p for p, is_tied in zip(at, tied, strict=True) if is_tied)
+            yield Reading(key, values.argmax(axis=1).tolist(), ranks, rows, ties)
 
 
-def near_ties(best: NDArray[np.floating], dtype: str) -> NDArray[np.floating]:
+def near_ties(best: NDArray[np.floating], dtype: str) -> NDArray[np.float64]:
     """By how much a logit may exceed a chosen one through rounding alone; `best`: the largest of each position."""
-    return np.array([NEAR_TIE_SPACINGS * spacing(float(one), dtype) for one in best], best.dtype)
+    return NEAR_TIE_SPACINGS * spacing(best, dtype)
+
+
+def _tied(routers: NDArray[np.float32] | None, dtype: str, positions: int) -> NDArray[np.bool_]:
+    """Whether rounding alone may send a token to another expert in any layer: bool [positions]."""
+    if routers is None:
+        return np.zeros(positions, bool)
+    margins, largest = routers[..., 0], routers[..., 1]
+    found: NDArray[np.bool_] = ((margins >= 0) & (margins <= near_ties(largest, dtype))).any(axis=0)
+    return found

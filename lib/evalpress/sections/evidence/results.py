@@ -67,8 +67,10 @@ class Divergence(Model):
     noise_max_abs_err: float | None = Field(
         default=None, description="largest change of a logit there by the engine's dtype alone, at least its spacing"
     )
-    verdict: Literal["within_noise", "unexplained"] | None = Field(
-        default=None, description="within noise where both tokens lie within twice the noise of the best one"
+    verdict: Literal["within_noise", "unexplained", "rerouted"] | None = Field(
+        default=None,
+        description="within noise where both tokens lie within twice the noise of the best one; rerouted: they do not, "
+        "but in a mixture of experts a router chose at a near tie there",
     )
     verdict_why: str | None = Field(default=None, description="why there is no verdict")
     sentence: str | None = None

@@ -179,7 +179,7 @@ def first_difference(a: Sequence[int], b: Sequence[int]) -> int:
 def _judged(loaded: Engine, request: int, at: int, token: int, other: int, text: list[int], dtype: str) -> Difference:
     (row,) = loaded.logits(text, [len(text) - 1])
     best = float(np.nanmax(row))
-    gap, between = best - float(min(row[token], row[other])), spacing(best, dtype)
+    gap, between = best - float(min(row[token], row[other])), float(spacing(best, dtype))
     return Difference(
         request=request,
         position=at,
