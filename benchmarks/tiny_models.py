@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from evalpress.cli.facts import document
 from evalpress.core.paths import ROOT
 from tiny_configs import LENGTH, MODELS
 
@@ -139,7 +140,7 @@ def measure(name: str, folder: Path, *, serving: bool) -> Row:
         verdict=summary["verdict"],
         gates={g["id"]: f"{g['status']}: {g['found']}" for g in summary["gates"] if g["status"] not in ("pass", "off")},
         sections={key: str(one.get("failed") or one) for key, one in summary["sections"].items() if one.get("failed")},
-        facts=_facts(report, parameters),
+        facts=_facts(report, folder / "model", parameters),
         wall_s=wall,
     )
 
@@ -149,7 +150,7 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _facts(report: Path, parameters: int) -> dict[str, tuple[Any, Any]]:
+def _facts(report: Path, model: Path, parameters: int) -> dict[str, tuple[Any, Any]]:
     """Figure -> the report's and an independent one."""
     setup = _json(report / "results" / "setup.json")["data"]["model"]
     found: dict[str, tuple[Any, Any]] = {"parameters": (setup["parameters"], parameters)}
@@ -157,7 +158,8 @@ def _facts(report: Path, parameters: int) -> dict[str, tuple[Any, Any]]:
     if path.is_file():
         memory = _json(path)["data"]["modes"]["eager"]["memory"]
         tokens, size = memory.get("kv_cache_tokens"), memory.get("kv_cache_gib")
-        engine = None if not tokens or not size else size * GIB / tokens
+        # Where some layers keep a window only, the engine's tokens are those of requests of one length.
+        engine = size * GIB / tokens if tokens and size and document(model, None, None)["kv_is_uniform"] else None
         ours = setup["kv_bytes_per_token"]
         near = engine is not None and ours is not None and abs(engine / ours - 1) < 0.01 if ours else False
         found["kv_bytes_per_token"] = (ours, ours if near else engine)

@@ -125,5 +125,4 @@ def _tied(routers: NDArray[np.float32] | None, dtype: str, positions: int) -> ND
     if routers is None:
         return np.zeros(positions, bool)
     margins, largest = routers[..., 0], routers[..., 1]
-    found: NDArray[np.bool_] = ((margins >= 0) & (margins <= near_ties(largest, dtype))).any(axis=0)
-    return found
+    return np.asarray(((margins >= 0) & (margins <= near_ties(largest, dtype))).any(axis=0), np.bool_)
