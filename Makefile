@@ -14,7 +14,7 @@ NAMED = '$(subst ','\'',$(SET))'
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 ONE_SET := $(filter command% environment%,$(origin SET))
 
-SIDE_BY_SIDE = -n 2 --dist loadfile
+SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 SLOWEST = --durations=25
 
 .DEFAULT_GOAL := help

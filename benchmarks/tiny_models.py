@@ -112,6 +112,7 @@ def params_file(name: str, folder: Path, *, serving: bool) -> Path:
         "evidence": {"mode": "eager", "max_tokens": 16, "check_tokens": 150, "repeats": 2},
         "alignment": {"vllm_positions": 8, "max_position": 96, "decode_tokens": 12},
         "quality": {"mode": "eager", "cases": ["params/quality/card.yaml"]},
+        "report": {"languages": ["en"]},
         "skip": {} if serving else {"serving": "the facts and verdicts of the other sections are of interest"},
     }
     path = folder / f"{name}.yaml"

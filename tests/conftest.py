@@ -58,7 +58,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that make a report must carry the mark with which they run alone, because engines share memory and time."""
+    """Tests that make a report must carry the mark with which they run alone, because engines share memory and time.
+
+    Files with slow tests come first, so that two workers end at about the same time.
+    """
     for item in items:
         if "demo_report" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("engine"):
             raise pytest.UsageError(f"{item.nodeid}: a test with the demo's report needs pytest.mark.engine")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -12,7 +12,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from evalpress import launch
+from evalpress import engine, launch
 from evalpress.core import results
 from evalpress.core.paths import ROOT
 from evalpress.launch import settings, variables
@@ -202,37 +202,22 @@ def test_scan_finds_every_way_to_read_and_set_a_variable(tmp_path: Path) -> None
     assert found["sets"] == {"SET_BY_DEFAULT": ["sub/a.py"], "SET_BY_INDEX": ["sub/a.py"]}
 
 
-# Run in a separate process: importing vLLM here would leave its logging and threads to the other tests.
-PARSE = """
-import sys
-sys.path.insert(0, "tests/launch")
-import test_run_book as t
-from evalpress import launch
-from evalpress.sections.setup import run_book
-from evalpress.launch.arguments import arguments
-from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.utils.argparse_utils import FlexibleArgumentParser
-parser = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser())
-for backend in t.BACKENDS:
-    params = t._params(backend)
+@pytest.mark.engine  # beside tests that import vLLM anyway
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_vllms_own_parser_understands_the_server_command(backend: str) -> None:
+    engine.import_vllm(_demo())
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    params = _params(backend)
     argv = launch.serve_argv(params, "eager")
     name = launch.model_name(params)
-    engine = argv[argv.index(name) + 1 : argv.index("--host")]
-    found = AsyncEngineArgs.from_cli_args(parser.parse_args(["--model", name, *engine]))
+    given = argv[argv.index(name) + 1 : argv.index("--host")]
+    parser = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser())
+    found = AsyncEngineArgs.from_cli_args(parser.parse_args(["--model", name, *given]))
     used = {k: v for k, v in arguments(params, "eager").items() if k not in ("model", "max_logprobs", "logprobs_mode")}
-    print(backend, {k: (getattr(found, k), v) for k, v in used.items() if getattr(found, k) != v})
-"""
-
-
-@pytest.mark.slow
-def test_vllms_own_parser_understands_the_server_command() -> None:
-    done = subprocess.run([sys.executable, "-c", PARSE], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-1000:]
-    assert [line for line in done.stdout.splitlines() if line.startswith(BACKENDS)] == [
-        "cpu {}",
-        "cuda {}",
-        "ascend {}",
-    ]
+    assert {key: getattr(found, key) for key in used} == used
 
 
 @pytest.mark.engine

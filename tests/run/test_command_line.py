@@ -119,5 +119,6 @@ def test_what_does_nothing_imports_nothing_heavy():
 
 def test_rendering_without_results_is_one_line_and_2(evalpress, tmp_path):
     status, _, err = evalpress("render", "--reports-dir", str(tmp_path))
-    assert (status, err) == (2, "evalpress: demo: no results to render; measure them with `make report SET=demo`\n")
+    told = f"{tmp_path / 'demo'}: no results to render; measure them with `make report SET=demo`"
+    assert (status, err) == (2, f"evalpress: {told}\n")
     assert list(tmp_path.iterdir()) == []

@@ -26,13 +26,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Timing:
-    """One request's times. Durations in seconds; `*_ts` on the engine core's monotonic clock, `arrival` wall clock.
+    """One request's times. Durations in seconds; `*_ts` on the engine core's monotonic clock.
 
     `ttft` runs from the request's arrival to its first token; `e2el` is `ttft` plus first to last token,
     which never subtracts a wall-clock time from a monotonic one.
     """
 
-    arrival: float
     scheduled_ts: float
     first_token_ts: float
     last_token_ts: float
@@ -113,7 +112,6 @@ def completion(output: Any) -> Completion:
         cached_tokens=output.num_cached_tokens or 0,
         **_scores(done),
         timing=Timing(
-            arrival=metrics.arrival_time,
             scheduled_ts=metrics.scheduled_ts,
             first_token_ts=metrics.first_token_ts,
             last_token_ts=metrics.last_token_ts,

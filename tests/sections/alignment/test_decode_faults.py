@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import pytest
 from evalpress import params
@@ -49,11 +50,11 @@ def demo() -> Params:
 
 
 def judged(p: Params, plant: AbstractContextManager[None]) -> tuple[Results, dict[str, str]]:
-    """The section's results of the eager engine, and its gates."""
+    """The section's results of the eager engine, and its gates; without hidden states, which prefill alone gives."""
     texts = tokenised(p, AutoTokenizer.from_pretrained(ROOT / "models" / "demo"))
     with plant:
         asked = section.ask_engines(p, texts)
-    request = section.request_of(p, texts, asked.answers)
+    request = replace(section.request_of(p, texts, asked.answers), prompts=())
     found = section.judge(p, texts, str, asked, request, every_pass(request), lambda _: "none")
     return found, {gate.id: gate.status for gate in gates(p, found)}
 

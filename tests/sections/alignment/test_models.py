@@ -60,6 +60,7 @@ def params_file(folder: Path, name: str, model: Path) -> Path:
         "engine": {"modes": ["eager"], "max_model_len": 512},
         "alignment": {"max_position": 100, "vllm_positions": 4},
         "benchmark": {"workloads": {"prefill": {"input_len": 128}}},
+        "report": {"languages": ["en"]},
         "skip": dict.fromkeys(other, "only the arithmetic is of interest"),
     }
     path = folder / f"tiny-{name}.yaml"

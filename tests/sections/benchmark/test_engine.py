@@ -61,9 +61,19 @@ def test_two_ways_of_compiling_are_modes_of_their_own_beside_eager(tmp_path):
         assert pair.identical_tokens["short"].of == 12
 
 
+FEW = (
+    "skip.evidence=of interest is the benchmark",
+    "benchmark.blocks=2",
+    "benchmark.workloads.throughput={num_prompts: 4, output_len: 8}",
+    "benchmark.workloads.prefill={num_prompts: 1, output_len: 2}",
+    "benchmark.workloads.decode.output_len=16",
+    "benchmark.workloads.e2e_64=null",
+)
+
+
 def test_two_ranks_are_measured_and_named(tmp_path):
-    only = "skip.evidence=of interest is the benchmark"
-    done = evalpress("report", "--set", "demo-tp2", "--reports-dir", str(tmp_path), "--param", only)
+    few = [word for one in FEW for word in ("--param", one)]
+    done = evalpress("report", "--set", "demo-tp2", "--reports-dir", str(tmp_path), *few)
     assert done.returncode in (0, 1), done.stderr
     folder = tmp_path / "demo-tp2"
     data = read_results(folder / "results" / "benchmark.json", "benchmark").data

@@ -163,7 +163,7 @@ def test_verdicts_are_those_of_the_packages_own_evaluator(tmp_path):
     known = [json.loads(line) for line in gzip.decompress(data.read_bytes()).decode().split("\n") if line]
     assert len(known) == len(human_eval.problems(data.parent)) == 164
     rows = []
-    for problem in [known[at] for at in (0, 12, 32, 38, 50, 95, 115, 137, 160)]:
+    for problem in [known[at] for at in (0, 32, 38, 115, 137)]:
         right = problem["canonical_solution"]
         broken = right.replace("return", "return not", 1)
         for text in (right, broken, "    pass\n", right.replace("+", "-").replace("<", ">"), "    raise SystemExit\n"):

@@ -65,7 +65,8 @@ def start_ahead(set_name: str, reports_dir: str, overrides: Mapping[str, Any] | 
     section; elsewhere nothing happens, since a device serves one engine at a time.
     """
     job = open_job("serving", set_name, reports_dir, overrides=overrides)
-    if fits_beside(job.params, reader_bytes(job.params, "float32")):
+    # The size of the reference takes the import of transformers, so it is asked for last.
+    if _may_be_beside(job.params) and fits_beside(job.params, reader_bytes(job.params, "float32")):
         _ahead[_key(job)] = _launch(job, job.params.serving.modes)
 
 
