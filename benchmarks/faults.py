@@ -194,6 +194,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, help="where the report is made, kept for the next call")
     parser.add_argument("--most", type=int, default=1000, help="so many combinations in this call")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would the report
     root = given.root or Path(tempfile.mkdtemp(prefix="evalpress-faults-"))
     wanted = combinations(given.only or list(SECTION), given.fault or list(INJECT))
     rows = recorded(given.rows)
