@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evalpress.display.language import translated, using
 from evalpress.display.text import escape_markdown, one_line
-from evalpress.report.card import acceptance, flat, records, tables
+from evalpress.report.card import acceptance, flat, records, support, tables
 from evalpress.report.card.scores import scores
 from evalpress.report.card.source import Source, read
 from evalpress.report.card.words import change, count, in_language, number, share
@@ -49,7 +49,9 @@ def make(folder: Path, languages: Sequence[str] = ("en",)) -> list[Path]:
         for index, language in enumerate(languages):
             for page in _PAGES:
                 name = f"{page}.md" if index == 0 else f"{page}.{language}.md"
-                (building / name).write_text(_page(source, page, language, pictures), encoding="utf-8")
+                (building / name).write_text(
+                    _page(source, page, language, pictures, first=index == 0), encoding="utf-8"
+                )
         _write_results(source, building / "bench_results")
         _write_records(source, building)
         (building / ".markdownlint.json").write_text('{"MD013": false}\n', encoding="utf-8")
@@ -99,13 +101,15 @@ def _value(found: dict[str, Any], key: str) -> str:
     return f"n/a ({_told(found.get(f'{key}_why', 'not known'))})" if found.get(key) is None else count(found[key])
 
 
-def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]]) -> str:
+def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]], *, first: bool) -> str:
     """A page's text; of the first page with as many examples as its length allows."""
     head = f"{records.front_matter(source, scores(source), _LANGUAGES)}\n" if page == "README" else ""
     template = _environment().get_template(f"{page}.md.j2")
     text = ""
     with using(language):
         context = _context(source, language) | {"pictures": pictures}
+        runbook = "RUNBOOK.md" if first else f"RUNBOOK.{language}.md"
+        context["runbook"] = f"[{runbook}]({runbook})"
         context["acceptance"] = acceptance.table(source)
         context["records"] = [f"`{name}`" for name in _records(source)]
         for shown in range(_SHOWN, 0, -1):
@@ -142,7 +146,8 @@ def _context(source: Source, language: str) -> dict[str, Any]:
     setup = source.documents["setup"]["data"]
     benchmark, evidence = source.data("benchmark"), source.data("evidence")
     alignment, quality = source.data("alignment"), source.data("quality")
-    provenance, params = source.provenance, source.documents["setup"]["params"]
+    provenance = source.provenance
+    checks = [check for check in (evidence or {}).get("determinism", []) if check["identical"] is not None]
     summary = source.summary
     return {
         "t": words,
@@ -153,6 +158,7 @@ def _context(source: Source, language: str) -> dict[str, Any]:
             translated(one["text"]) for one in summary.get("conclusion", [])
         ),
         "notice": translated(summary.get("description", "")),
+        "device_memory": (provenance["device"] or {}).get("memory_total_gib"),
         "device": (provenance["device"] or {}).get("name") or provenance["platform"],
         "date": provenance["end"][:10],
         "setup": setup,
@@ -172,14 +178,17 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "phases": tables.PHASES,
         "cold": tables.cold_start(benchmark),
         "evidence": evidence,
+        "checks": checks,
+        "same_checks": sum(check["identical"] == check["of"] for check in checks),
         "alignment": alignment,
         "precision": tables.precision(alignment, words) if alignment else [],
         "last": tables.last_positions(alignment, evidence) if alignment else None,
         "quality": quality,
         "failed_cases": [case for case in (quality or {}).get("cases", []) if case["verdict"] == "fail"],
         "states": summary["sections"],
-        "support": list(tables.support(source)),
-        "max_model_len": params["engine"]["max_model_len"],
+        "support": list(support.support(source)),
+        "lengths": list(support.lengths(source)),
+        "fallbacks": list(support.fallbacks(source)),
         "met": [gate for gate in summary["gates"] if gate["status"] in ("warn", "fail")],
         "reproduce": summary["command"],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from evalpress.params.engine import EAGER
@@ -43,26 +42,40 @@ def details(benchmark: dict[str, Any], words: Words) -> list[Row]:
     for name, load in benchmark["workloads"].items():
         found = [mode["workloads"][name] for mode in modes]
         shape = {"input": load["input_len"], "output": load["output_len"]}
-        if load["kind"] == "prefill":
+        if load["kind"] == "throughput":
+            rows.append(
+                _row(words("output_throughput", requests=load["num_prompts"]), found, "output_throughput", "tok/s")
+            )
+            rows.append(_row(words("request_throughput"), found, "request_throughput", "req/s"))
+        elif load["kind"] == "prefill":
             rows.append(_row(words("prefill", **shape), found, "prefill_throughput", "tok/s"))
             for extreme in ("mean", "min", "max"):
                 rows.append(_row(words(f"ttft_{extreme}"), found, f"{extreme}_ttft_ms", "ms"))
         elif load["kind"] == "decode":
             rows.append(_row(words("decode", **shape), found, "decode_throughput", "tok/s"))
         elif load["kind"] == "e2e":
-            rows.append(_row(words("e2e", **shape), found, "mean_e2el_ms", "ms"))
+            rows.append(_e2e(words("e2e", **shape), found, load["output_len"]))
     memory = [mode["memory"] for mode in modes]
     weights = [
         {"mib": None if one.get("model_weights_gib") is None else 1024 * one["model_weights_gib"]} for one in memory
     ]
     rows.append(_row(words("memory_weights"), weights, "mib", "MiB"))
     rows.append(_row(words("kv_tokens"), memory, "kv_cache_tokens", "tokens"))
+    rows.append(_row(words("captured_graphs"), [mode["startup"] for mode in modes], "captured_graphs", ""))
     return rows
 
 
+def _e2e(label: str, found: list[dict[str, Any]], tokens: int) -> Row:
+    """End-to-end latency with the tokens per second that it means."""
+    times = [one.get("mean_e2el_ms") for one in found]
+    values = [_NA if ms is None else f"{number(ms)} ms ({number(1e3 * tokens / ms)} tok/s)" for ms in times]
+    return {"label": label, "values": values}
+
+
 def _row(label: str, found: list[dict[str, Any]], key: str, unit: str) -> Row:
-    shown = count if unit == "tokens" else number
-    return {"label": label, "values": [_NA if one.get(key) is None else f"{shown(one[key])} {unit}" for one in found]}
+    shown = count if unit in ("tokens", "") else number
+    values = [_NA if one.get(key) is None else f"{shown(one[key])} {unit}".strip() for one in found]
+    return {"label": label, "values": values}
 
 
 def precision(alignment: dict[str, Any], words: Words) -> list[Row]:
@@ -109,29 +122,3 @@ def cold_start(benchmark: dict[str, Any] | None) -> dict[str, str] | None:
         if start and start.get("cold") and start.get("compile_s") is not None:
             return {"compile": f"{number(start['compile_s'])} s", "total": f"{number(start['total_s'])} s"}
     return None
-
-
-def support(source: Source) -> Iterator[Row]:
-    """What was tried in this report, and what was not."""
-    benchmark, serving, evidence = (source.data(name) for name in ("benchmark", "serving", "evidence"))
-    modes = (benchmark or {}).get("modes", {})
-    engine = source.documents["setup"]["params"]["engine"]
-    checks = {check["rung"]: check for check in (evidence or {}).get("determinism", [])}
-    compiling = [f"benchmark.modes.{mode}" for mode in modes if mode != EAGER]
-    yield _tried("eager", EAGER in modes, f"benchmark.modes.{EAGER}", "engine.modes")
-    yield _tried("graph", bool(compiling), ", ".join(compiling), "engine.modes")
-    batch = next((check for name, check in checks.items() if "batch" in name), None)
-    yield _tried("batching", bool(batch and batch["identical"] is not None), "evidence: in one batch", "evidence")
-    prefix = next((check for name, check in checks.items() if "prefix" in name), None)
-    yield _tried("prefix", bool(prefix and prefix["identical"] is not None), "evidence: prefix cache", "evidence")
-    yield _tried("server", bool((serving or {}).get("servers")), "serving", "serving")
-    size = engine.get("tensor_parallel_size", 1)
-    yield _tried("tp", size > 1, f"tensor_parallel_size {size}", "engine.tensor_parallel_size")
-    quantised = "fp8" in str(engine.get("extra", {}).get("kv_cache_dtype", ""))
-    yield _tried("quantised_kv", quantised, "engine.extra.kv_cache_dtype", "engine.extra.kv_cache_dtype")
-    speculation = "speculative_config" in engine.get("extra", {})
-    yield _tried("speculation", speculation, "engine.extra.speculative_config", "engine.extra.speculative_config")
-
-
-def _tried(feature: str, ran: bool, evidence: str, key: str) -> Row:
-    return {"feature": feature, "status": "supported" if ran else "not_tried", "why": evidence if ran else key}

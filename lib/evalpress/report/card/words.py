@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from evalpress.display import chinese
 from evalpress.display.language import translated
 
 Words = Callable[..., str]
@@ -17,12 +18,15 @@ LANGUAGES = ("en", "zh")
 
 def in_language(language: str) -> Words:
     """A function from a phrase's name (and its fields) to its text."""
-    text = (files("evalpress") / "report" / "card" / "words.yaml").read_text(encoding="utf-8")
-    phrases: dict[str, dict[str, str]] = yaml.safe_load(text)
+    source = (files("evalpress") / "report" / "card" / "words.yaml").read_text(encoding="utf-8")
+    phrases: dict[str, dict[str, str]] = yaml.safe_load(source)
 
     def word(phrase: str, /, **fields: Any) -> str:
         told = {key: translated(value) if isinstance(value, str) else value for key, value in fields.items()}
-        return str(phrases[phrase][language]).format(**told) if phrase in phrases else phrase
+        if phrase not in phrases:
+            return phrase
+        text = str(phrases[phrase][language]).format(**told)
+        return chinese.set_right(text) if language == "zh" else text
 
     return word
 
