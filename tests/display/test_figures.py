@@ -107,7 +107,7 @@ def test_equal_documents_give_equal_bytes_in_another_process():
 def test_flips_are_counted_in_words():
     shown = prompt_agreement(samples.alignment())
     assert "vLLM eager: same top token throughout 4 of 5 texts" in shown.alt
-    assert "arithmetic (vLLM compiled): synthetic gap" in shown.caption
+    assert "arithmetic (vLLM compiled); reason: synthetic gap" in shown.caption
 
 
 def test_the_stage_that_leaves_the_noise_is_named():
@@ -122,7 +122,7 @@ def test_the_stage_that_leaves_the_noise_is_named():
         texts(layer_errors(changed(document, layers=found)))
     )
     nothing = changed(document, layers=None, layers_why="the logits come from a file")
-    assert "hidden states: the logits come from a file" in layer_errors(nothing).caption
+    assert "hidden states; reason: the logits come from a file" in layer_errors(nothing).caption
 
 
 def test_results_without_limits_of_stages_say_so():

@@ -45,7 +45,7 @@ def test_ratios_and_intervals_stand_in_the_figure():
 
 def test_a_missing_interval_is_named():
     shown = eager_vs_compiled(compared("decode", **NO_INTERVAL))
-    assert "interval of output throughput of decode: not enough blocks" in shown.caption
+    assert "interval of output throughput of decode; reason: not enough blocks" in shown.caption
     assert "2.00×" in texts(shown)
 
 
