@@ -73,3 +73,14 @@ def test_single_repeats_have_no_interval():
     found = ratio_of_few([1.0], [2.0], (alone, alone), Machine())
     assert (found.ratio, found.ci_low) == (2.0, None)
     assert "one repeat" in found.why
+
+
+@pytest.mark.parametrize("change", [0.8, -0.8])
+def test_runs_of_a_machine_that_became_another_are_not_compared(change):
+    """The interval was -90 % to +8,400 %, and the verdict «no difference shown» for a ratio of 2.9."""
+    a, b = [100.0, 101.0, 99.0], [290.0, 288.0, 292.0]
+    spread = pooled({"x": a})
+    for found in (ratio(a, b, Machine(change=change)), ratio_of_few(a, b, (spread, spread), Machine(change=change))):
+        assert (found.ci_low, found.ci_high) == (None, None) and found.ratio == pytest.approx(2.9, rel=0.01)
+        assert found.why == "the machine's own rates differ by a factor of 2.2 between the runs"
+    assert ratio(a, b, Machine(change=change / 2)).ci_low is not None

@@ -221,3 +221,38 @@ def test_loads_that_are_not_alike_are_not_compared():
 )
 def test_a_figure_has_a_name_in_words(metric, said):
     assert figure_words(metric) == said
+
+
+def test_a_cache_whose_size_is_set_is_neither_better_nor_worse(tmp_path):
+    """vLLM 0.18 on CPU takes whole GiB: the set's eighth of one became eight times as many tokens."""
+
+    def larger(document):
+        for mode in document["data"]["modes"].values():
+            mode["memory"]["kv_cache_tokens"] *= 8
+
+    shutil.copytree(PUBLISHED, tmp_path / "a")
+    shutil.copytree(PUBLISHED, tmp_path / "b")
+    changed(tmp_path / "b" / "results" / "benchmark.json", larger)
+    rows = {row.metric: row for row in compared((str(tmp_path / "a"), str(tmp_path / "b"))).rows}
+    row = rows["memory.eager.kv_cache_tokens"]
+    assert (row.verdict, row.why[:21], row.b / row.a) == ("not_comparable", "its size is a setting", 8)
+
+    def unset(document):
+        document["params"]["engine"]["kv_cache_gib"] = None
+
+    for name in "ab":
+        changed(tmp_path / name / "results" / "benchmark.json", unset)
+    rows = {row.metric: row for row in compared((str(tmp_path / "a"), str(tmp_path / "b"))).rows}
+    assert rows["memory.eager.kv_cache_tokens"].verdict == "better"
+
+
+def test_a_variable_that_one_run_recorded_is_not_set_in_the_other(tmp_path):
+    def space(document):
+        document["provenance"]["environment"]["VLLM_CPU_KVCACHE_SPACE"] = "1"
+
+    shutil.copytree(PUBLISHED, tmp_path / "a")
+    for section in ("setup", "benchmark"):
+        changed(tmp_path / "a" / "results" / f"{section}.json", space)
+    found = compared((str(tmp_path / "a"), str(PUBLISHED)))
+    said = {one.name: one.values for one in found.conditions}
+    assert said["VLLM_CPU_KVCACHE_SPACE"] == ("1", "not set")

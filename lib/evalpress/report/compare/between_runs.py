@@ -19,6 +19,9 @@ from scipy import stats
 Series = Mapping[str, Sequence[float]]
 """Name of a series -> one positive figure per block, in the order of measuring."""
 
+ANOTHER = 2.0
+"""Ratio of a machine's own rates from which it counts as another machine: the interval would span a factor of 30."""
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -87,6 +90,8 @@ def ratio(a: Sequence[float], b: Sequence[float], machine: Machine, confidence: 
     first, second = np.log(a), np.log(b)
     difference = float(second.mean() - first.mean())
     blocks = min(len(a), len(b))
+    if abs(machine.change) > math.log(ANOTHER):
+        return _of_another_machine(difference, machine)
     if blocks < 2:
         return Ratio(math.exp(difference), None, None, "one block has no spread to make an interval from")
     variance = first.var(ddof=1) / len(a) + second.var(ddof=1) / len(b) + machine.variance
@@ -98,11 +103,19 @@ def ratio_of_few(
 ) -> Ratio:
     """As `ratio`, with the scatter of all series of a run (`pooled`) in place of that of these few blocks."""
     difference = float(np.log(b).mean() - np.log(a).mean())
+    if abs(machine.change) > math.log(ANOTHER):
+        return _of_another_machine(difference, machine)
     degrees = min(one.degrees for one in spreads)
     if degrees < 2:
         return Ratio(math.exp(difference), None, None, "one repeat has no spread to make an interval from")
     scatter = sum(one.deviation**2 / len(values) for one, values in zip(spreads, (a, b), strict=True))
     return _interval(difference, scatter + machine.variance, degrees, confidence)
+
+
+def _of_another_machine(difference: float, machine: Machine) -> Ratio:
+    """No interval: it would hold every difference that software makes."""
+    why = f"the machine's own rates differ by a factor of {math.exp(abs(machine.change)):.1f} between the runs"
+    return Ratio(math.exp(difference), None, None, why)
 
 
 def _interval(difference: float, variance: float, degrees: int, confidence: float) -> Ratio:

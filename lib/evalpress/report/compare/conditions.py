@@ -33,9 +33,15 @@ def conditions(runs: tuple[Run, ...]) -> tuple[Condition, ...]:
     """What the runs were made with: everything of model, host and versions, and the parameters that differ."""
     found = [dict(_of(run)) for run in runs]
     keys = dict.fromkeys(key for one in found for key in one)
-    listed = [Condition(*key, tuple(one.get(key, NOT_KNOWN) for one in found)) for key in keys]
+    listed = [Condition(*key, tuple(one.get(key, _absent(key[0], one)) for one in found)) for key in keys]
     known = [one for one in listed if set(one.values) != {NOT_KNOWN}]
     return (*known, *_parameters(runs))
+
+
+def _absent(topic: str, found: Mapping[tuple[str, str], str]) -> str:
+    """What a run says by not having a condition: a variable that it did not record was not set."""
+    recorded = any(other == topic for other, _ in found)
+    return NOT_SET if topic == "environment" and recorded else NOT_KNOWN
 
 
 def _of(run: Run) -> Iterator[tuple[tuple[str, str], str]]:

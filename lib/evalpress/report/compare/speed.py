@@ -33,7 +33,8 @@ def rows(a: Run, b: Run, why_not: str) -> Iterator[Row]:
             if mode in second.modes:
                 yield from _speeds(f"benchmark.{mode}.{workload}", blocks, (workload, mode), machine, reason)
         yield from _changes(workload, first, second, reason)
-    yield from _engines(first, second, machine, why_not)
+    is_set = any(run.sections["benchmark"].params["engine"].get("kv_cache_gib") is not None for run in (a, b))
+    yield from _engines(first, second, machine, why_not, is_set)
 
 
 def machine_of(a: Run, b: Run) -> Machine:
@@ -114,7 +115,7 @@ def _change(name: str, pair: Sequence[PairedMetric], why_not: str) -> Row:
     return judged(name, "×", first, second, interval, more_is_better=True)
 
 
-def _engines(a: Any, b: Any, machine: Machine, why_not: str) -> Iterator[Row]:
+def _engines(a: Any, b: Any, machine: Machine, why_not: str, cache_is_set: bool) -> Iterator[Row]:
     for mode in a.modes:
         if mode not in b.modes:
             continue
@@ -128,11 +129,20 @@ def _engines(a: Any, b: Any, machine: Machine, why_not: str) -> Iterator[Row]:
         if None not in cold:
             totals = [start.total_s for start in cold]
             yield not_comparable(f"startup_cold.{mode}.total_s", "s", why_not or _ONE_START, *totals)
-        for key, unit, more in (("model_weights_gib", "GiB", False), ("kv_cache_tokens", "tokens", True)):
-            values = getattr(first.memory, key), getattr(second.memory, key)
-            if None not in values:
-                said = "as the engines said; no scatter"
-                yield exact(f"memory.{mode}.{key}", unit, *values, more_is_better=more, why=said)
+        yield from _memory(mode, first.memory, second.memory, cache_is_set)
+
+
+def _memory(mode: str, a: Any, b: Any, cache_is_set: bool) -> Iterator[Row]:
+    for key, unit, more in (("model_weights_gib", "GiB", False), ("kv_cache_tokens", "tokens", True)):
+        values = getattr(a, key), getattr(b, key)
+        if None in values:
+            continue
+        if key == "kv_cache_tokens" and cache_is_set and values[0] != values[1]:
+            why = "its size is a setting (engine.kv_cache_gib), not what the engine left free"
+            yield not_comparable(f"memory.{mode}.{key}", unit, why, *values)
+        else:
+            said = "as the engines said; no scatter"
+            yield exact(f"memory.{mode}.{key}", unit, *values, more_is_better=more, why=said)
 
 
 _PHASES = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "kv_cache_s")
