@@ -62,7 +62,7 @@ def kv_cache(document: Document[Results]) -> Found:
     found = document.data.features
     if found is None or not found.kv_cache:
         return None
-    heads: Heads = ["dtype", Column("bytes per token", "bytes"), Column("tokens", "tokens"), "speed", "95 % interval"]
+    heads: Heads = ["dtype", Column("per token", "bytes"), Column("tokens", "tokens"), "speed", "95 % interval"]
     heads += ["identical outputs", "unexplained", Column("same best token", "share"), "RMSE", "largest difference"]
     rows: list[list[Cell]] = []
     for dtype, one in found.kv_cache.items():
@@ -138,7 +138,7 @@ def _slope(title: str, found: Depth) -> Table:
         pick(found, "ratio"),
     ]
     heads: Heads = [Column("each cached token adds", "ns"), "95 % interval, ns", Column("KV cache", "bytes")]
-    heads += [Column("reading it takes", "ns"), Column("ratio", "ratio")]
+    heads += [Column("reading it takes", "ns"), Column("slope / reading", "ratio")]
     note = (
         "Slope of the time per decoded token against the cached tokens over all runs: the median of the slopes of all "
         "pairs (Theil-Sen) with Sen's interval. Reading: the KV bytes of one token / the memory bandwidth measured in "
@@ -190,8 +190,8 @@ def _speculation(title: str, found: Speculation) -> Table:
         ]
         for name, load in found.loads.items()
     ]
-    heads: Heads = ["prompts", Column("acceptance rate", "share"), "mean acceptance length", "accepted", "drafted"]
-    heads += [Column("without", "tok/s"), Column("with", "tok/s"), "speed", "95 % interval"]
+    heads: Heads = ["prompts", Column("acceptance rate", "share"), "mean acceptance length", "accepted tokens"]
+    heads += ["drafted tokens", Column("without it", "tok/s"), Column("with it", "tok/s"), "speed", "95 % interval"]
     heads += ["identical outputs", "unexplained"]
     note = (
         f"Temperature 0, one request at a time, {found.output_len} tokens each; prompts from {found.prompts}, as they "
