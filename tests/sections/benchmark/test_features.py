@@ -50,6 +50,12 @@ def test_slow_moments_of_the_machine_hardly_move_the_slope():
     assert loud.slope_s == pytest.approx(40e-9, rel=0.25)
 
 
+def test_a_slope_that_may_be_none_has_no_ratio():
+    loud = depth.report(DepthParams(), feature_samples.depth_runs(slope=1e-9, noise=5e-4), FACTS, PEAKS, 1)
+    assert loud.slope_s_low < 0 < loud.slope_s_high
+    assert loud.ratio is None and loud.ratio_why == depth._FLAT
+
+
 def test_without_peak_rates_the_slope_has_no_bound_but_a_reason():
     found = depth.report(DepthParams(), feature_samples.depth_runs(), FACTS, None, 1)
     assert (found.bound_s, found.ratio, found.ratio_why) == (None, None, "benchmark.ceilings is off")

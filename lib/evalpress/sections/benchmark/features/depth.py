@@ -19,6 +19,7 @@ from evalpress.sections.benchmark.results import PeakRates
 Draw = Callable[[int, int], list[int]]
 """Random token ids: how many, and a number that makes them new."""
 _NO_INTERVAL = "six runs are needed for a 95 % interval of the median"
+_FLAT = "the interval of the slope contains 0: this run shows no cost of a cached token"
 _NO_PEAK = "benchmark.ceilings is off"
 
 
@@ -109,7 +110,8 @@ def report(
     unknown = None if each is not None else facts.reasons()["kv_bytes_per_token"]
     bound = None if each is None or peaks is None else each / (devices * peaks.memory_bandwidth_gb_s * 1e9)
     why = None if bound is not None else unknown or _NO_PEAK
-    ratio = line.slope / bound if bound else None
+    flat = line.slope_low <= 0 <= line.slope_high
+    ratio = None if flat or not bound else line.slope / bound
     return Depth(
         rule=observed.rule,
         block_size=observed.block_size,
@@ -124,7 +126,7 @@ def report(
         bound_s=bound,
         bound_s_why=why,
         ratio=ratio,
-        ratio_why=None if ratio is not None else why or "a decode step reads no KV cache",
+        ratio_why=None if ratio is not None else why or (_FLAT if flat else "a decode step reads no KV cache"),
     )
 
 
