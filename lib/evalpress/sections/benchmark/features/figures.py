@@ -39,9 +39,9 @@ def depth(document: Document[Results]) -> Figure | None:
                 [decode[0] + 1e3 * found.bound_s * (at - x[0]) for at in x],
                 ":",
                 color=figure_style.MUTED,
-                label="if only reading the cache took time",
+                label="reading alone",
             )
-        panels[0].set_title("time per decoded token, ms")
+        panels[0].set_title("per decoded token, ms")
         prefill = [point.prefill_tok_s for point in found.points]
         ends: list[Ends] = [
             (found.chunk_len / point.prefill_s_high, found.chunk_len / point.prefill_s_low)
