@@ -21,7 +21,8 @@ NAMES = frozenset(
         r"\w+",
         "ms tok req id ids top vllm torch transformers softmax logits logit nats goodput worker rank prefill decode "
         "cpu gpu npu http curl git json sha utc head temperature seed wheel kernel arg max norm teacher forcing "
-        "harness block sdpa token throughput bash python find wc grep awk sed chmod ls base chat instruct bench startup",
+        "throughput harness block sdpa token bash python find wc grep awk sed chmod ls base chat instruct bench "
+        "startup",
     )
 )
 """Names and the field's words that stay in Chinese texts."""
