@@ -32,7 +32,7 @@ def depth(document: Document[Results]) -> Figure | None:
     with canvas(4.4, 2, 1) as (figure, panels):
         decode = [1e3 * point.decode_s_per_token for point in found.points]
         spread = [(point.decode_s_per_token_low, point.decode_s_per_token_high) for point in found.points]
-        _curve(panels[0], x, decode, spread, 1e3, (tone, marker, features.mode))
+        _curve(panels[0], x, decode, spread, 1e3, (tone, marker))
         if found.bound_s is not None:
             panels[0].plot(
                 x,
@@ -41,6 +41,7 @@ def depth(document: Document[Results]) -> Figure | None:
                 color=figure_style.MUTED,
                 label="reading alone",
             )
+            figure_style.legend_right(panels[0])
         panels[0].set_title("per decoded token, ms")
         prefill = [point.prefill_tok_s for point in found.points]
         ends: list[Ends] = [
@@ -49,10 +50,9 @@ def depth(document: Document[Results]) -> Figure | None:
             else (None, None)
             for point in found.points
         ]
-        _curve(panels[1], x, prefill, ends, 1, (tone, marker, None))
+        _curve(panels[1], x, prefill, ends, 1, (tone, marker))
         panels[1].set_title(f"prefill of {found.chunk_len} tokens, tok/s")
         panels[1].set_xlabel("tokens in the KV cache before the request")
-        figure_style.legend_right(panels[0])
         caption = (
             "How a request becomes slower with the context that it has in the KV cache: medians with their 95 % "
             "intervals. Dotted: the time at no context and, for each cached token, its KV bytes at the measured memory "
@@ -67,11 +67,11 @@ def _curve(
     y: Sequence[float],
     ends: Sequence[Ends],
     scale: float,
-    style: tuple[str, str, str | None],
+    style: tuple[str, str],
 ) -> None:
     """One curve with its intervals, which are multiplied by `scale`."""
-    tone, marker, label = style
-    axes.plot(x, y, f"-{marker}", color=tone, label=label)
+    tone, marker = style
+    axes.plot(x, y, f"-{marker}", color=tone)
     for at, (low, high) in zip(x, ends, strict=True):
         if low is not None and high is not None:
             axes.plot([at, at], [scale * low, scale * high], "-", color=tone, linewidth=1)
