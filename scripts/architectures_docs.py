@@ -11,6 +11,7 @@ transformers builds on the meta device, KV values that its own cache holds after
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import tempfile
 import warnings
@@ -27,6 +28,9 @@ from evalpress.model.facts import ArchitectureFacts
 PAGE = ROOT / "docs" / "architectures.md"
 EXPANDED = frozenset(("minicpm3",))
 """vLLM caches their heads expanded, transformers the latent."""
+_TOKENS = 10
+_UNCACHED = re.compile(r"(MLP|MoE|MoeBlock|TextMoe|FeedForward|FFN|Norm)$")
+"""Classes of layers that keep nothing in the cache and take most of the time of a pass."""
 _HEAD = """# Architectures
 
 Every `…ForCausalLM` that both transformers {transformers} and vLLM {vllm} support, with transformers' default
@@ -80,23 +84,34 @@ def _independent(config: Any) -> tuple[int | None, int | None]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    tokens = 10
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
     except Exception:
         return None, None
     count = sum(parameter.numel() for parameter in model.parameters())
-    try:
-        with torch.no_grad():
-            ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
-            cache = model(input_ids=ids, use_cache=True).past_key_values
-        kept = [
-            part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))
-        ]
-        return count, sum(part.numel() for part in kept if isinstance(part, torch.Tensor)) // tokens
-    except Exception:
-        return count, None
+    for shortened in (lambda hidden, *_, **__: hidden, lambda hidden, *_, **__: (hidden, None), None):
+        for layer in model.modules():
+            if shortened is None:
+                layer.__dict__.pop("forward", None)
+            elif _UNCACHED.search(type(layer).__name__):
+                layer.forward = shortened
+        try:
+            return count, _cached(model)
+        except Exception:  # the layer returns something else, or the model needs more than tokens
+            continue
+    return count, None
+
+
+def _cached(model: Any) -> int:
+    """Numbers per token in the model's own cache after a pass."""
+    import torch
+
+    with torch.no_grad():
+        ids = torch.zeros(1, _TOKENS, dtype=torch.long, device="meta")
+        cache = model(input_ids=ids, use_cache=True).past_key_values
+    kept = [part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))]
+    return sum(part.numel() for part in kept if isinstance(part, torch.Tensor)) // _TOKENS
 
 
 def page(found: list[Row]) -> str:
