@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 from evalpress.core.paths import ROOT
-from evalpress.report.card import make
+from evalpress.report.card import make, support
+from evalpress.report.card.source import read
 
 DOC = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
 ROWS = [
@@ -75,3 +76,23 @@ def _there(data, keys):
 def test_the_longest_sequence_is_one_that_ran(folder):
     page = (folder / "card" / "ADAPT_REPORT.md").read_text(encoding="utf-8")
     assert "| longest prompt and output that ran | 1,034 | `results/benchmark.json: data.workloads.prefill` |" in page
+
+
+def test_optional_parts_of_the_benchmark_are_read(folder):
+    """A part that ran is supported with its figure; one that the engine refused is not, with the engine's reason."""
+    source = read(folder)
+    loads = {"repeating": {"acceptance_rate": 0.8}, "ordinary": {"acceptance_rate": None}}
+    source.documents["benchmark"]["data"]["features"] = {
+        "prefix_cache": {"rate": 0.5, "expected_rate": 0.5},
+        "speculation": {"loads": loads},
+        "kv_cache": {"fp8": {"figures": None, "figures_why": "no kernel for it"}},
+        "depth": {"points": [{"cached_tokens": 1_900}]},
+    }
+    rows = {row["feature"]: row for row in support.support(source)}
+    assert rows["prefix"]["why"] == "50.0% of the prompt tokens came from the cache, 50.0% expected"
+    assert rows["speculation"]["status"] == "supported" and "80.0%" in rows["speculation"]["why"]
+    assert (rows["quantised_kv"]["status"], rows["quantised_kv"]["why"]) == ("unsupported", "no kernel for it")
+    assert support.longest(source) == (1_900, "results/benchmark.json: data.features.depth")
+    source.documents["benchmark"]["data"]["features"] |= {"speculation": None, "speculation_why": "no drafter"}
+    rows = {row["feature"]: row for row in support.support(source)}
+    assert (rows["speculation"]["status"], rows["speculation"]["why"]) == ("unsupported", "no drafter")
