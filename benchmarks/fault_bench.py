@@ -42,8 +42,8 @@ SECTION = {
 VICTIMS = {
     "engine load": ("kernel",),
     "mid-workload": ("kernel",),
-    "server start": ("kernel", "server", "engine core"),
-    "mid-request": ("kernel", "server", "engine core"),
+    "server start": ("kernel", "server", "engine core", "command"),
+    "mid-request": ("kernel", "server", "engine core", "command"),
     "results written": ("kernel", "command"),
     "rendering": ("command",),
 }
@@ -110,7 +110,7 @@ class Bench:
         if moment == "rendering":
             return ["--param", f"title=Fault injection {self.count}"]
         key = {"benchmark": "benchmark.workloads.throughput.num_prompts", "serving": "serving.requests_per_level"}
-        return ["--param", f"{key[self.section]}={24 + self.count % 8}"]
+        return ["--param", f"{key[self.section]}={25 + self.count % 8}"]
 
     def marked(self) -> list[psutil.Process]:
         """Running processes of this report."""

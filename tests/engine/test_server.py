@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -88,6 +89,22 @@ def test_a_server_ends_although_interrupts_are_ignored(tmp_path, monkeypatch):
         assert time.monotonic() - start < 8 and not process.is_running()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_server_ends_with_the_process_that_started_it_even_by_sigkill(tmp_path):
+    starter = (
+        "import os, sys, time; from pathlib import Path; from evalpress.engine import server;"
+        "launch = server.Launch(sys.argv[2:], {}, '127.0.0.1', Path(sys.argv[1]));"
+        "print(launch._process.pid, launch._lifeline.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", starter, str(tmp_path / "log"), *argv("127.0.0.1", 0)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        found = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
+        assert len(found) == 2
+        run.kill()
+    _, alive = psutil.wait_procs(found, 15)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_port_in_use_is_named():

@@ -18,7 +18,7 @@ import psutil
 
 from evalpress.core.errors import MeasurementError
 from evalpress.core.paths import ROOT
-from evalpress.engine import failure
+from evalpress.engine import failure, lifeline
 from evalpress.engine.endpoint import Endpoint
 from evalpress.launch import url_of
 
@@ -58,6 +58,7 @@ class Launch:
         self._server: Server | None = None
         self._silent = "nothing listened yet"
         self._process = _start(argv, env, log)
+        self._lifeline = lifeline.tied(self._process.pid)
         atexit.register(self.stop)
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -94,6 +95,7 @@ class Launch:
 
     def stop(self) -> None:
         """End the whole group: SIGTERM, then SIGKILL."""
+        lifeline.cut(self._lifeline)
         for sent, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, sent)
