@@ -75,6 +75,17 @@ def test_what_a_tool_documents_differently_is_told(tmp_path: Path) -> None:
     assert "weighted" in (row(found, "inter_token_latency_ms.mean").definition or "")
 
 
+def test_aiperfs_throughputs_are_over_its_phase_and_vllms_over_its_requests(tmp_path: Path) -> None:
+    path = client_files.aiperf(tmp_path, SENT)
+    found = row(only(path), "output_token_throughput")
+    assert found.verdict == "documented" and "measured time" in (found.definition or "")
+    assert found.ratio is not None and found.ratio < 1
+    document = json.loads(path.read_text())
+    del document["start_time"]  # an older file
+    path.write_text(json.dumps(document))
+    assert row(only(path), "output_token_throughput").verdict == "unexplained"
+
+
 def test_files_of_one_run_are_read_together_whichever_is_named(tmp_path: Path) -> None:
     summary = client_files.aiperf(tmp_path, SENT)
     both = reconcile([summary, tmp_path / "profile_export.jsonl"])

@@ -31,6 +31,8 @@ VLLM = {
     "total_token_throughput": "total",
 }
 """What vLLM counts, by metric."""
+_STATED = ("vllm bench serve", "AIPerf")
+"""Tools whose stated duration is vLLM's."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,6 @@ def rates(run: Run) -> dict[str, Rate]:
 def vllm_duration(run: Run) -> tuple[str, float] | None:
     """The duration under vLLM's definition: first request sent to last token, else the one that the file states."""
     found = durations(run)
-    if run.tool == "vllm bench serve" and "stated" in found:
+    if run.tool in _STATED and "stated" in found:
         return "stated", found["stated"]
     return next(((key, found[key]) for key in ("span", "window", "stated") if key in found), None)

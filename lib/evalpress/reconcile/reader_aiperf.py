@@ -1,12 +1,14 @@
 """AIPerf's `profile_export_aiperf.json` and, beside it, `profile_export.jsonl` with every request (aiperf 0.13.0).
 
 Its `inter_token_latency` is vLLM's TPOT; vLLM's ITL is its `inter_chunk_latency`. Its duration runs from the first
-request to the last token; percentiles are numpy's.
+request to the last token; its throughputs are over a longer time, its profiling phase (`start_time` to `end_time`; a
+file without them: the duration). Percentiles are numpy's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,14 @@ _LATENCIES = (
     ("request_latency", "e2el", "e2el"),
 )
 _RATES = (
-    ("request_throughput", "request_throughput", "completed/stated"),
-    ("output_token_throughput", "output_throughput", "output/stated"),
-    ("total_token_throughput", "total_token_throughput", "total/stated"),
+    ("request_throughput", "request_throughput", "completed"),
+    ("output_token_throughput", "output_throughput", "output"),
+    ("total_token_throughput", "total_token_throughput", "total"),
 )
 _STATISTICS = {"avg": "mean", "p50": "median", "std": "std", "p90": "p90", "p99": "p99"}
 _MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "sec": 1e3, "s": 1e3}
+_STAMP_S = 1e-6
+"""The last digit of its time stamps."""
 _SUMMARY, _RECORDS = "profile_export_aiperf.json", "profile_export.jsonl"
 
 
@@ -72,6 +76,7 @@ def _run(files: tuple[Path, ...], body: Mapping[str, Any], requests: tuple[Reque
         requests=requests or means,
         means=bool(means),
         duration_s=_seconds(body.get("benchmark_duration")),
+        window_s=_phase_s(body),
         totals=Totals(
             count(inner(body, "request_count", "avg")),
             count(inner(body, "error_request_count", "avg")),
@@ -92,11 +97,24 @@ def _seconds(metric: Any) -> float | None:
     return None if value is None or unit not in _MS else value * _MS[unit] / 1e3
 
 
+def _phase_s(body: Mapping[str, Any]) -> float | None:
+    """The length of the profiling phase, where the file states when it began and ended."""
+    try:
+        start, end = (datetime.fromisoformat(str(body.get(key))) for key in ("start_time", "end_time"))
+        seconds = (end - start).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return seconds if seconds > 0 else None
+
+
 def _printed(body: Mapping[str, Any]) -> list[Printed]:
     seconds = _seconds(body.get("benchmark_duration"))
     found = figure("benchmark_duration", "duration", seconds, "span")
-    for key, metric, definition in _RATES:
-        found += figure(key, metric, inner(body, key, "avg"), definition)
+    phase_s = _phase_s(body)
+    for key, metric, counted in _RATES:
+        value = inner(body, key, "avg")
+        off = _STAMP_S / phase_s * (number(value) or 0.0) if phase_s else 0.0
+        found += figure(key, metric, value, f"{counted}/{'window' if phase_s else 'stated'}", rounding=off)
     for key, metric, definition in _LATENCIES:
         scale = _MS.get(str(inner(body, key, "unit")))
         for theirs, statistic in _STATISTICS.items() if scale is not None else ():
