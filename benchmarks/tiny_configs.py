@@ -38,6 +38,8 @@ class Tiny:
     config: str
     values: dict[str, Any]
     dtype: str = "bfloat16"
+    fails: str = ""
+    """The gate by which the report must fail, because this vLLM computes something else on a CPU."""
     std: float = 0.08
     """Standard deviation of every matrix: large enough for logits to differ."""
     refused: str = ""
@@ -88,6 +90,8 @@ MODELS: dict[str, Tiny] = {
         "Ernie4_5_MoeConfig",
         GROUPED | {"moe_num_experts": 8, "moe_k": 2, "moe_intermediate_size": 64, "moe_num_shared_experts": 1}
         | {"moe_layer_start_index": 1, "tie_word_embeddings": True},
+        # vLLM 0.32.0's router for CPUs leaves out the correction bias of ungrouped softmax routing.
+        fails="vllm_eager.outlier_positions",
     ),
     "gpt-oss": Tiny(
         "GptOssConfig",

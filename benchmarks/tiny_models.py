@@ -179,6 +179,8 @@ def right(row: Row) -> bool:
     refused = MODELS[row.name].refused
     if refused:
         return row.verdict == "exit 2" and refused in row.told
+    if MODELS[row.name].fails:
+        return row.verdict == "fail" and row.gates.get(MODELS[row.name].fails, "").startswith("fail")
     failed = [gate for gate in row.gates.values() if gate.startswith("fail")]
     return row.verdict in ("pass", "warn") and not failed and not row.sections and not row.differing
 
