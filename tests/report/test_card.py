@@ -90,6 +90,13 @@ def test_the_printed_figures_are_the_measured_ones(card):
     assert number(measured["modes"]["compiled"]["startup"]["total_s"]) in page
 
 
+def test_the_phases_of_a_start_add_up_to_its_total(card):
+    line = next(line for line in (card / "README.md").read_text(encoding="utf-8").splitlines() if " · total " in line)
+    found = [float(seconds.replace(",", "")) for seconds in re.findall(r"([\d.,]+) s\b", line)]
+    assert len(found) > 4
+    assert sum(found[:-1]) == pytest.approx(found[-1], rel=0.01)
+
+
 def test_tables_have_one_number_of_columns_and_stand_apart(card):
     for page in card.glob("*.md"):
         text = page.read_text(encoding="utf-8")

@@ -8,7 +8,11 @@ from evalpress.params.engine import EAGER
 from evalpress.report.card.source import Source
 from evalpress.report.card.words import Words, count, number, share
 
-PHASES = ("import_s", "load_weights_s", "compile_s", "graph_capture_s", "kv_cache_s", "total_s")
+PHASES = (
+    *("import_s", "config_s", "engine_init_s", "load_weights_s", "compile_s", "graph_capture_s", "kv_cache_s"),
+    *("unaccounted_s", "total_s"),
+)
+"""All phases of a start: they add up to the total."""
 _CONFIG = (
     *("architectures", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     *("num_key_value_heads", "head_dim", "vocab_size", "max_position_embeddings", "rope_theta", "rms_norm_eps"),
