@@ -129,7 +129,7 @@ def test_results_without_limits_of_stages_say_so():
     document = samples.alignment()
     older = document.data.layers.model_copy(update={"limits": None, "limits_why": "measured by an older version"})
     caption = layer_errors(changed(document, layers=older)).caption
-    assert "what passes for noise: measured by an older version" in caption
+    assert "what passes for noise; reason: measured by an older version" in caption
 
 
 def test_a_server_that_keeps_the_slo_for_every_request_is_at_100_per_cent():

@@ -188,7 +188,7 @@ def test_a_neighbours_row_never_fails_anything(row: version_sets.VersionSet, pos
 @pytest.mark.parametrize("backend", ["ascend", "cuda", "cpu"])
 def test_every_row_admits_what_it_lists_and_has_a_source_and_a_date(backend: str) -> None:
     for row in version_sets.rows(backend):
-        assert row.source and row.date.startswith("202")
+        assert row.source and datetime.date.fromisoformat(row.date) <= datetime.date.today(), row.engine
         for component, builds in row.allowed.items():
             for build in builds:
                 if build[0] not in "<>=!~":
@@ -283,20 +283,11 @@ def test_a_later_wheel_agrees_with_its_row(version, tmp_path, monkeypatch, capsy
     assert err == "" and (row["backend"], row["engine"], row["torch_npu"]) == ("ascend", version, ["2.10.0.post4"])
 
 
-@pytest.mark.parametrize("backend", ["cpu", "cuda", "ascend"])
-def test_every_row_has_its_source_and_date(backend) -> None:
-    for row in version_sets.rows(backend):
-        assert row.source, row.engine
-        assert datetime.date.fromisoformat(row.date) <= datetime.date.today(), row.engine
-
-
 def test_the_verb_prints_one_json_document_and_ends_in_1_for_a_failure(capsys) -> None:
     verb = ["check-versions", "--backend", "ascend", "vllm-ascend=0.23.0"]
     assert cli.main([*verb, "torch==2.10.0", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert {"component", "found", "expected", "status", "source"} <= set(rows[0])
-    assert cli.main([*verb, "torch=2.9.0"]) == 1
-    assert "FAIL  torch" in capsys.readouterr().out
+    assert {"component", "found", "expected", "status", "source"} <= set(json.loads(capsys.readouterr().out)[0])
+    assert cli.main([*verb, "torch=2.9.0"]) == 1 and "FAIL  torch" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

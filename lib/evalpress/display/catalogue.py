@@ -10,24 +10,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from evalpress.display import chinese
+from evalpress.display.text_templates import FIELD, LETTERS, WORD, Template, index_of
 
 LOCALE: Final = Path(__file__).resolve().parents[1] / "locale"
 DOMAIN: Final = "evalpress"
 
-_FIELD = re.compile(r"\{(\w*)\}")
-_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,}(?![A-Za-z])")
 _ENGLISH = re.compile(r"(?<![\w./=@-])[a-z][a-z']+(?![\w/=@(-])")
 """A word of running English; names with dots, slashes or digits in them are none."""
 _STAYS: Final = frozenset({"ms", "vllm", "transformers", "torch", "logits", "softmax", "sdpa", "goodput", "nats"})
 """Names and units that are the same in every language."""
 _EDGES = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
-_LETTERS = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[\w.]*(?:_|\d)[\w./-]*")
 """A name with digits or underscores: an id, a file, a version."""
 _PER_CENT = re.compile(r"(?<=[\d}]) %")
@@ -70,29 +67,7 @@ def path(language: str) -> Path:
 
 def fields(msgid: str) -> Counter[str]:
     """The names of the values in a msgid or its translation, each with how often it is there."""
-    return Counter(_FIELD.findall(msgid))
-
-
-@dataclass(frozen=True)
-class _Template:
-    """A msgid with values in it."""
-
-    pattern: re.Pattern[str]
-    literals: tuple[str, ...]
-    """What is between the values, in order; without the first letter, which may be a capital."""
-    words: frozenset[str]
-    """Words that every such text has."""
-    translation: str
-    letters: int
-
-    def match(self, text: str) -> re.Match[str] | None:
-        """`text` as this msgid. Most texts are refused without the pattern, which is slow on long ones."""
-        at = 0
-        for literal in self.literals:
-            at = text.find(literal, at) + len(literal)
-            if at < len(literal):
-                return None
-        return self.pattern.fullmatch(text) if text.endswith(self.literals[-1]) else None
+    return Counter(FIELD.findall(msgid))
 
 
 class Catalogue:
@@ -100,15 +75,15 @@ class Catalogue:
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         known = {_key(msgid): _QUOTED.sub(r"\1", text) for msgid, text in messages.items()}
-        plain = {msgid: text for msgid, text in known.items() if not _FIELD.search(msgid)}
+        plain = {msgid: text for msgid, text in known.items() if not FIELD.search(msgid)}
         self._exact = {_folded(msgid): text for msgid, text in plain.items()} | plain
-        self._templates = _index({msgid: text for msgid, text in known.items() if _FIELD.search(msgid)})
+        self._templates = index_of({msgid: text for msgid, text in known.items() if FIELD.search(msgid)})
         self.text = lru_cache(maxsize=20_000)(self._text)
         self._best = lru_cache(maxsize=50_000)(self._find_best)
 
     def _text(self, source: str) -> str:
         """`source` in this language; a text that is not in the catalogue stays unchanged."""
-        if not _LETTERS.search(source):
+        if not LETTERS.search(source):
             return _PER_CENT.sub("%", source)
         kept: dict[str, str] = {}
 
@@ -137,7 +112,7 @@ class Catalogue:
     def _find_best(self, source: str, depth: int) -> str:
         """Of the ways in which a text can be made of msgids the one that leaves the least English."""
         found = _EDGES.fullmatch(source)
-        if found is None or not _LETTERS.search(source) or _NAME.fullmatch(source):
+        if found is None or not LETTERS.search(source) or _NAME.fullmatch(source):
             return source
         before, text, after = found.groups()
         best, least = text, _english(text) or 1
@@ -174,9 +149,9 @@ class Catalogue:
                 continue
             yield _filled(template.translation, values)
 
-    def _candidates(self, text: str) -> Iterator[_Template]:
+    def _candidates(self, text: str) -> Iterator[Template]:
         """Templates that may match, those with the most letters first."""
-        words = {word.lower() for word in _WORD.findall(text)} | {""}
+        words = {word.lower() for word in WORD.findall(text)} | {""}
         found = [one for word in words for one in self._templates.get(word, ()) if one.words <= words]
         return iter(sorted(found, key=lambda one: -one.letters))
 
@@ -263,44 +238,7 @@ def _key(msgid: str) -> str:
 
 
 def _filled(translation: str, values: Mapping[str, str]) -> str:
-    return _FIELD.sub(lambda field: values[f"v_{field[1]}"], translation)
-
-
-def _index(messages: Mapping[str, str]) -> dict[str, list[_Template]]:
-    """Templates by the rarest word that any text of theirs has; "" for those without a word."""
-    words = {
-        msgid: [word.lower() for part in _FIELD.split(msgid)[::2] for word in _inner_words(part)] for msgid in messages
-    }
-    counts = Counter(word for found in words.values() for word in set(found))
-    index: dict[str, list[_Template]] = {}
-    for msgid, translation in messages.items():
-        rarest = min(words[msgid], key=lambda word: (counts[word], word), default="")
-        index.setdefault(rarest, []).append(_template(msgid, translation))
-    return index
-
-
-def _inner_words(msgid: str) -> list[str]:
-    """The words of a msgid that are in every text of it: no value can prolong them, no capital differs."""
-    bare = [re.sub(r"^[A-Za-z]+|[A-Za-z]+$", "", part) for part in _FIELD.split(msgid)[::2]]
-    return [word.lower() for part in bare for word in _WORD.findall(part)]
-
-
-def _template(msgid: str, translation: str) -> _Template:
-    parts = _FIELD.split(msgid)
-    pattern = ""
-    for index, part in enumerate(parts):
-        pattern += f"(?P<v_{part}>.*?)" if index % 2 else _literal(part, first=index == 0)
-    letters = sum(len(_LETTERS.findall(part)) for part in parts[::2])
-    literals = (parts[0][1:] if parts[0][:1].isalpha() else parts[0], *parts[2::2])
-    words = frozenset(_inner_words(msgid))
-    return _Template(re.compile(pattern, re.DOTALL), literals, words, translation, letters)
-
-
-def _literal(part: str, *, first: bool) -> str:
-    """A literal part as a pattern; the first letter of a sentence may have been made a capital."""
-    if first and part[:1].isalpha():
-        return f"(?i:{re.escape(part[0])}){re.escape(part[1:])}"
-    return re.escape(part)
+    return FIELD.sub(lambda field: values[f"v_{field[1]}"], translation)
 
 
 def _folded(text: str) -> str:
@@ -309,7 +247,7 @@ def _folded(text: str) -> str:
 
 def _is_unknown(value: str, translated: str) -> bool:
     """Whether a value is running English text that was not translated as a whole; a name is none."""
-    if _NAME.fullmatch(value) or len(_WORD.findall(value)) < 2:
+    if _NAME.fullmatch(value) or len(WORD.findall(value)) < 2:
         return False
     return value == translated or bool(_ENGLISH.search(translated))
 

@@ -154,9 +154,7 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "name": summary["model"],
         "platform": summary["platform"],
         "verdict": summary["verdict"],
-        "conclusion": ("" if language == "zh" else " ").join(
-            translated(one["text"]) for one in summary.get("conclusion", [])
-        ),
+        "conclusion": _sentences(summary.get("conclusion", []), language),
         "notice": translated(summary.get("description", "")),
         "device_memory": (provenance["device"] or {}).get("memory_total_gib"),
         "device": (provenance["device"] or {}).get("name") or provenance["platform"],
@@ -192,6 +190,10 @@ def _context(source: Source, language: str) -> dict[str, Any]:
         "met": [gate for gate in summary["gates"] if gate["status"] in ("warn", "fail")],
         "reproduce": summary["command"],
     }
+
+
+def _sentences(found: list[dict[str, Any]], language: str) -> str:
+    return ("" if language == "zh" else " ").join(translated(one["text"]) for one in found)
 
 
 def _pictures(source: Source, folder: Path) -> list[dict[str, str]]:
