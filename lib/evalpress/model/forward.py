@@ -45,8 +45,8 @@ _MAX_BYTES = 2**29
 class TextLogits:
     """Raw logits of one text: `values` float32 [positions, vocabulary], `positions` increasing.
 
-    `routers`: of a mixture of experts, how each layer's router chose: float32 [layers, positions, 2], as
-    `routing.watched` gives them; None for other models.
+    `routers`: of a mixture of experts, how each layer's router chose at every token up to the last of the positions:
+    float32 [layers, tokens, 2], as `routing.watched` gives them; None for other models.
     """
 
     positions: NDArray[np.int64]
@@ -214,11 +214,11 @@ def forward(
 def _of_row(
     chosen: list[NDArray[np.float32]], row: int, tokens: torch.Tensor, positions: NDArray[np.int64]
 ) -> NDArray[np.float32] | None:
-    """How the routers chose at these positions of one text of a pass; None without routers."""
+    """How the routers chose in one text of a pass, up to the last of these positions; None without routers."""
     whole = [layer for layer in chosen if len(layer) == tokens.numel()]
     if not whole:
         return None
-    return np.stack([layer.reshape(*tokens.shape, 2)[row, positions] for layer in whole])
+    return np.stack([layer.reshape(*tokens.shape, 2)[row, : positions[-1] + 1] for layer in whole])
 
 
 def buckets(lengths: Mapping[str, int]) -> list[list[str]]:

@@ -70,3 +70,18 @@ def test_where_a_router_may_take_another_expert_no_token_has_a_rank():
     other = np.float32([[0.5, 3.0], [0.5, 3.0], [0.5, 3.0]])
     assert reading._tied(np.stack([other, margins]), "bfloat16", 3).tolist() == [True, False, False]
     assert reading._tied(None, "bfloat16", 3).tolist() == [False, False, False]
+
+
+def test_every_later_token_depends_on_a_routers_near_tie(monkeypatch):
+    from evalpress.model import forward
+
+    rows = np.float32([[0.0, 2.0, 1.0, -1.0]] * 3)
+    routers = np.float32([[[0.5, 3.0], [0.5, 3.0], [0.001, 3.0], [0.5, 3.0], [0.5, 3.0]]])
+    part = SimpleNamespace(values=rows, positions=np.array([1, 2, 4]), routers=routers)
+    run = SimpleNamespace(described={"dtype": "float32"})
+    monkeypatch.setattr(forward, "loaded", lambda *a, **k: contextlib.nullcontext(run))
+    monkeypatch.setattr(forward, "right_attentions", lambda run, probe: SimpleNamespace(names=("eager",)))
+    monkeypatch.setattr(forward, "forward", lambda run, texts, positions: iter([("x", part)]))
+    request = reading.Request(Path(), "float32", "bfloat16", False, {"x": [0, 0, 3, 3, 0, 3]}, {"x": [1, 2, 4]})
+    (found,) = list(reading.passes(request))[1:]
+    assert (found.ranks, found.ties) == ([4, 1, 4], {2, 4})

@@ -31,7 +31,9 @@ _LOGITS_OF = "transformers on CPU in float32"
 _VERDICTS = {
     "within_noise": "within the noise.",
     "unexplained": "unexplained.",
-    "rerouted": "beyond that, but a router chose its experts at a near tie there, and others move logits by more.",
+    "rerouted": (
+        "beyond that, but a router chose its experts at a near tie there or before, and others move logits by more."
+    ),
 }
 _DRAWN = "tokens were drawn: near logits explain nothing"
 
@@ -44,7 +46,7 @@ class Readings:
     reference: dict[tuple[Name, int], Row] = field(default_factory=dict)
     engine_dtype: dict[tuple[Name, int], Row] = field(default_factory=dict)
     ties: dict[Name, frozenset[int]] = field(default_factory=dict)
-    """Output tokens before which a router of a mixture of experts chose at a near tie."""
+    """Output tokens that depend on a choice which a router of a mixture of experts made at a near tie."""
 
 
 def read(

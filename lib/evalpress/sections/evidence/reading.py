@@ -44,9 +44,10 @@ class Request:
 class Reading:
     """Some positions of one text: the best token of each, the rank of the token that follows, and whole rows.
 
-    A rank counts the tokens that are clearly better: by more than NEAR_TIE_SPACINGS of the engine's dtype. `ties`: the
-    positions at which a router of a mixture of experts chose at such a near tie. Another expert moves all logits by
-    far more than rounding does, so a token there has no rank: it is 1.
+    A rank counts the tokens that are clearly better: by more than NEAR_TIE_SPACINGS of the engine's dtype. Where a
+    router of a mixture of experts chose at such a near tie, another expert moves all logits by far more than rounding
+    does, so a token there has no rank: it is 1. `ties`: the positions that have such a choice at or before them, on
+    which every later token of the text depends.
     """
 
     key: str
@@ -109,9 +110,9 @@ def passes(request: Request) -> Iterator[Described | Reading]:
             chosen = values[np.arange(len(at)), following] + near_ties(values.max(axis=1), request.engine_dtype)
             wanted = request.kept.get(key, frozenset())
             rows = {p: values[index].copy() for index, p in enumerate(at) if p in wanted}
-            tied = _tied(part.routers, request.engine_dtype, len(at))
-            ranks = np.where(tied, 1, 1 + (values > chosen[:, None]).sum(axis=1)).tolist()
-            ties = frozenset(p for p, is_tied in zip(at, tied, strict=True) if is_tied)
+            tied = _tied(part.routers, request.engine_dtype, at[-1] + 1)
+            ranks = np.where(tied[at], 1, 1 + (values > chosen[:, None]).sum(axis=1)).tolist()
+            ties = frozenset(p for p in at if tied[: p + 1].any())
             yield Reading(key, values.argmax(axis=1).tolist(), ranks, rows, ties)
 
 
@@ -120,9 +121,9 @@ def near_ties(best: NDArray[np.floating], dtype: str) -> NDArray[np.float64]:
     return NEAR_TIE_SPACINGS * spacing(best, dtype)
 
 
-def _tied(routers: NDArray[np.float32] | None, dtype: str, positions: int) -> NDArray[np.bool_]:
-    """Whether rounding alone may send a token to another expert in any layer: bool [positions]."""
+def _tied(routers: NDArray[np.float32] | None, dtype: str, tokens: int) -> NDArray[np.bool_]:
+    """Whether rounding alone may send a token to another expert in any layer: bool [tokens]."""
     if routers is None:
-        return np.zeros(positions, bool)
+        return np.zeros(tokens, bool)
     margins, largest = routers[..., 0], routers[..., 1]
     return np.asarray(((margins >= 0) & (margins <= near_ties(largest, dtype))).any(axis=0), np.bool_)

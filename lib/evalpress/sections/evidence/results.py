@@ -70,7 +70,7 @@ class Divergence(Model):
     verdict: Literal["within_noise", "unexplained", "rerouted"] | None = Field(
         default=None,
         description="within noise where both tokens lie within twice the noise of the best one; rerouted: they do not, "
-        "but in a mixture of experts a router chose at a near tie there",
+        "but in a mixture of experts a router chose at a near tie there or earlier in the text",
     )
     verdict_why: str | None = Field(default=None, description="why there is no verdict")
     sentence: str | None = None

@@ -179,7 +179,8 @@ def differences(document: Document[Results]) -> Table:
         note="Logits are those of transformers in float32 on the CPU after the same beginning. Noise: the largest "
         "change of a logit there by the engine's dtype alone. Two tokens that lie within twice the noise of the best "
         "one can change places by rounding: within noise. Near tie of experts: in a mixture of experts, rounding alone "
-        "may send the token to another expert there. Any other difference is unexplained and fails its gate.",
+        "may send this token, or an earlier one of the text, to another expert. Any other difference is unexplained "
+        "and fails its gate.",
     )
 
 
