@@ -34,7 +34,8 @@ SPEEDS = (
     "prefill_throughput",
     "decode_throughput",
 )
-SHOWS = re.compile(r"\w*(tables|figures?)\.\w+\(")
+SHOWS = re.compile(r"(?!feature_)\w*(tables|figures?)\.\w+\(")
+"""Cells that always show something; optional parts of the benchmark show nothing where the set does not ask for them."""
 PHASES_OF_A_MODE = ("compile_s", "graph_capture_s", "kv_cache_s")
 STATISTICS = [
     f"{s}_{n}_ms"
