@@ -35,7 +35,7 @@ SPEEDS = (
     "decode_throughput",
 )
 SHOWS = re.compile(r"(?!feature_)\w*(tables|figures?)\.\w+\(")
-"""Cells that always show something; optional parts of the benchmark show nothing where the set does not ask for them."""
+"""Cells that always show something; optional parts of the benchmark show nothing where a set does not ask for them."""
 PHASES_OF_A_MODE = ("compile_s", "graph_capture_s", "kv_cache_s")
 STATISTICS = [
     f"{s}_{n}_ms"
