@@ -54,5 +54,6 @@ def _metadata(path: Path) -> Message:
             if name is None:
                 raise ValueError("it has no METADATA")
             return Parser().parsestr(wheel.read(name).decode(errors="replace"))
+    # RuntimeError: an encrypted member; NotImplementedError: a compression that zipfile lacks.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise ValueError(str(error) or "it is damaged") from None
