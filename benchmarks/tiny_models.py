@@ -86,7 +86,7 @@ def params_file(name: str, folder: Path, *, serving: bool) -> Path:
         "platform": {"backend": "cpu"},
         "engine": {
             "dtype": tiny.dtype,
-            "modes": ["eager"],
+            "modes": [tiny.mode],
             "env": {"VLLM_USE_AOT_COMPILE": "0", **tiny.environment},
             "kv_cache_gib": 0.0625,
             "max_num_seqs": 8,
@@ -98,7 +98,7 @@ def params_file(name: str, folder: Path, *, serving: bool) -> Path:
             "workloads": workloads | dict.fromkeys(("e2e_16", "e2e_64", "e2e_256")),
         },
         "serving": {
-            "modes": ["eager"],
+            "modes": [tiny.mode],
             "concurrency": [1, 4],
             "rate_shares": [0.5],
             "rate_seconds": 1.0,
@@ -109,9 +109,9 @@ def params_file(name: str, folder: Path, *, serving: bool) -> Path:
             "slo_search": None,
             "starts": {"cold": 0, "warm": 0},
         },
-        "evidence": {"mode": "eager", "max_tokens": 16, "check_tokens": 150, "repeats": 2},
+        "evidence": {"mode": tiny.mode, "max_tokens": 16, "check_tokens": 150, "repeats": 2},
         "alignment": {"vllm_positions": 8, "max_position": 96, "decode_tokens": 12},
-        "quality": {"mode": "eager", "cases": ["params/quality/card.yaml"]},
+        "quality": {"mode": tiny.mode, "cases": ["params/quality/card.yaml"]},
         "report": {"languages": ["en"]},
         "skip": {} if serving else {"serving": "the facts and verdicts of the other sections are of interest"},
     }
@@ -141,7 +141,7 @@ def measure(name: str, folder: Path, *, serving: bool) -> Row:
         verdict=summary["verdict"],
         gates={g["id"]: f"{g['status']}: {g['found']}" for g in summary["gates"] if g["status"] not in ("pass", "off")},
         sections={key: str(one.get("failed") or one) for key, one in summary["sections"].items() if one.get("failed")},
-        facts=_facts(report, folder / "model", parameters),
+        facts=_facts(name, report, folder / "model", parameters),
         wall_s=wall,
     )
 
@@ -151,13 +151,13 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _facts(report: Path, model: Path, parameters: int) -> dict[str, tuple[Any, Any]]:
+def _facts(name: str, report: Path, model: Path, parameters: int) -> dict[str, tuple[Any, Any]]:
     """Figure -> the report's and an independent one."""
     setup = _json(report / "results" / "setup.json")["data"]["model"]
     found: dict[str, tuple[Any, Any]] = {"parameters": (setup["parameters"], parameters)}
     path = report / "results" / "benchmark.json"
     if path.is_file():
-        memory = _json(path)["data"]["modes"]["eager"]["memory"]
+        memory = _json(path)["data"]["modes"][MODELS[name].mode]["memory"]
         tokens, size = memory.get("kv_cache_tokens"), memory.get("kv_cache_gib")
         # Where some layers keep a window only, the engine's tokens are those of requests of one length.
         engine = size * GIB / tokens if tokens and size and document(model, None, None)["kv_is_uniform"] else None
