@@ -107,3 +107,21 @@ class FeatureParams(Block):
         if self.depth:
             found["depth: max(chunk_len, output_len) + 1"] = max(self.depth.chunk_len, self.depth.output_len) + 1
         return found
+
+    def tokens(self) -> int:
+        """About how many tokens all parts process: prompts and outputs of every run, warm-up runs among them."""
+        count = 0
+        if self.depth:
+            one = self.depth.output_len + self.depth.chunk_len
+            count += (self.depth.repeats + 1) * self.depth.points * one
+        if self.prefix_cache:
+            count += self.prefix_cache.requests * sum(
+                n + self.prefix_cache.own_len for n in self.prefix_cache.shared_lens
+            )
+        if self.speculation:
+            one = self.speculation.repeated_len + self.speculation.output_len
+            count += 2 * (self.speculation.repeats + 1) * 2 * self.speculation.requests * one
+        if self.kv_cache:
+            one = self.kv_cache.requests * (self.kv_cache.input_len + self.kv_cache.output_len)
+            count += 2 * (self.kv_cache.repeats + 1) * len(self.kv_cache.dtypes) * one
+        return count

@@ -39,6 +39,21 @@ def test_blocks_go_first_and_then_requests_and_points():
     assert "batch sizes 2, 4, 8, 16" in tenth.left_out and "2 of 3 repeats of the scaling curves" in tenth.left_out
 
 
+def test_of_the_features_lengths_and_requests_go_and_the_repeats_of_their_intervals_stay():
+    asked = params.load("demo-features").benchmark
+    tenth = scaled(asked, 0.1)
+    found = tenth.benchmark.features
+    assert (found.depth.points, found.speculation.requests, found.kv_cache.requests) == (2, 1, 1)
+    assert found.prefix_cache == asked.features.prefix_cache
+    assert [getattr(found, key).repeats for key in ("depth", "speculation", "kv_cache")] == [6, 3, 3]
+    assert "3 of 5 lengths of cached context" in tenth.left_out and "3 of 4 requests of N-gram speculation" in tenth.left_out
+    assert BenchmarkParams.model_validate(tenth.benchmark.model_dump()) == tenth.benchmark
+    pilot = dict.fromkeys(asked.workloads, 1.0)
+    without = asked.model_copy(update={"features": ASKED.features})
+    assert estimate(asked, pilot, 16) > estimate(without, pilot, 16)
+    assert scaled(without, 0.1).benchmark.features == ASKED.features
+
+
 @given(st.floats(0, 2))
 def test_whatever_the_factor_a_comparison_keeps_its_interval_and_a_curve_its_ends(factor):
     found = scaled(ASKED, factor).benchmark

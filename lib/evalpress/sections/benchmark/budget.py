@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from evalpress.params.schema import BenchmarkParams, ScalingParams, Workload
+from evalpress.params.schema import BenchmarkParams, FeatureParams, ScalingParams, Workload
 
 SHARE = 0.5
 """Share of the budget for this section, which takes about half of the time of a whole report on CPU."""
@@ -26,8 +26,8 @@ class Plan:
 def scaled(asked: BenchmarkParams, factor: float) -> Plan:
     """The benchmark in about `factor` of its time; all of it from 1 on.
 
-    Blocks are left out first, down to `MIN_BLOCKS`, then requests of each workload, and of the scaling curves repeats
-    and points (their first and last stay).
+    Blocks are left out first, down to `MIN_BLOCKS`, then requests of each workload, of the scaling curves repeats and
+    points (their first and last stay), and of the features lengths of cached context and requests.
     """
     if factor >= 1:
         return Plan(asked)
@@ -44,7 +44,9 @@ def scaled(asked: BenchmarkParams, factor: float) -> Plan:
     ]
     if asked.scaling and scaling:
         said += _scaling_in_words(asked.scaling, scaling)
-    changes = {"blocks": blocks, "workloads": loads, "scaling": scaling}
+    features = _fewer_of_features(asked.features, factor)
+    said += _features_in_words(asked.features, features)
+    changes = {"blocks": blocks, "workloads": loads, "scaling": scaling, "features": features}
     return Plan(asked.model_copy(update=changes), tuple(said))
 
 
@@ -62,6 +64,31 @@ def _fewer_points(asked: ScalingParams, factor: float) -> ScalingParams:
             "prompt_lens": _thinned(asked.prompt_lens, rest),
         }
     )
+
+
+def _fewer_of_features(asked: FeatureParams, factor: float) -> FeatureParams:
+    """Repeats stay, because fewer have no interval; prefix caching stays, because its hits are counted exactly."""
+    depth, speculation, kv_cache = asked.depth, asked.speculation, asked.kv_cache
+    if depth:
+        depth = depth.model_copy(update={"points": max(2, int(depth.points * factor))})
+    if speculation:
+        speculation = speculation.model_copy(update={"requests": max(1, int(speculation.requests * factor))})
+    if kv_cache:
+        kv_cache = kv_cache.model_copy(update={"requests": max(1, int(kv_cache.requests * factor))})
+    return asked.model_copy(update={"depth": depth, "speculation": speculation, "kv_cache": kv_cache})
+
+
+def _features_in_words(asked: FeatureParams, chosen: FeatureParams) -> list[str]:
+    said = []
+    if asked.depth and chosen.depth and chosen.depth != asked.depth:
+        said.append(f"{asked.depth.points - chosen.depth.points} of {asked.depth.points} lengths of cached context")
+    for what, before, after in (
+        ("N-gram speculation", asked.speculation, chosen.speculation),
+        ("KV cache dtypes", asked.kv_cache, chosen.kv_cache),
+    ):
+        if before and after and after.requests < before.requests:
+            said.append(f"{before.requests - after.requests} of {before.requests} requests of {what}")
+    return said
 
 
 def _thinned(points: Sequence[T], factor: float) -> tuple[T, ...]:
@@ -86,17 +113,19 @@ def _scaling_in_words(asked: ScalingParams, chosen: ScalingParams) -> list[str]:
 
 
 def estimate(asked: BenchmarkParams, pilot_s: Mapping[str, float], pilot_tokens: int) -> float:
-    """Seconds that the measured blocks and the scaling curves take, from one short block of each workload.
+    """Seconds that measured blocks, scaling curves and features take, from one short block of each workload.
 
     Args:
         pilot_s: seconds of a block of each workload with `pilot_tokens` output tokens per request at most, all modes
-            together. Longer outputs are taken to cost in proportion, the curves as much per token as the workloads.
+            together. Longer outputs are taken to cost in proportion, curves and features as much per token as the
+            workloads.
     """
     loads = asked.workloads
     whole = {name: pilot_s[name] * max(1.0, load.output_len / pilot_tokens) for name, load in loads.items()}
     tokens = sum(load.num_prompts * (load.input_len + load.output_len) for load in loads.values())
     measured = sum(whole.values())
-    return asked.blocks * measured + _scaling_tokens(asked.scaling) * measured / max(tokens, 1)
+    more = _scaling_tokens(asked.scaling) + asked.features.tokens()
+    return asked.blocks * measured + more * measured / max(tokens, 1)
 
 
 def _scaling_tokens(scaling: ScalingParams | None) -> int:
