@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import setuptools  # noqa: F401  # before a test imports pip, beside whose distutils setuptools (torch) cannot be imported
-from commands import START, Report, evalpress
+from commands import GIVEN, START, Report, evalpress
 from hypothesis import HealthCheck, settings
 
 _ALL_SLOW = re.compile(r"^pytestmark = (\[?)pytest\.mark\.slow(?(1), pytest\.mark\.engine\])$", re.MULTILINE)
@@ -26,9 +26,9 @@ def environment_as_at_the_start():
 
 @pytest.fixture(scope="session")
 def demo_report(tmp_path_factory) -> Report:
-    """`evalpress report --set demo`: real engines, a real server, every section."""
+    """`evalpress report --set demo`, as `commands.SHORT` says: real engines, real servers, every section."""
     reports_dir = tmp_path_factory.mktemp("reports")
-    done = evalpress("report", "--set", "demo", "--reports-dir", str(reports_dir))
+    done = evalpress("report", "--set", "demo", "--reports-dir", str(reports_dir), *GIVEN)
     assert done.returncode in (0, 1), done.stderr
     return Report(reports_dir, reports_dir / "demo", done.stdout, done.returncode)
 

@@ -15,14 +15,14 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from commands import START, evalpress
+from commands import GIVEN, SHORT, START, evalpress
 from evalpress import model, params
 from evalpress.core.paths import NOTEBOOKS, ROOT
 from evalpress.sections.benchmark import observations, section
 from evalpress.sections.benchmark.starts import Starts
 from evalpress.sections.job import read_results
 from evalpress.sections.quality import judging as quality
-from evalpress.sections.registry import EXECUTION, SECTIONS, SUMMARY
+from evalpress.sections.registry import EXECUTION, SECTIONS, by_name
 from nbclient import NotebookClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
@@ -74,7 +74,7 @@ def test_the_last_line_is_the_path_and_the_verdict(demo_report):
 
 
 def test_benchmark_has_the_contracts_keys_and_recomputes_from_raw(demo_report):
-    found, demo = data(demo_report, "benchmark"), params.load("demo")
+    found, demo = data(demo_report, "benchmark"), params.load("demo", SHORT)
     for mode in ("eager", "compiled"):
         for workload in found["modes"][mode]["workloads"].values():
             assert {*SPEEDS, *STATISTICS, "duration", "completed", "failed"} <= set(workload)
@@ -109,7 +109,7 @@ def test_serving_recomputes_from_raw(demo_report):
     closed = [(level, f"concurrency-{level['concurrency']}") for level in found["levels"]]
     for point, name in closed + [(rate, f"rate-{rate['share_of_saturation']:g}") for rate in found["rates"]]:
         repeats = raw(demo_report, f"serving-{point['mode']}-{name}")
-        assert len(repeats) == point["repeats"] == params.load("demo").serving.repeats
+        assert len(repeats) == point["repeats"] == params.load("demo", SHORT).serving.repeats
         counted = [_counted(kept) for kept in repeats]
         ttft, e2el, tokens, itl = (np.concatenate([part[key] for part in counted]) for key in range(4))
         tpot = (e2el - ttft) / (tokens - 1)
@@ -152,7 +152,7 @@ def test_evidence_recomputes_from_raw(demo_report):
         assert check["of"] == len(found["cases"])
         same = [all(run[n] == baseline[n][: len(run[n])] for run in observed["runs"]) for n in baseline]
         assert check["identical"] == sum(same)
-        assert check["tokens"] >= (1000 if check["identical"] == check["of"] else 100)
+        assert check["tokens"] >= (SHORT["evidence.check_tokens"] if check["identical"] == check["of"] else 100)
         assert check["explained"] + check["unexplained"] == check["of"] - check["identical"]
 
 
@@ -175,7 +175,7 @@ def test_alignment_recomputes_from_raw(demo_report):
 
 def test_quality_judges_again_from_raw(demo_report):
     found, kept = data(demo_report, "quality"), raw(demo_report, "quality-answers")["answers"]
-    cases = quality.load_cases(params.load("demo").quality.cases)
+    cases = quality.load_cases(params.load("demo", SHORT).quality.cases)
     outputs = {name: {k: v for k, v in answer.items() if k != "request"} for name, answer in kept.items()}
     judged = quality.judge(cases, outputs, quality.load_reviews(quality.path_of("demo")), "base")
     again = {name: row.model_dump(mode="json", by_alias=True) for name, row in quality.summarise(judged).items()}
@@ -190,7 +190,7 @@ def test_the_first_greedy_token_is_the_arg_max(demo_report):
 
 def test_nothing_changed_nothing_done(demo_report):
     before = {p: p.stat().st_mtime_ns for p in demo_report.folder.rglob("*") if p.is_file()}
-    done = evalpress("report", "--set", "demo", "--reports-dir", str(demo_report.reports_dir))
+    done = evalpress("report", "--set", "demo", "--reports-dir", str(demo_report.reports_dir), *GIVEN)
     assert done.returncode == 0
     assert "up to date" in done.stdout
     after = {p: p.stat().st_mtime_ns for p in demo_report.folder.rglob("*") if p.is_file()}
@@ -208,21 +208,12 @@ def test_it_renders_from_results_alone(demo_report, tmp_path):
     assert again.count("<figure") == first.count("<figure") > 5
 
 
-@pytest.mark.parametrize("section", [*SECTIONS, SUMMARY], ids=lambda s: s.name)
-def test_a_notebook_opened_by_hand_shows_the_finished_run(demo_report, section):
-    _by_hand(section, demo_report.reports_dir, "never")
-
-
 def test_a_notebook_opened_by_hand_loads_the_engine_that_it_needs(tmp_path):
-    _by_hand(SECTIONS[3], tmp_path, "auto", {"evidence.check_tokens": 20, "evidence.repeats": 2})
-    assert read_results(tmp_path / "demo" / "results" / "evidence.json", "evidence").data.cases
-
-
-def _by_hand(section, reports_dir, measure, overrides=None):
-    """Run a notebook as JupyterLab's «Run all» does: a kernel of its own, in the notebooks' folder."""
-    notebook = nbformat.read(NOTEBOOKS / f"{section.notebook}.ipynb", as_version=4)
+    """As JupyterLab's «Run all» does: a kernel of its own, in the notebooks' folder."""
+    notebook = nbformat.read(NOTEBOOKS / f"{by_name('evidence').notebook}.ipynb", as_version=4)
     cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
-    cell.source += f"\nreports_dir = {str(reports_dir)!r}\nmeasure = {measure!r}\noverrides = {overrides or {}!r}"
+    few = {"engine.modes": ["eager"], "evidence.mode": "eager", "evidence.check_tokens": 20, "evidence.repeats": 2}
+    cell.source += f"\nreports_dir = {str(tmp_path)!r}\nmeasure = 'auto'\noverrides = {few!r}"
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
@@ -230,6 +221,7 @@ def _by_hand(section, reports_dir, measure, overrides=None):
     shown = [c for c in notebook.cells if c.cell_type == "code" and SHOWS.match(c.source)]
     assert shown
     assert all(c.outputs and c.outputs[-1].output_type == "execute_result" for c in shown)
+    assert read_results(tmp_path / "demo" / "results" / "evidence.json", "evidence").data.cases
 
 
 def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, tmp_path):
@@ -237,7 +229,7 @@ def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, t
     shutil.copytree(demo_report.folder, folder)
     (folder / "results" / "benchmark.json").unlink()
     (folder / "notebooks" / "10_benchmark.ipynb").unlink()
-    command = [sys.executable, "-m", "evalpress", "report", "--set", "demo", "--reports-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "evalpress", "report", "--set", "demo", "--reports-dir", str(tmp_path), *GIVEN]
     running = subprocess.Popen(
         command, cwd=ROOT, env=START, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -253,7 +245,7 @@ def test_a_kernel_killed_in_the_benchmark_costs_that_section_only(demo_report, t
     assert (folder / "failed" / "10_benchmark.ipynb").is_file()
     assert not (folder / "results" / "benchmark.json").exists()
     assert "failed" in (folder / "report.html").read_text(encoding="utf-8")
-    planned = evalpress("report", "--set", "demo", "--reports-dir", str(tmp_path), "--dry-run", "--json")
+    planned = evalpress("report", "--set", "demo", "--reports-dir", str(tmp_path), "--dry-run", "--json", *GIVEN)
     todo = {row["section"]: row["todo"] for row in json.loads(planned.stdout)["sections"]}
     assert todo == {one.name: "measure" if one.name == "benchmark" else "current" for one in EXECUTION}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from evalpress.core.paths import NOTEBOOKS, ROOT
 from playwright_page import started
 
 pytestmark = pytest.mark.slow
+SHOWS = re.compile(r"\w*(tables|figures?)\.\w+\(")
 STEMS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 GIVEN = """
 reports_dir = {reports!r}
@@ -85,6 +87,9 @@ def test_a_notebook_runs_from_top_to_bottom(lab, page, stem):
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     errors = [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"]
     assert errors == [] and all(cell["execution_count"] for cell in code)
+    shown = [cell["outputs"] for cell in code if SHOWS.match(cell["source"])]
+    assert all(outputs and outputs[-1]["output_type"] == "execute_result" for outputs in shown)
+    assert shown or stem == "95_explore"
     tables = page.locator(".jp-OutputArea .ep-table")
     if stem == "95_explore":
         assert page.locator(".jp-OutputArea img").count() == 1 and page.locator(".dataframe").count() >= 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,22 @@ from evalpress.core.paths import ROOT
 
 START = dict(os.environ)
 """The environment before any test imported vLLM, which changes it for its process and all children."""
+
+
+SHORT = {
+    "benchmark.blocks": 3,
+    "benchmark.scaling.batch_sizes": [1, 8],
+    "benchmark.scaling.prompt_lens": [64, 256],
+    "serving.concurrency": [1, 8],
+    "serving.rate_shares": [0.5],
+    "evidence.check_tokens": 200,
+    "alignment.max_position": 192,  # longer than a block of the prefix cache
+    "alignment.vllm_positions": 8,
+    "alignment.decode_tokens": 16,
+}
+"""The demo set with fewer repetitions: every section, engine mode, server, check and figure stays."""
+GIVEN = [word for key, value in SHORT.items() for word in ("--param", f"{key}={json.dumps(value)}")]
+"""The same for the command line."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from evalpress.sections.job import Job
 from evalpress.sections.registry import by_name
 from transformers import AutoTokenizer
 
-pytestmark = [pytest.mark.slow, pytest.mark.engine]
+pytestmark = pytest.mark.slow
 
 
 class FakeEngine:
@@ -148,7 +148,7 @@ def test_an_engine_with_another_tokenizer_is_found(
         section.measure(demo_job(tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.engine
 def test_vllm_agrees_with_transformers_and_with_its_own_first_token(tmp_path: Path) -> None:
     from evalpress.engine import Sampling
 
