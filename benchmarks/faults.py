@@ -10,8 +10,9 @@ short requests.
 Moments: engine load, mid-workload, server start, mid-request, while results are written, while rendering. The last two
 are short; a disk that is slow there (`slow_disk/`) makes them long enough.
 Faults: kill -9 of each process that the moment has (kernel, engine core, server, the command itself), SIGINT, full disk
-(a small tmpfs, filled; without the right to mount one: no file may grow), memory limit (no process may take more than
-it has). After each fault: results that were there before are intact or the new ones are complete, no process is left,
+(a small tmpfs, filled; without the right to mount one: no file may grow), memory limit (no process may map more than
+32 MiB beyond what it has; with less, CPython's `Thread.start` waits for ever for a thread that cannot make its first
+objects, and only `run.timeout_s` ends the section). After each fault: results that were there before are intact or the new ones are complete, no process is left,
 no traceback on the terminal, and the next run finishes what is missing. With `--sparse` the next run is made once per
 moment, after its last fault; after the others `evalpress status` must name the section as not current.
 
@@ -40,6 +41,7 @@ from fault_bench import SECTION, VICTIMS, Bench, kind_of, reports
 
 PATIENCE_S = 240.0
 GONE_S = 20.0
+SMALL = 2**25
 
 
 def kill(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
@@ -69,9 +71,9 @@ def fill(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
 
 
 def limit(bench: Bench, run: subprocess.Popen[str], victim: str) -> None:
-    """No process of the report may take more memory than it has; while rendering, the command."""
+    """No process of the report may map much more memory than it has; while rendering, the command."""
     for process in [*bench.marked(), *([psutil.Process(run.pid)] if victim == "command" else [])]:
-        process.rlimit(psutil.RLIMIT_AS, (process.memory_info().rss, resource.RLIM_INFINITY))
+        process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + SMALL, resource.RLIM_INFINITY))
 
 
 INJECT: dict[str, Callable[[Bench, subprocess.Popen[str], str], None]] = {
