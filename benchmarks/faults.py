@@ -12,8 +12,9 @@ are short; a disk that is slow there (`slow_disk/`) makes them long enough.
 Faults: kill -9 of each process that the moment has (kernel, engine core, server, the command itself), SIGINT, full disk
 (a small tmpfs, filled; without the right to mount one: no file may grow), memory limit (no process may map more than
 32 MiB beyond what it has; with less, CPython's `Thread.start` waits for ever for a thread that cannot make its first
-objects, and only `run.timeout_s` ends the section). After each fault: results that were there before are intact or the new ones are complete, no process is left,
-no traceback on the terminal, and the next run finishes what is missing. With `--sparse` the next run is made once per
+objects, and only `run.timeout_s` ends the section).
+After each fault: results that were there before are intact or the new ones are complete, no process is left, no
+traceback on the terminal, and the next run finishes what is missing. With `--sparse` the next run is made once per
 moment, after its last fault; after the others `evalpress status` must name the section as not current.
 
 With `--rows` each row is appended to a file, and combinations that are in it are not tried again; `--root` keeps the
