@@ -34,6 +34,7 @@ def test_each_language_has_its_pages_and_they_link_to_each_other(report):
     page, other = read(report, "report.html"), read(report, "report.zh.html")
     assert '<html lang="en">' in page and '<html lang="zh-CN">' in other
     assert 'href="report.zh.html"' in page and 'href="report.html"' in other
+    assert "\n- 平台：CPU" in read(report, "report.zh.md") and "\n- Platform: CPU" in read(report, "report.md")
     assert "[中文](report.zh.md)" in read(report, "report.md")
     assert "[English](report.md)" in read(report, "report.zh.md")
     assert "目录" in other and "展开全部章节" in other

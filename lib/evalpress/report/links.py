@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from evalpress.core.paths import ROOT
-from evalpress.display.language import phrase
+from evalpress.display.language import enumerated, phrase
 from evalpress.display.tables import escape_html
 from evalpress.platforms import shell
 
@@ -32,7 +32,7 @@ def _list(folder: Path, above: Mapping[str, str]) -> str:
     items = [_link(address, phrase(words)) for address, words in above.items()]
     items += [_link(name, phrase(words)) for name, words in _BESIDE.items() if (folder / name).is_file()]
     if results := _results(folder):
-        named = ", ".join(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
+        named = enumerated(_link(f"results/{name}", name.removesuffix(".json")) for name in results)
         items.append(phrase("results (JSON): {named}", named=named))
     items += _raw(folder)
     items += _commit(folder)
@@ -47,7 +47,7 @@ def placed_in_markdown(text: str, folder: Path, page: str) -> str:
     beside = {page: "page (HTML)", "summary.json": _BESIDE["summary.json"], "results/raw.zip": _RAW_ZIP}
     links = [f"[{phrase(words)}]({quote(name)})" for name, words in beside.items() if (folder / name).is_file()]
     if results := _results(folder):
-        named = ", ".join(f"[{name.removesuffix('.json')}](results/{quote(name)})" for name in results)
+        named = enumerated(f"[{name.removesuffix('.json')}](results/{quote(name)})" for name in results)
         links.append(phrase("results (JSON): {named}", named=named))
     if (folder / "results" / "raw").is_dir():
         links.append(f"[{phrase('raw observations')}](results/raw/)")
