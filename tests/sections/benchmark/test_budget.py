@@ -46,7 +46,10 @@ def test_of_the_features_lengths_and_requests_go_and_the_repeats_of_their_interv
     assert (found.depth.points, found.speculation.requests, found.kv_cache.requests) == (2, 1, 1)
     assert found.prefix_cache == asked.features.prefix_cache
     assert [getattr(found, key).repeats for key in ("depth", "speculation", "kv_cache")] == [6, 3, 3]
-    assert "3 of 5 lengths of cached context" in tenth.left_out and "3 of 4 requests of N-gram speculation" in tenth.left_out
+    assert (
+        "3 of 5 lengths of cached context" in tenth.left_out
+        and "3 of 4 requests of N-gram speculation" in tenth.left_out
+    )
     assert BenchmarkParams.model_validate(tenth.benchmark.model_dump()) == tenth.benchmark
     pilot = dict.fromkeys(asked.workloads, 1.0)
     without = asked.model_copy(update={"features": ASKED.features})
