@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.report.compare import agreement, quality, serving, speed
 from evalpress.report.compare.conditions import Condition, conditions, model_name
 from evalpress.report.compare.quality import CaseChange
@@ -32,9 +32,9 @@ class Comparison:
     changes: tuple[CaseChange, ...]
     trends: tuple[Trend, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """As `evalpress compare --json` prints it."""
-        found: dict[str, Any] = {
+        found: Json = {
             "a": self.a,
             "b": self.b,
             "conditions": [

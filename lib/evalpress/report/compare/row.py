@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from evalpress.core.plain import Json
 from evalpress.report.compare.between_runs import Ratio
 
 Verdict = Literal["better", "worse", "no_difference", "not_comparable"]
@@ -24,7 +25,7 @@ class Row:
     verdict: Verdict
     why: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """The fields, with a reason beside each null."""
         found = asdict(self)
         nulls = [key for key in ("a", "b", "ratio", "ci_low", "ci_high") if found[key] is None]

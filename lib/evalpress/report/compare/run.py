@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from evalpress.core.errors import UserError
 from evalpress.core.paths import expanded, resolve, shown, told
+from evalpress.core.plain import Json
 from evalpress.core.results import Document
 from evalpress.core.validation import mistakes
 from evalpress.sections.benchmark.observations import Block, Blocks, typed
@@ -35,7 +36,7 @@ class Run:
         return next(iter(self.sections.values()))
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Json:
         """Of the section that was measured first."""
         return self.first.provenance
 

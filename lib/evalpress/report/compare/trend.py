@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from evalpress.core.plain import Json
 from evalpress.core.stats import mean_interval
 from evalpress.report.compare.run import Run
 
@@ -38,7 +38,7 @@ class Trend:
         known = [point.value for point in self.points if point.value is not None]
         return known[-1] / known[0] if len(known) > 1 and known[0] else None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """As `evalpress compare --json` prints it."""
         values = [{"value": one.value, "ci_low": one.low, "ci_high": one.high} for one in self.points]
         return {"metric": self.metric, "unit": self.unit, "change": self.change, "values": values}
