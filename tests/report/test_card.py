@@ -134,3 +134,27 @@ def test_no_report_is_one_line(tmp_path, capsys):
     assert cli.main(["card", "--set", "demo", "--reports-dir", str(tmp_path)]) == 2
     assert cli.main(["card", "--languages", "fr", "--reports-dir", str(tmp_path)]) == 2
     assert "allowed en or zh" in capsys.readouterr().err
+
+
+def edited(report, folder, name, change):
+    """A copy of a report in which one file is another."""
+    shutil.copytree(report, folder, ignore=shutil.ignore_patterns("card"))
+    document = json.loads((folder / name).read_text(encoding="utf-8"))
+    change(document)
+    (folder / name).write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def test_a_summary_of_another_form_is_one_line(report, tmp_path):
+    folder = edited(report, tmp_path / "demo", "summary.json", lambda document: document.pop("verdict"))
+    with pytest.raises(UserError, match=r"summary\.json: verdict"):
+        make(folder)
+    assert not (folder / "card").exists()
+
+
+def test_a_number_per_layer_is_printed_as_a_list(report, tmp_path):
+    def per_layer(document):
+        document["data"]["model"]["num_key_value_heads"] = [2, 4]
+
+    make(edited(report, tmp_path / "demo", "results/setup.json", per_layer))
+    assert "| num_key_value_heads | 2, 4 |" in (tmp_path / "demo" / "card" / "README.md").read_text(encoding="utf-8")

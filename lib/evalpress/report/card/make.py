@@ -13,12 +13,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from evalpress.core.plain import Options
+from evalpress.core.results import Model
 from evalpress.display.language import translated, using
 from evalpress.display.text import escape_markdown, one_line
 from evalpress.report.card import acceptance, flat, records, support, tables
 from evalpress.report.card.scores import scores
 from evalpress.report.card.source import Source, read
-from evalpress.report.card.words import change, count, in_language, number, share
+from evalpress.report.card.words import Words, change, count, in_language, number, share
+from evalpress.sections.summary.results import Clause
 
 _PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")
 _SHOWN = 5
@@ -96,9 +99,10 @@ def _told(value: Any) -> str:
     return _cell(translated(str(value)))
 
 
-def _value(found: dict[str, Any], key: str) -> str:
+def _value(found: Model, key: str) -> str:
     """A whole number of the results, or n/a with the reason."""
-    return f"n/a ({_told(found.get(f'{key}_why', 'not known'))})" if found.get(key) is None else count(found[key])
+    value = getattr(found, key)
+    return f"n/a ({_told(getattr(found, f'{key}_why'))})" if value is None else count(value)
 
 
 def _page(source: Source, page: str, language: str, pictures: list[dict[str, str]], *, first: bool) -> str:
@@ -141,59 +145,65 @@ def _kind(line: str) -> str:
     return kinds.get(line[:1], "text")
 
 
-def _context(source: Source, language: str) -> dict[str, Any]:
+def _context(source: Source, language: str) -> Options:
+    """What the templates of the pages print."""
     words = in_language(language)
-    setup = source.documents["setup"]["data"]
-    benchmark, evidence = source.data("benchmark"), source.data("evidence")
-    alignment, quality = source.data("alignment"), source.data("quality")
-    provenance = source.provenance
-    checks = [check for check in (evidence or {}).get("determinism", []) if check["identical"] is not None]
-    summary = source.summary
+    setup, summary, provenance = source.setup.data, source.summary, source.provenance
     return {
         "t": words,
-        "name": summary["model"],
-        "platform": summary["platform"],
-        "verdict": summary["verdict"],
-        "conclusion": _sentences(summary.get("conclusion", []), language),
-        "notice": translated(summary.get("description", "")),
+        "name": summary.model,
+        "verdict": summary.verdict,
+        "conclusion": _sentences(summary.conclusion, language),
+        "notice": translated(summary.description),
         "device_memory": (provenance["device"] or {}).get("memory_total_gib"),
-        "device": (provenance["device"] or {}).get("name") or provenance["platform"],
+        "device": source.device or provenance["platform"],
         "date": provenance["end"][:10],
         "setup": setup,
-        "config": tables.config(source),
+        "config": tables.config(setup.model),
         "versions": [
             (key, value)
             for key, value in provenance["versions"].items()
             if value and key not in _NOT_SHOWN and "_why" not in key
         ],
         "host": provenance["host"],
-        "commands": setup["runbook"]["commands"],
-        "settings": setup["runbook"]["settings"],
-        "headline": summary["headline"],
+        "commands": setup.runbook.commands,
+        "settings": setup.runbook.settings,
+        "headline": summary.headline,
+        "states": summary.sections,
+        "support": list(support.support(source)),
+        "lengths": list(support.lengths(source)),
+        "fallbacks": list(support.fallbacks(source)),
+        "met": [gate for gate in summary.gates if gate.status in ("warn", "fail")],
+        "reproduce": summary.command,
+    } | _measured(source, words)
+
+
+def _measured(source: Source, words: Words) -> Options:
+    """What the templates print of the sections that a report may lack."""
+    benchmark = source.benchmark.data if source.benchmark else None
+    evidence = source.evidence.data if source.evidence else None
+    alignment = source.alignment.data if source.alignment else None
+    quality = source.quality.data if source.quality else None
+    checks = [check for check in evidence.determinism if check.identical is not None] if evidence else []
+    return {
         "benchmark": benchmark,
-        "mode_names": [words(mode) for mode in benchmark["modes"]] if benchmark else [],
+        "mode_names": [words(mode) for mode in benchmark.modes] if benchmark else [],
         "details": tables.details(benchmark, words) if benchmark else [],
         "phases": tables.PHASES,
-        "cold": tables.cold_start(benchmark),
+        "cold": tables.cold_start(benchmark) if benchmark else None,
         "evidence": evidence,
         "checks": checks,
-        "same_checks": sum(check["identical"] == check["of"] for check in checks),
+        "same_checks": sum(check.identical == check.of for check in checks),
         "alignment": alignment,
         "precision": tables.precision(alignment, words) if alignment else [],
         "last": tables.last_positions(alignment, evidence) if alignment else None,
         "quality": quality,
-        "failed_cases": [case for case in (quality or {}).get("cases", []) if case["verdict"] == "fail"],
-        "states": summary["sections"],
-        "support": list(support.support(source)),
-        "lengths": list(support.lengths(source)),
-        "fallbacks": list(support.fallbacks(source)),
-        "met": [gate for gate in summary["gates"] if gate["status"] in ("warn", "fail")],
-        "reproduce": summary["command"],
+        "failed_cases": [case for case in quality.cases if case.verdict == "fail"] if quality else [],
     }
 
 
-def _sentences(found: list[dict[str, Any]], language: str) -> str:
-    return ("" if language == "zh" else " ").join(translated(one["text"]) for one in found)
+def _sentences(found: Sequence[Clause], language: str) -> str:
+    return ("" if language == "zh" else " ").join(translated(one.text) for one in found)
 
 
 def _pictures(source: Source, folder: Path) -> list[dict[str, str]]:
@@ -226,7 +236,7 @@ def _records(source: Source) -> dict[str, str]:
         for name, record in records.every_eval_ever(source, found).items()
     }
     folders = {
-        ".eval_results": records.eval_results(source, found),
+        ".eval_results": records.eval_results(found),
         "every_eval_ever": records_of_tasks,
         "vllm-ascend": records.vllm_ascend(source, found),
     }
@@ -244,13 +254,13 @@ def _write_records(source: Source, card: Path) -> None:
 def _write_scripts(source: Source, folder: Path) -> None:
     """The offline snippet of the run book, and one script per measurement under the names of such repositories."""
     folder.mkdir()
-    commands = {command["id"]: command for command in source.documents["setup"]["data"]["runbook"]["commands"]}
-    (folder / "inference.py").write_text(commands["offline"]["text"] + "\n", encoding="utf-8")
+    commands = {command.id: command.text for command in source.setup.data.runbook.commands}
+    (folder / "inference.py").write_text(commands["offline"] + "\n", encoding="utf-8")
     template = (package_files("evalpress") / "report" / "card" / "templates" / "measure.py.txt").read_text(
         encoding="utf-8"
     )
     for name, section in _SCRIPTS.items():
-        text = template.replace("SECTION", section).replace("SET", source.summary["set"])
+        text = template.replace("SECTION", section).replace("SET", source.summary.set)
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from evalpress.core.plain import Json
 from evalpress.model.recipes import RECIPES
 from evalpress.report.card.scores import REGISTERED, Score
 from evalpress.report.card.source import Source
@@ -38,7 +39,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-class _OneLine(dict[str, Any]):
+class _OneLine(Json):
     """A mapping that is written on one line, with all that is in it."""
 
 
@@ -49,24 +50,23 @@ _Dumper.add_representer(
 
 def front_matter(source: Source, found: Sequence[Score], languages: Sequence[str]) -> str:
     """The metadata of a model card, between its two lines of dashes."""
-    recipe = RECIPES.get(str(source.documents["setup"]["params"]["model"].get("recipe")))
-    card: dict[str, Any] = {
+    recipe = RECIPES.get(str(source.setup.params["model"].get("recipe")))
+    card: Json = {
         "license": recipe.licence.lower() if recipe else "other",
         "library_name": "vllm",
         "pipeline_tag": "text-generation",
         "language": list(languages),
-        "tags": ["vllm", str(source.summary["platform"]), _hardware_tag(source), "evaluation"],
+        "tags": ["vllm", source.summary.platform, _hardware_tag(source), "evaluation"],
     }
     card["tags"] = list(dict.fromkeys(tag for tag in card["tags"] if tag))
     if metrics := list(dict.fromkeys(_metric(one) for one in found)):
         card["metrics"] = metrics
-        card["model-index"] = [{"name": source.summary["model"], "results": _model_index(found)}]
+        card["model-index"] = [{"name": source.summary.model, "results": _model_index(found)}]
     return f"---\n{as_yaml(card)}---\n"
 
 
 def _hardware_tag(source: Source) -> str:
-    name = str((source.provenance["device"] or {}).get("name") or "")
-    return _UNSAFE.sub("-", name.lower()).strip("-")
+    return _UNSAFE.sub("-", (source.device or "").lower()).strip("-")
 
 
 def _metric(score: Score) -> str:
@@ -76,8 +76,8 @@ def _metric(score: Score) -> str:
     return known.get(bare, bare)
 
 
-def _model_index(found: Sequence[Score]) -> list[dict[str, Any]]:
-    tasks: dict[str, dict[str, Any]] = {}
+def _model_index(found: Sequence[Score]) -> list[Json]:
+    tasks: dict[str, Json] = {}
     for one in found:
         result = tasks.setdefault(
             one.task,
@@ -96,7 +96,7 @@ def _metric_words(score: Score) -> str:
     return f"{score.metric}{unit}{shots}{items}{part}"
 
 
-def eval_results(source: Source, found: Sequence[Score]) -> dict[str, str]:
+def eval_results(found: Sequence[Score]) -> dict[str, str]:
     """File name -> content of `.eval_results/`: registered benchmarks only, and only where every item was asked."""
     files = {}
     for one in found:
@@ -107,14 +107,14 @@ def eval_results(source: Source, found: Sequence[Score]) -> dict[str, str]:
         entry = {
             "dataset": {"id": registered.dataset, "task_id": registered.task},
             "value": one.percent,
-            "date": _end(source, "quality"),
+            "date": one.measured,
             "notes": f"{one.library} {one.library_version}, {one.metric}{shots}",
         }
         files[f"{registered.task}.yaml"] = as_yaml([entry])
     return files
 
 
-def every_eval_ever(source: Source, found: Sequence[Score]) -> dict[str, dict[str, Any]]:
+def every_eval_ever(source: Source, found: Sequence[Score]) -> dict[str, Json]:
     """File name -> record, one per task, with the uncertainty of each score."""
     tasks: dict[str, list[Score]] = {}
     for one in found:
@@ -122,45 +122,45 @@ def every_eval_ever(source: Source, found: Sequence[Score]) -> dict[str, dict[st
     return {f"{_UNSAFE.sub('-', task)}.json": _record(source, task, of_task) for task, of_task in tasks.items()}
 
 
-def _record(source: Source, task: str, of_task: Sequence[Score]) -> dict[str, Any]:
-    ended = _end(source, "quality")
-    moment = str(int(dt.datetime.fromisoformat(ended).timestamp()))
+def _record(source: Source, task: str, of_task: Sequence[Score]) -> Json:
+    measured = of_task[0].measured
+    moment = str(int(dt.datetime.fromisoformat(measured).timestamp()))
     model = _model_id(source)
     return {
         "schema_version": SCHEMA,
         "evaluation_id": f"{task}/{model}/{moment}",
-        "evaluation_timestamp": ended,
+        "evaluation_timestamp": measured,
         "retrieved_timestamp": moment,
         "source_metadata": {
             "source_name": "Evalpress",
             "source_type": "evaluation_run",
             "source_organization_name": "unknown",
             "evaluator_relationship": "other",
-            "additional_details": {"parameter_set": str(source.summary["set"])},
+            "additional_details": {"parameter_set": source.summary.set},
         },
         "eval_library": {"name": of_task[0].library, "version": of_task[0].library_version},
         "model_info": _model_info(source, model),
-        "evaluation_results": [_result(source, one) for one in of_task],
+        "evaluation_results": [_result(one) for one in of_task],
     }
 
 
 def _model_id(source: Source) -> str:
-    name = _UNSAFE.sub("-", str(source.summary["model"])).strip("-")
+    name = _UNSAFE.sub("-", source.summary.model).strip("-")
     return f"unknown/{name}"
 
 
-def _model_info(source: Source, model: str) -> dict[str, Any]:
+def _model_info(source: Source, model: str) -> Json:
     versions = source.provenance["versions"]
     details = {"deployment_type": "self_deployed", "model_availability": "open_weights"}
-    details |= {"device": str((source.provenance["device"] or {}).get("name")), "platform": source.summary["platform"]}
+    details |= {"device": str(source.device), "platform": source.summary.platform}
     details |= {name: str(versions[name]) for name in ("vllm_ascend", "torch", "torch_npu") if versions.get(name)}
-    details["dtype"] = str(source.documents["setup"]["params"]["engine"]["dtype"])
+    details["dtype"] = str(source.engine["dtype"])
     engine = {"name": "vllm", "version": str(versions["vllm"])}
-    return {"name": source.summary["model"], "id": model, "inference_engine": engine, "additional_details": details}
+    return {"name": source.summary.model, "id": model, "inference_engine": engine, "additional_details": details}
 
 
-def _result(source: Source, score: Score) -> dict[str, Any]:
-    data: dict[str, Any] = {"dataset_name": score.name}
+def _result(score: Score) -> Json:
+    data: Json = {"dataset_name": score.name}
     data |= {"source_type": "hf_dataset", "hf_repo": score.dataset} if score.dataset else {"source_type": "other"}
     if score.dataset and score.n is not None:
         data["samples_number"] = score.n
@@ -174,14 +174,14 @@ def _result(source: Source, score: Score) -> dict[str, Any]:
         "score_type": "continuous",
         **bounds,
     }
-    result: dict[str, Any] = {
+    result: Json = {
         "evaluation_name": score.name,
         "source_data": data,
-        "evaluation_timestamp": _end(source, "quality"),
+        "evaluation_timestamp": score.measured,
         "metric_config": metric,
         "score_details": {"score": score.value, "uncertainty": _uncertainty(score)},
     }
-    arguments: dict[str, Any] = {} if score.max_tokens is None else {"max_tokens": score.max_tokens}
+    arguments: Json = {} if score.max_tokens is None else {"max_tokens": score.max_tokens}
     if score.library == "evalpress":
         arguments["temperature"] = 0.0
     if arguments:
@@ -189,8 +189,8 @@ def _result(source: Source, score: Score) -> dict[str, Any]:
     return result
 
 
-def _uncertainty(score: Score) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _uncertainty(score: Score) -> Json:
+    found: Json = {}
     if score.stderr is not None:
         found["standard_error"] = {"value": score.stderr, "method": "analytic"}
     if score.interval is not None:
@@ -206,23 +206,22 @@ def _uncertainty(score: Score) -> dict[str, Any]:
 def vllm_ascend(source: Source, found: Sequence[Score]) -> dict[str, str]:
     """File name -> content of the accuracy file; none where no standard task was run."""
     rows = [one for one in found if one.library != "evalpress"]
-    if not rows:
+    quality = source.quality
+    if not rows or quality is None or quality.data.standard_tasks is None:
         return {}
-    setup = source.documents["setup"]
-    engine, model = setup["params"]["engine"], setup["params"]["model"]
-    serve: dict[str, Any] = {
+    engine, model = source.engine, source.setup.params["model"]
+    serve: Json = {
         "tensor_parallel_size": engine["tensor_parallel_size"],
         "dtype": engine["dtype"],
         "max_model_len": engine["max_model_len"],
         "gpu_memory_utilization": engine.get("gpu_memory_utilization"),
         "trust_remote_code": bool(model.get("trust_remote_code")),
-        "enforce_eager": True if source.documents["quality"]["data"]["standard_tasks"]["mode"] == "eager" else None,
+        "enforce_eager": True if quality.data.standard_tasks.mode == "eager" else None,
     }
-    tasks: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, Json] = {}
     for one in rows:
         task = tasks.setdefault(one.task, {"name": one.task, "metrics": []})
         task["metrics"].append({"name": one.metric, "value": round(one.value, 4)})
-    limit = source.documents["quality"]["params"]["quality"]["lm_eval"].get("limit")
     shots = {one.n_shot for one in rows}
     config = {
         "model_name": model["path"],
@@ -231,23 +230,17 @@ def vllm_ascend(source: Source, found: Sequence[Score]) -> dict[str, str]:
         "serve": {key: value for key, value in serve.items() if value is not None},
         "tasks": list(tasks.values()),
         "num_fewshot": shots.pop() if len(shots) == 1 else None,
-        "limit": limit,
-        "apply_chat_template": not source.documents["quality"]["data"]["base_model"],
+        "limit": quality.params["quality"]["lm_eval"].get("limit"),
+        "apply_chat_template": not quality.data.base_model,
     }
-    name = _UNSAFE.sub("-", str(source.summary["model"])).strip("-")
+    name = _UNSAFE.sub("-", source.summary.model).strip("-")
     return {f"{name}.yaml": as_yaml({key: value for key, value in config.items() if value is not None})}
 
 
 def _hardware(source: Source) -> str:
     """The product series under vLLM-Ascend's name for it; the device's own name where it is none of them."""
-    name = str((source.provenance["device"] or {}).get("name") or "unknown")
-    if source.summary["platform"] != "ascend":
+    name = source.device or "unknown"
+    if source.summary.platform != "ascend":
         return f"{name} (no Ascend device)"
     series = (("910B", "Atlas A2 Series"), ("910_93", "Atlas A3 Series"), ("310P", "Atlas 300I DUO"))
     return next((words for part, words in series if part.lower() in name.lower()), name)
-
-
-def _end(source: Source, section: str) -> str:
-    """When a section's measurement ended, ISO-8601, UTC."""
-    document = source.documents[section]
-    return str(document["provenance"].get("end") or document["created"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from evalpress.core.results import Document
 from evalpress.report.card.source import Source
+from evalpress.sections.quality.results import Results as Quality
 
 Interval = tuple[float, float]
 
@@ -58,6 +60,8 @@ class Score:
     dataset: str | None = None
     limited: bool = False
     max_tokens: int | None = None
+    measured: str = ""
+    """When the measurement ended, ISO-8601, UTC."""
 
     @property
     def percent(self) -> float:
@@ -67,79 +71,81 @@ class Score:
 
 def scores(source: Source) -> list[Score]:
     """Every score of the report's quality section; none where it has no results."""
-    quality = source.data("quality")
-    if quality is None:
+    if source.quality is None:
         return []
-    return [*_tasks(source, quality), *_human_eval(source, quality), *_cases(source, quality)]
+    version = str(source.provenance["suite_version"])
+    found = (*_tasks(source.quality), *_human_eval(source.quality, version), *_cases(source.quality, version))
+    measured = str(source.quality.provenance.get("end") or source.quality.created)
+    return [replace(one, measured=measured) for one in found]
 
 
-def _tasks(source: Source, quality: dict[str, Any]) -> Iterator[Score]:
-    found = quality.get("standard_tasks")
+def _tasks(quality: Document[Quality]) -> Iterator[Score]:
+    found = quality.data.standard_tasks
     if found is None:
         return
-    limit = source.documents["quality"]["params"]["quality"]["lm_eval"].get("limit")
-    for row in found["rows"]:
-        name, _, version = found["harness"].rpartition(" ")
-        share = 0 <= row["value"] <= 1 and row["metric"].split("_")[0] in ("acc", "exact", "f1", "pass")
-        registered = REGISTERED.get(row["task"])
-        short = registered is not None and row["n"] != registered.items
+    limit = quality.params["quality"]["lm_eval"].get("limit")
+    for row in found.rows:
+        name, _, version = found.harness.rpartition(" ")
+        share = 0 <= row.value <= 1 and row.metric.split("_")[0] in ("acc", "exact", "f1", "pass")
+        registered = REGISTERED.get(row.task)
+        short = registered is not None and row.n != registered.items
         yield Score(
-            task=row["task"],
-            name=row["task"],
-            metric=f"{row['metric']},{row['filter']}",
-            value=row["value"],
+            task=row.task,
+            name=row.task,
+            metric=f"{row.metric},{row.filter}",
+            value=row.value,
             kind="share" if share else "other",
-            higher_is_better=not any(word in row["metric"] for word in ("perplexity", "bits_per", "loss")),
+            higher_is_better=not any(word in row.metric for word in ("perplexity", "bits_per", "loss")),
             library=name,
             library_version=version,
-            n=row["n"],
-            n_shot=row["n_shot"],
-            stderr=row["stderr"],
-            dataset=_DATASETS.get(row["task"]),
+            n=row.n,
+            n_shot=row.n_shot,
+            stderr=row.stderr,
+            dataset=_DATASETS.get(row.task),
             limited=limit is not None or short,
         )
 
 
-def _human_eval(source: Source, quality: dict[str, Any]) -> Iterator[Score]:
-    found = quality.get("human_eval")
+def _human_eval(quality: Document[Quality], version: str) -> Iterator[Score]:
+    found = quality.data.human_eval
     if found is None:
         return
-    tokens = source.documents["quality"]["params"]["quality"].get("human_eval", {}).get("max_tokens")
-    for one in found["scores"]:
+    tokens = quality.params["quality"].get("human_eval", {}).get("max_tokens")
+    for one in found.scores:
         yield Score(
             task="human_eval",
             name="HumanEval",
-            metric=f"pass@{one['k']}{',greedy' if one['greedy'] else ''}",
-            value=one["value"],
+            metric=f"pass@{one.k}{',greedy' if one.greedy else ''}",
+            value=one.value,
             kind="share",
             higher_is_better=True,
             library="evalpress",
-            library_version=str(source.provenance["suite_version"]),
-            n=found["n"],
+            library_version=version,
+            n=found.n,
             n_shot=0,
-            interval=(one["ci_low"], one["ci_high"]),
-            interval_method="Wilson" if one["greedy"] else "normal, over problems",
+            interval=(one.ci_low, one.ci_high),
+            interval_method="Wilson" if one.greedy else "normal, over problems",
             dataset=_DATASETS["human_eval"],
-            limited=found["n"] < _HUMAN_EVAL,
+            limited=found.n < _HUMAN_EVAL,
             max_tokens=tokens,
         )
 
 
-def _cases(source: Source, quality: dict[str, Any]) -> Iterator[Score]:
-    tally = quality["overall"]
-    if tally["pass_rate"] is None:
+def _cases(quality: Document[Quality], version: str) -> Iterator[Score]:
+    tally = quality.data.overall
+    if tally.pass_rate is None or tally.ci_low is None or tally.ci_high is None:
         return
     yield Score(
         task="evalpress_cases",
         name="Evalpress quality cases",
         metric="pass_rate",
-        value=tally["pass_rate"],
+        value=tally.pass_rate,
         kind="share",
         higher_is_better=True,
         library="evalpress",
-        library_version=str(source.provenance["suite_version"]),
-        n=tally["decided"],
+        library_version=version,
+        n=tally.decided,
         n_shot=0,
-        interval=(tally["ci_low"], tally["ci_high"]),
+        interval=(tally.ci_low, tally.ci_high),
         interval_method="Wilson",
     )
