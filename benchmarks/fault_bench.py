@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -60,6 +60,7 @@ class Bench:
     on_tmpfs: bool
     section: str
     count: int = 0
+    seen: set[psutil.Process] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         other = "serving" if self.section == "benchmark" else "benchmark"
@@ -113,16 +114,23 @@ class Bench:
         return ["--param", f"{key[self.section]}={25 + self.count % 8}"]
 
     def marked(self) -> list[psutil.Process]:
-        """Running processes of this report."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                ours = process.environ().get(MARKER) == str(self.folder)
-                if ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        """Running processes of this report: those that carry its mark, and what they started.
+
+        vLLM's engine core has no environment to read a mark from: it writes its title over it. It stays in the list
+        when the process that started it is gone.
+        """
+        found = {one for one in psutil.process_iter() if _alive(one) and self._carries_the_mark(one)}
+        for one in list(found):
+            with suppress(psutil.Error):
+                found.update(one.children(recursive=True))
+        self.seen = {one for one in self.seen | found if _alive(one)}
+        return sorted(self.seen, key=lambda one: one.pid)
+
+    def _carries_the_mark(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARKER) == str(self.folder)
+        except psutil.Error:
+            return False
 
     def process(self, name: str, run: subprocess.Popen[str]) -> psutil.Process | None:
         """One of this report's processes by what it is."""
@@ -146,6 +154,14 @@ class Bench:
         if moment == "server start":
             return self.process(victim, run) is not None and self.process("server", run) is not None
         return STEPS[moment] in self.step()
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it runs, and is the one that it was: a number is given to another process later."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def kind_of(process: psutil.Process) -> str:
