@@ -100,6 +100,38 @@ MODELS: dict[str, Tiny] = {
         # vLLM 0.32.0's router for CPUs leaves out the correction bias of ungrouped softmax routing.
         fails="vllm_eager.outlier_positions",
     ),
+    "mistral": Tiny("MistralConfig", GROUPED | {"sliding_window": 32, "head_dim": 32}),
+    "gemma3": Tiny(
+        "Gemma3TextConfig",
+        GROUPED | {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 32}
+        | {"layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "qwen2-moe": Tiny("Qwen2MoeConfig", GROUPED | EXPERTS | {"num_experts": 8, "shared_expert_intermediate_size": 64}),
+    "qwen3-yarn": Tiny(
+        "Qwen3Config",
+        GROUPED | {"head_dim": 32, "rope_parameters": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0}
+                   | {"original_max_position_embeddings": 64}},
+    ),
+    "stablelm": Tiny("StableLmConfig", GROUPED | {"partial_rotary_factor": 0.25}),
+    "gptbigcode": Tiny("GPTBigCodeConfig", OLD_NAMES | ENDS | {"n_positions": LENGTH, "multi_query": True}),
+    "gptj": Tiny("GPTJConfig", OLD_NAMES | ENDS | {"n_positions": LENGTH, "rotary_dim": 16}),
+    "granite-moe": Tiny("GraniteMoeConfig", GROUPED | {"num_local_experts": 8, "num_experts_per_tok": 2}),
+    "glm4-moe": Tiny(
+        "Glm4MoeConfig",
+        GROUPED | EXPERTS | {"head_dim": 32, "n_routed_experts": 8, "n_shared_experts": 1, "first_k_dense_replace": 1}
+        | {"partial_rotary_factor": 0.5},
+    ),
+    "nemotron": Tiny("NemotronConfig", GROUPED | {"partial_rotary_factor": 0.5}),
+    "falcon-h1": Tiny(
+        "FalconH1Config",
+        GROUPED | {"head_dim": 32, "mamba_d_ssm": 128, "mamba_n_heads": 4, "mamba_d_head": 32, "mamba_d_state": 32},
+    ),
+    "cohere2": Tiny(
+        "Cohere2Config",
+        GROUPED | {"logit_scale": 0.5, "sliding_window": 32, "head_dim": 32},
+        # A window of 32 is 32 tokens in transformers 5.19 and 33 in vLLM 0.32.0, which states that it was trained so.
+        fails="vllm_eager.outlier_positions",
+    ),
     "gpt-oss": Tiny(
         "GptOssConfig",
         GROUPED | {"head_dim": 32, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 32},
