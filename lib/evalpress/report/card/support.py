@@ -160,8 +160,8 @@ def _quantised_kv(source: Source) -> Row:
     probed = features.kv_cache if features else {}
     for dtype, found in probed.items():
         if found.figures:
-            agreement = share(found.figures.top1_agreement)
-            told = f"{dtype}: top-1 agreement {agreement} with the cache in the model's own dtype"
+            top1_agreement = share(found.figures.top1_agreement)
+            told = f"{dtype}: top-1 agreement {top1_agreement} with the cache in the model's own dtype"
             return _ran("quantised_kv", told, _at("benchmark", f"features.kv_cache.{dtype}"))
     if probed:
         dtype, found = next(iter(probed.items()))
