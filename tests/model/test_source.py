@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from evalpress import model, params
+from evalpress import launch, model, params
 from evalpress.core.errors import UserError
 from evalpress.model import gguf, recipes, source
 
@@ -40,6 +40,17 @@ def test_the_message_names_the_folders_searched(tmp_path: Path, monkeypatch: pyt
     assert message.startswith(f"{tmp_path / 'b.yaml'}:3: model.path: 'mymodel' not found")
     assert str(tmp_path / "mymodel") in message
     assert "\n" not in message
+
+
+def test_commands_find_the_model_of_a_params_file_elsewhere(tmp_path: Path) -> None:
+    there = str(_folder(tmp_path / "mymodel"))
+    for stated in ("mymodel", "./mymodel", there):
+        set_ = _set(tmp_path, SET.replace("mymodel", stated))
+        assert launch.model_name(set_) == there
+        argv = launch.serve_argv(set_, "eager")
+        assert argv[argv.index("--model") + 1] == there
+    assert launch.model_name(_set(tmp_path, SET.replace("mymodel", "./models/demo"))) == "models/demo"
+    assert launch.model_name(_set(tmp_path, SET.replace("mymodel", "org/name"))) == "org/name"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +115,7 @@ def test_a_gguf_file_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     built = AutoModelForCausalLM.from_pretrained(folder)
     assert built.dtype == torch.bfloat16
     assert model.resolve(_set(tmp_path, SET.replace("mymodel", "tiny.gguf"))) == folder
+    assert launch.model_name(_set(tmp_path, SET.replace("mymodel", "tiny.gguf"))) == str(folder)
 
 
 def _write_llama(writer, np) -> None:  # type: ignore[no-untyped-def]

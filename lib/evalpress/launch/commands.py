@@ -52,10 +52,16 @@ _ELSEWHERE = (
 
 
 def model_name(params: Params) -> str:
-    """The model as a reader would name it: the folder as the set gives it, or the hub name."""
+    """The model as commands in the project's folder find it: below that folder by its short path, or the hub name.
+
+    A path relative to a params file outside the project is given whole; of a GGUF file, its dequantised folder.
+    """
     found = model.local(params)
-    inside = found is not None and found.resolve().is_relative_to(ROOT)
-    return str(found.resolve().relative_to(ROOT)) if found is not None and inside else params.model.path
+    if found is None:
+        return params.model.path
+    folder = found if found.is_dir() else model.resolve(params)
+    inside = folder.resolve()
+    return str(inside.relative_to(ROOT)) if inside.is_relative_to(ROOT) else str(folder)
 
 
 def engine_arguments(params: Params, mode: Mode) -> Options:
