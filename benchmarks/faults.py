@@ -130,9 +130,11 @@ def following(bench: Bench, moment: str, more: list[str], state: str, *, finish:
         fine = after.returncode in (0, 1) and found == "current"
         return ("the next run finishes" if fine else f"NOT FINISHED: {found}, exit {after.returncode}"), fine
     found = bench.state(more)
-    # A kernel outlives the command for the moment that it takes to write: results are new, the notebook was not kept.
-    complete = ("current", "stale") if state == "new" else ("current",)
-    wanted = complete if state == "new" or moment == "rendering" else ("stale", "failed", "missing")
+    wanted: tuple[str, ...] = ("stale", "failed", "missing")
+    if moment == "rendering":
+        wanted = ("current",)
+    elif state == "new":  # stale: the kernel outlived the command and wrote the results, and its notebook was not kept
+        wanted = ("current", "stale")
     return f"status {found}" + ("" if found in wanted else f", NOT {' or '.join(wanted)}"), found in wanted
 
 

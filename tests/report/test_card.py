@@ -158,3 +158,11 @@ def test_a_number_per_layer_is_printed_as_a_list(report, tmp_path):
 
     make(edited(report, tmp_path / "demo", "results/setup.json", per_layer))
     assert "| num_key_value_heads | 2, 4 |" in (tmp_path / "demo" / "card" / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_alignment_without_candidates_makes_a_card(report, tmp_path):
+    def none(document):
+        document["data"]["candidates"] = {}
+
+    make(edited(report, tmp_path / "demo", "results/alignment.json", none))
+    assert (tmp_path / "demo" / "card" / "bench_results" / "precision_comparison.json").is_file()

@@ -146,6 +146,8 @@ def _metric(column: Run, name: str) -> str:
 
 def last_positions(alignment: Alignment, evidence: Evidence | None) -> LastPositions | None:
     """Top tokens at the last position of each prompt, of the engine whose mode is the last of the candidates."""
+    if not alignment.candidates:
+        return None
     name, found = list(alignment.candidates.items())[-1]
     texts = {case.id: case.prompt for case in evidence.cases} if evidence else {}
     rows = tuple(
