@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 from evalpress.core.lock import MARKER
 from evalpress.core.paths import ROOT
+from evalpress.sections import backup
 
 SET = """\
 extends: demo
@@ -93,8 +94,10 @@ class Bench:
         )
 
     def contents(self) -> dict[str, bytes]:
-        """Results and raw observations."""
+        """Results and raw observations, as the next reader finds them: where a run ended early, the copy put aside."""
         results = self.folder / "results"
+        if backup.exists(self.folder, self.section) and not backup.renewed(self.folder, self.section):
+            results = self.folder / ".aside" / self.section
         paths = [*results.glob("*.json"), *results.glob("raw/*")]
         return {
             str(path.relative_to(results)): path.read_bytes() for path in sorted(paths) if path.name != "status.json"
