@@ -129,7 +129,7 @@ def test_a_command_is_copied(browser, folder):
     with Tab(browser, folder / "report" / "report.html", permissions=["clipboard-read", "clipboard-write"]) as tab:
         block = tab.page.locator(".ep-copied", has_text="make report SET=demo")
         block.get_by_role("button").click()
-        assert block.get_by_role("button", name="Copied").is_visible()
+        block.get_by_role("button", name="Copied").wait_for()
         assert tab.page.evaluate("navigator.clipboard.readText()").endswith(
             "make report SET=demo  # about three minutes"
         )
