@@ -1,15 +1,16 @@
 """The serving section's load client against three others: one server, the same load, alternating rounds.
 
-All keep the same number of requests in flight and send as many of the same shape; figures are those of the whole run
-(ramp and cool-down included), under vLLM's definitions: those of GuideLLM and AIPerf are recomputed from their result
-files by `evalpress reconcile`. Prints each round, the paired ratio ours / theirs of every metric with its 95 %
-interval, and the figures that a tool prints under another definition, as a ratio to vLLM's.
+All send the same prompts as text, in the same order, and keep the same number in flight; the server's prefix cache is
+off. Figures are those of the whole run (ramp and cool-down included), under vLLM's definitions: those of GuideLLM and
+AIPerf are recomputed from their result files by `evalpress reconcile`. Prints each round, the paired ratio ours /
+theirs of every metric with its 95 % interval, and the figures that a tool prints under another definition, as a ratio
+to vLLM's. With `--apart` the server has one half of the processors and every client the other, so that a client's own
+processor time takes nothing from the server.
 
     python benchmarks/clients.py [--rounds 5] [--mode eager] [--num-prompts 192] [--concurrency 16]
-                                 [--clients vllm guidellm aiperf] [--environments .cache/clients]
+                                 [--clients vllm guidellm aiperf] [--environments .cache/clients] [--apart]
 
-Known differences, not corrected: the others send prompts as text, whose number of tokens differs a little from the
-requested one; ours sends token ids. The others are separate processes (AIPerf: several), ours a thread of this one.
+Known difference, not corrected: the others are separate processes (AIPerf: several), ours a thread of this one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import other_clients
@@ -33,6 +35,8 @@ from evalpress.params import Params
 from evalpress.sections.serving import client, point, window
 from evalpress.sections.serving.client import Target
 from evalpress.sections.serving.prompts import Prompts
+from other_clients import Load
+from transformers import AutoTokenizer
 
 METRICS = ("output_throughput", "request_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
 THEIRS = """
@@ -46,21 +50,29 @@ serve.main(parser.parse_args(sys.argv[1:]))
 Figures = dict[str, float]
 
 
-def ours(target: Target, prompts: Prompts, count: int, concurrency: int, round_: int) -> Figures:
+def texts(demo: Params, count: int, round_: int) -> tuple[str, ...]:
+    """Random tokens of the section's prompts as texts."""
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / demo.model.path)
+    return tuple(str(tokenizer.decode(ids)) for ids in Prompts.of(demo).draw(count, "clients", round_))
+
+
+def ours(target: Target, prompts: Sequence[str], concurrency: int) -> Figures:
     """The whole run of one closed loop by the serving section's client."""
-    load = client.closed_loop(target, prompts.draw(count, "clients", round_), concurrency)
+    load = client.closed_loop(target, prompts, concurrency)
+    counts = sorted({one.input_tokens for one in load.observations if one.input_tokens})
+    print(f"         prompts of {counts[0]} to {counts[-1]} tokens, by the server's count", flush=True)
     repeat = point.Repeat(load, window.closed_loop(load.observations, concurrency), concurrency)
     found = point.figures([repeat], {})["whole_run"]
     return {name: float(getattr(found, name)) for name in METRICS}
 
 
-def theirs(base_url: str, demo: Params, count: int, concurrency: int, round_: int) -> Figures:
+def theirs(load: Load, demo: Params) -> Figures:
     """The same by `vllm bench serve`."""
-    name = launch.model_name(demo)
-    load = {"input_len": demo.serving.input_len, "output_len": demo.serving.output_len, "num_prompts": count}
     with tempfile.TemporaryDirectory() as folder:
         saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
-        asked = vllm_bench.argv(base_url, name, name, load | {"max_concurrency": concurrency, "warmups": 8}, round_)
+        point = {"prompts": load.rows(Path(folder) / "prompts.jsonl", "prompt", "output_tokens"), "warmups": 8}
+        point |= {"output_len": load.output_len, "num_prompts": len(load.prompts), "max_concurrency": load.concurrency}
+        asked = vllm_bench.argv(load.base_url, load.model, load.model, point, 0)
         command = [sys.executable, "-c", THEIRS, *asked, "--tokenizer", str(ROOT / demo.model.path), *saved]
         env = {**os.environ, **environment.engine_env(demo), "no_proxy": "*"}
         done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
@@ -70,22 +82,12 @@ def theirs(base_url: str, demo: Params, count: int, concurrency: int, round_: in
     return {name: float(found[name]) for name in METRICS}
 
 
-def others(name: str, tool: Path, base_url: str, demo: Params, asked: argparse.Namespace, round_: int) -> Figures:
+def others(name: str, tool: Path, load: Load) -> Figures:
     """The same by GuideLLM or AIPerf; prints the figures that it defines in another way."""
-    load = other_clients.Load(
-        base_url=base_url,
-        model=launch.model_name(demo),
-        tokenizer=ROOT / demo.model.path,
-        input_len=demo.serving.input_len,
-        output_len=demo.serving.output_len,
-        count=asked.num_prompts,
-        concurrency=asked.concurrency,
-        seed=round_,
-    )
     with tempfile.TemporaryDirectory() as folder:
         found = other_clients.run(name, tool, load, Path(folder) / "out")
     for row in found.rows:
-        if row.verdict != "same" and row.metric in METRICS and row.ratio is not None:
+        if row.verdict != "same" and row.metric in METRICS and row.ratio is not None and row.definition:
             print(f"         {name} prints {row.name} as {row.ratio:.3f} of vLLM's {row.metric}: {row.definition}")
     return {key: found.vllm[key] for key in METRICS if key in found.vllm}
 
@@ -98,6 +100,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--num-prompts", type=int, default=192)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--clients", nargs="+", choices=("vllm", *other_clients.VERSIONS), default=["vllm"])
+    parser.add_argument("--apart", action="store_true", help="the server and the clients on processors of their own")
     parser.add_argument("--environments", type=Path, default=ROOT / ".cache" / "clients")
     return parser.parse_args()
 
@@ -110,22 +113,34 @@ def main() -> None:
     argv = launch.serve_argv(demo, asked.mode, port=0)
     program, variables = [launch.program(argv), *argv[1:]], environment.server_env(demo)
     rounds: list[dict[str, Figures]] = []
+    cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
+        if asked.apart:
+            os.sched_setaffinity(0, cores[: len(cores) // 2])
         with server.running(program, variables, demo.serving.host, log, 600) as answering:
             target = Target(answering.endpoint, launch.model_name(demo), demo.serving.output_len, empty_chunks=True)
-            prompts, base_url = Prompts.of(demo), answering.endpoint.base_url
-            ours(target, prompts, asked.concurrency, asked.concurrency, asked.rounds)  # warm-up
+            if asked.apart:
+                os.sched_setaffinity(0, cores[len(cores) // 2 :])
+            ours(target, texts(demo, asked.num_prompts, asked.rounds), asked.concurrency)  # warm-up
             names = ["ours", *asked.clients]
             for index in range(asked.rounds):
                 found: dict[str, Figures] = {}
+                load = Load(
+                    base_url=answering.endpoint.base_url,
+                    model=launch.model_name(demo),
+                    tokenizer=ROOT / demo.model.path,
+                    prompts=texts(demo, asked.num_prompts, index),
+                    output_len=demo.serving.output_len,
+                    concurrency=asked.concurrency,
+                )
                 for who in names if index % 2 == 0 else reversed(names):
                     if who == "ours":
-                        found[who] = ours(target, prompts, asked.num_prompts, asked.concurrency, index)
+                        found[who] = ours(target, load.prompts, asked.concurrency)
                     elif who == "vllm":
-                        found[who] = theirs(base_url, demo, asked.num_prompts, asked.concurrency, index)
+                        found[who] = theirs(load, demo)
                     else:
-                        found[who] = others(who, tools[who], base_url, demo, asked, index)
+                        found[who] = others(who, tools[who], load)
                     shown = "  ".join(f"{name} {value:.2f}" for name, value in found[who].items())
                     print(f"round {index + 1}  {who:<8} {shown}", flush=True)
                 rounds.append(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,16 +18,19 @@ VERSIONS = {"guidellm": "guidellm==0.8.*", "aiperf": "aiperf==0.13.*"}
 
 @dataclass(frozen=True)
 class Load:
-    """A closed loop: `concurrency` streams, `count` requests of `input_len` and `output_len` tokens."""
+    """A closed loop: `concurrency` streams send the prompts, each answered by `output_len` tokens."""
 
     base_url: str
     model: str
     tokenizer: Path
-    input_len: int
+    prompts: tuple[str, ...]
     output_len: int
-    count: int
     concurrency: int
-    seed: int
+
+    def rows(self, path: Path, text: str, tokens: str) -> Path:
+        """The prompts as JSON Lines at `path`, under the names that a tool reads."""
+        path.write_text("".join(json.dumps({text: one, tokens: self.output_len}) + "\n" for one in self.prompts))
+        return path
 
 
 def program(name: str, folder: Path) -> Path:
@@ -42,13 +46,13 @@ def program(name: str, folder: Path) -> Path:
 def guidellm(tool: Path, load: Load, out: Path) -> Path:
     """Run GuideLLM's profile `concurrent`; its result file."""
     path = out / "benchmarks.json"
+    rows = load.rows(out / "prompts.jsonl", "prompt", "output_tokens_count")
     asked = {
         "--backend": f"kind=openai_http,target={load.base_url},model={load.model},request_format=/v1/completions",
         "--profile": f"kind=concurrent,streams={load.concurrency}",
-        "--constraint": f"kind=max_requests,count={load.count}",
+        "--constraint": f"kind=max_requests,count={len(load.prompts)}",
         "--tokenizer": f"kind=huggingface_auto,model={load.tokenizer}",
-        "--data": f"kind=synthetic_text,prompt_tokens={load.input_len},output_tokens={load.output_len}",
-        "--seed": f"kind=static,value={load.seed}",
+        "--data": f"kind=json_file,path={rows}",
         "--output": f"kind=json,path={path}",
     }
     _run([str(tool), "run", *(word for pair in asked.items() for word in pair), "--disable-console"])
@@ -62,17 +66,22 @@ def aiperf(tool: Path, load: Load, out: Path) -> Path:
         "--url": load.base_url,
         "--endpoint-type": "completions",
         "--concurrency": load.concurrency,
-        "--request-count": load.count,
-        "--isl": load.input_len,
-        "--isl-stddev": 0,
-        "--osl": load.output_len,
-        "--osl-stddev": 0,
+        "--request-count": len(load.prompts),
+        "--input-file": load.rows(out.with_suffix(".jsonl"), "text", "output_length"),
+        "--custom-dataset-type": "single_turn",
+        "--dataset-sampling-strategy": "sequential",
         "--tokenizer": load.tokenizer,
-        "--random-seed": load.seed,
         "--ui": "none",
         "--artifact-dir": out,
     }
-    fixed = ["--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{load.output_len}", "--streaming"]
+    fixed = [
+        "--use-server-token-count",
+        "--extra-inputs",
+        "ignore_eos:true",
+        "--extra-inputs",
+        f"min_tokens:{load.output_len}",
+        "--streaming",
+    ]
     _run([str(tool), "profile", *(str(word) for pair in asked.items() for word in pair), *fixed])
     return out
 

@@ -24,6 +24,10 @@ _CLOSING_S = 1.0
 """How long a server may take to end a stream after its last event; then the client closes the connection."""
 
 
+Prompt = str | Sequence[int]
+"""A text, or token ids."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """One request as the client saw it; times in seconds, `sent_s` and `ended_s` since the start of the load."""
@@ -91,7 +95,7 @@ class Target:
     empty_chunks: bool = False
 
 
-def closed_loop(target: Target, prompts: Sequence[Sequence[int]], concurrency: int) -> Load:
+def closed_loop(target: Target, prompts: Sequence[Prompt], concurrency: int) -> Load:
     """Send the prompts so that `concurrency` are in flight until the last one is sent."""
 
     async def work(send: _Send, start: float) -> list[Observation]:
@@ -108,11 +112,11 @@ def closed_loop(target: Target, prompts: Sequence[Sequence[int]], concurrency: i
     return _run(target, work, concurrency)
 
 
-def open_loop(target: Target, prompts: Sequence[Sequence[int]], due_s: Sequence[float]) -> Load:
+def open_loop(target: Target, prompts: Sequence[Prompt], due_s: Sequence[float]) -> Load:
     """Send each prompt when it is due (seconds from the start), whether or not earlier ones are answered."""
 
     async def work(send: _Send, start: float) -> list[Observation]:
-        async def one(prompt: Sequence[int], due: float) -> Observation:
+        async def one(prompt: Prompt, due: float) -> Observation:
             await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
             return await send(prompt, start, max(0.0, time.perf_counter() - start - due))
 
@@ -121,7 +125,7 @@ def open_loop(target: Target, prompts: Sequence[Sequence[int]], due_s: Sequence[
     return _run(target, work, 0)
 
 
-_Send = Callable[[Sequence[int], float, float], Awaitable[Observation]]
+_Send = Callable[[Prompt, float, float], Awaitable[Observation]]
 _Work = Callable[[_Send, float], Awaitable[list[Observation]]]
 
 
@@ -139,7 +143,7 @@ def _run(target: Target, work: _Work, connections: int) -> Load:
             connector=connector, timeout=limits, trust_env=not target.endpoint.is_direct
         ) as http:
 
-            async def send(prompt: Sequence[int], start: float, late_s: float) -> Observation:
+            async def send(prompt: Prompt, start: float, late_s: float) -> Observation:
                 return replace(await _request(http, target, prompt, start), late_s=late_s)
 
             gc.freeze()  # a full garbage collection during the load would look like a pause of the server
@@ -163,12 +167,12 @@ def _run(target: Target, work: _Work, connections: int) -> Load:
     return done[0]
 
 
-async def _request(http: Any, target: Target, prompt: Sequence[int], start: float) -> Observation:
+async def _request(http: Any, target: Target, prompt: Prompt, start: float) -> Observation:
     import aiohttp
 
     body = {
         "model": target.model,
-        "prompt": list(prompt),
+        "prompt": prompt if isinstance(prompt, str) else list(prompt),
         "max_tokens": target.output_tokens,
         "temperature": 0,
         "repetition_penalty": 1.0,
