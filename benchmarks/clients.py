@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import other_clients
 import vllm_bench
@@ -66,19 +67,24 @@ def ours(target: Target, prompts: Sequence[str], concurrency: int) -> Figures:
     return {name: float(getattr(found, name)) for name in METRICS}
 
 
-def theirs(load: Load, demo: Params) -> Figures:
-    """The same by `vllm bench serve`."""
+def bench_serve(load: Load, demo: Params, warmups: int) -> dict[str, Any]:
+    """The result file of `vllm bench serve`, one value a request included."""
     with tempfile.TemporaryDirectory() as folder:
         saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
-        point = {"prompts": load.rows(Path(folder) / "prompts.jsonl", "prompt", "output_tokens"), "warmups": 8}
+        point = {"prompts": load.rows(Path(folder) / "prompts.jsonl", "prompt", "output_tokens"), "warmups": warmups}
         point |= {"output_len": load.output_len, "num_prompts": len(load.prompts), "max_concurrency": load.concurrency}
         asked = vllm_bench.argv(load.base_url, load.model, load.model, point, 0)
-        command = [sys.executable, "-c", THEIRS, *asked, "--tokenizer", str(ROOT / demo.model.path), *saved]
+        command = [sys.executable, "-c", THEIRS, *asked, "--tokenizer", str(load.tokenizer), *saved]
         env = {**os.environ, **environment.engine_env(demo), "no_proxy": "*"}
         done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
-        found = json.loads((Path(folder) / "theirs.json").read_text())
+        return dict(json.loads((Path(folder) / "theirs.json").read_text()))
+
+
+def theirs(load: Load, demo: Params) -> Figures:
+    """The whole run of `vllm bench serve`."""
+    found = bench_serve(load, demo, warmups=8)
     return {name: float(found[name]) for name in METRICS}
 
 
@@ -141,10 +147,15 @@ def main() -> None:
                         found[who] = theirs(load, demo)
                     else:
                         found[who] = others(who, tools[who], load)
-                    shown = "  ".join(f"{name} {value:.2f}" for name, value in found[who].items())
-                    print(f"round {index + 1}  {who:<8} {shown}", flush=True)
+                    show(index, who, found[who])
                 rounds.append(found)
     report(rounds, asked.clients)
+
+
+def show(index: int, who: str, found: Figures) -> None:
+    """One line of a round."""
+    shown = "  ".join(f"{name} {value:.2f}" for name, value in found.items())
+    print(f"round {index + 1}  {who:<8} {shown}", flush=True)
 
 
 def report(rounds: list[dict[str, Figures]], clients: list[str]) -> None:

@@ -18,7 +18,8 @@ class RunParams(Block):
     """Longest time one notebook may take."""
     budget_minutes: Annotated[float, Field(gt=0)] | None = None
     """About how long the whole report may take; half of it is for the benchmark, which then measures fewer blocks,
-    requests and scaling points and says in the report what it left out. None: everything."""
+    requests, scaling points and lengths of its optional parts (features), and says in the report what it left out. The
+    other sections measure what the set asks for. None: everything."""
 
 
 class ReportParams(Block):

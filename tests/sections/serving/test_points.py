@@ -82,6 +82,10 @@ def test_intervals_over_repeats_need_three():
     each = [run.mean_ttft_ms for run in found["runs"]]
     half = 4.302653 * np.std(each, ddof=1) / math.sqrt(3)
     assert found["intervals"]["mean_ttft_ms"].low == pytest.approx(np.mean(each) - half)
+    wide = [made.repeat(made.closed(1, 20, ttft, 0.01), 1) for ttft in (0.01, 0.02, 0.5)]
+    bounds = point.figures(wide, SLO)["intervals"]
+    assert bounds["mean_ttft_ms"].low == 0 < bounds["mean_ttft_ms"].high
+    assert "slo_attainment" not in bounds  # a share has the interval of a share
 
 
 def test_failed_requests_and_single_tokens_keep_no_slo():

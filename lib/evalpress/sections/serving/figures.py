@@ -16,12 +16,13 @@ from evalpress.display.figure_style import Figure, canvas, finish
 from evalpress.display.labels import Label
 from evalpress.display.mode_style import style_of
 from evalpress.display.wording import Missing, listed, metric_words, missing_words, short, words
-from evalpress.sections.serving.points import Level, Rate
+from evalpress.sections.serving.points import Level, Point, Rate
 from evalpress.sections.serving.results import RUNNING, Results
 
 __dir__ = own_functions(__name__)
 
-_STATISTICS = (("mean", "-", "o"), ("p99", "--", "s"))
+_TAILS = ("p99", "p90")
+"""Percentiles in the order in which a figure prefers them: it shows the first that a point has requests enough for."""
 _PANELS = ("ttft_ms", "tpot_ms")
 
 
@@ -32,9 +33,10 @@ def throughput_latency(document: Document[Results]) -> Figure:
     missing: list[Missing] = []
     with canvas(4.2, len(_PANELS), 1, sharex=True) as (figure, panels):
         for axes, metric in zip(panels, _PANELS, strict=True):
+            lines = (("mean", "-", "o"), (_tail(levels, metric), "--", "s"))
             for index, mode in enumerate(modes):
                 chosen = [level for level in levels if level.mode == mode]
-                missing += _curves(axes, chosen, metric, mode, _tone(mode, index, document.params))
+                missing += _curves(axes, chosen, metric, lines, mode, _tone(mode, index, document.params))
             axes.set_title(f"{metric_words(metric)}, ms")
             axes.grid(True, axis="y")
             axes.margins(y=0.2, x=0.06)
@@ -60,12 +62,13 @@ def offered_load(document: Document[Results]) -> Figure:
     """SLO attainment and waiting time at increasing rates of random arrivals."""
     rates = [rate for rate in document.data.rates if not rate.client_bound]
     limit = document.data.slo_ms.get("ttft")
+    tail = _tail(rates, "ttft_ms")
     missing: list[Missing] = []
     with canvas(4.2, 2, 1, sharex=True) as (figure, panels):
         for index, mode in enumerate(dict.fromkeys(rate.mode for rate in rates)):
             chosen = sorted((r for r in rates if r.mode == mode), key=lambda rate: rate.request_rate)
             tone = _tone(mode, index, document.params)
-            for axes, key in zip(panels, ("slo_attainment", "p99_ttft_ms"), strict=True):
+            for axes, key in zip(panels, ("slo_attainment", f"{tail}_ttft_ms"), strict=True):
                 known = [(r.request_rate, getattr(r, key)) for r in chosen if getattr(r, key) is not None]
                 missing += [
                     (f"{metric_words(key)}, {words(mode)}", getattr(r, f"{key}_why"))
@@ -77,9 +80,10 @@ def offered_load(document: Document[Results]) -> Figure:
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if limit is not None:
             panels[1].axhline(limit, color=figure_style.MUTED, linestyle=":")
-        for axes, title in zip(panels, ("SLO attainment", "TTFT p99, ms"), strict=True):
+        for axes, title in zip(panels, ("SLO attainment", f"TTFT {tail}, ms"), strict=True):
             axes.set_title(title)
             axes.grid(True, axis="y")
+            axes.margins(y=0.15)
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_locator(MaxNLocator(4))
         panels[0].set_yticks((0, 0.25, 0.5, 0.75, 1))
@@ -91,7 +95,7 @@ def offered_load(document: Document[Results]) -> Figure:
             _name_limit(figure, panels[1], limit, max((rate.request_rate for rate in rates), default=1.0))
         alt = f"SLO attainment against offered load: {listed(_rate_words(rate) for rate in rates)}."
         caption = (
-            "The share of requests that kept the SLO, and the 99th percentile of TTFT, as requests arrive at random at "
+            f"The share of requests that kept the SLO, and the {tail} of TTFT, as requests arrive at random at "
             "a growing rate. A server that keeps up over long arrivals stays near 100 %"
             + (", and its TTFT below the dotted line." if limit is not None else ".")
         )
@@ -114,10 +118,17 @@ def _tone(mode: str, index: int, params: Mapping[str, Any]) -> str:
     return figure_style.SERIES[index % len(figure_style.SERIES)] if mode == RUNNING else style_of(mode, params).tone
 
 
-def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: str) -> list[Missing]:
-    """Draw mean and p99; returns what could not be drawn, in words."""
+def _tail(points: Sequence[Point], metric: str) -> str:
+    """The highest percentile that any of the points has; the highest of all where none has one."""
+    return next((tail for tail in _TAILS if any(getattr(p, f"{tail}_{metric}") is not None for p in points)), _TAILS[0])
+
+
+def _curves(
+    axes: Axes, levels: Sequence[Level], metric: str, lines: Sequence[tuple[str, str, str]], mode: str, tone: str
+) -> list[Missing]:
+    """Draw each of the statistics that is known; returns what could not be drawn, in words."""
     missing = []
-    for statistic, dashes, marker in _STATISTICS:
+    for statistic, dashes, marker in lines:
         key = f"{statistic}_{metric}"
         known = [v for v in levels if getattr(v, key) is not None]
         missing += [
@@ -130,6 +141,8 @@ def _curves(axes: Axes, levels: Sequence[Level], metric: str, mode: str, tone: s
         axes.plot(*_xy(crossed), "x", color=tone)
         fill = tone if statistic == "mean" else figure_style.SURFACE
         label = f"{words(mode)}, {statistic}"
+        if not known:
+            continue
         axes.plot(*_xy(points), dashes, marker=marker, color=tone, label=label, markerfacecolor=fill)
     return missing
 
@@ -138,7 +151,7 @@ def _number_levels(figure: Canvas, axes: Axes, levels: Sequence[Level], metric: 
     """The concurrency of each level beside one of its points, where there is room."""
     numbers = []
     for level in levels:
-        values = [getattr(level, f"{statistic}_{metric}") for statistic, _, _ in reversed(_STATISTICS)]
+        values = [getattr(level, f"{statistic}_{metric}") for statistic in (_tail(levels, metric), "mean")]
         points = tuple((level.output_throughput, value) for value in values if value is not None)
         numbers.append(Label(str(level.concurrency), points))
     labels.place(figure, axes, numbers)
