@@ -67,12 +67,16 @@ def ours(target: Target, prompts: Sequence[str], concurrency: int) -> Figures:
     return {name: float(getattr(found, name)) for name in METRICS}
 
 
-def bench_serve(load: Load, demo: Params, warmups: int) -> dict[str, Any]:
-    """The result file of `vllm bench serve`, one value a request included."""
+def bench_serve(load: Load, demo: Params, how: dict[str, Any]) -> dict[str, Any]:
+    """The result file of `vllm bench serve`, one value a request included.
+
+    Args:
+        how: `max_concurrency` or `request_rate`, and `warmups`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         saved = ["--save-result", "--result-dir", folder, "--result-filename", "theirs.json"]
-        point = {"prompts": load.rows(Path(folder) / "prompts.jsonl", "prompt", "output_tokens"), "warmups": warmups}
-        point |= {"output_len": load.output_len, "num_prompts": len(load.prompts), "max_concurrency": load.concurrency}
+        point = {"prompts": load.rows(Path(folder) / "prompts.jsonl", "prompt", "output_tokens"), **how}
+        point |= {"output_len": load.output_len, "num_prompts": len(load.prompts)}
         asked = vllm_bench.argv(load.base_url, load.model, load.model, point, 0)
         command = [sys.executable, "-c", THEIRS, *asked, "--tokenizer", str(load.tokenizer), *saved]
         env = {**os.environ, **environment.engine_env(demo), "no_proxy": "*"}
@@ -84,7 +88,7 @@ def bench_serve(load: Load, demo: Params, warmups: int) -> dict[str, Any]:
 
 def theirs(load: Load, demo: Params) -> Figures:
     """The whole run of `vllm bench serve`."""
-    found = bench_serve(load, demo, warmups=8)
+    found = bench_serve(load, demo, {"max_concurrency": load.concurrency, "warmups": 8})
     return {name: float(found[name]) for name in METRICS}
 
 
@@ -162,7 +166,7 @@ def report(rounds: list[dict[str, Figures]], clients: list[str]) -> None:
     """The paired ratios of every client and metric."""
     for who in clients:
         for name in METRICS:
-            pairs = [(one["ours"][name], one[who][name]) for one in rounds if name in one[who]]
+            pairs = [(one["ours"][name], one[who][name]) for one in rounds if name in one["ours"] and name in one[who]]
             if len(pairs) > 1:
                 ratio = stats.paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
                 told = f"{ratio.ratio:.3f}, 95 % {ratio.ci_low:.3f} to {ratio.ci_high:.3f}"

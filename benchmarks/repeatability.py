@@ -33,7 +33,8 @@ def bounds(low: float | None, high: float | None) -> Bounds:
 def intervals(point: Point) -> Iterator[tuple[str, Bounds]]:
     """Every interval of a load point, by the name of its figure."""
     for name, one in ((point.intervals or {}) | point.percentile_intervals).items():
-        yield name, bounds(one.low, one.high)
+        if name != "slo_attainment":  # older results have two intervals of it
+            yield name, bounds(one.low, one.high)
     if point.slo_attainment_low is not None:
         yield "slo_attainment", bounds(point.slo_attainment_low, point.slo_attainment_high)
 
