@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -47,17 +47,30 @@ def limited(gib: float | None) -> Iterator[Path | None]:
 
 
 def held(command: subprocess.Popen[str]) -> dict[str, tuple[int, str]]:
-    """pid and kind -> PSS in bytes and the progress file, of every process of the report."""
+    """pid and kind -> PSS in bytes and the progress file, of every process of the report.
+
+    Engine cores overwrite their environment: they are found as children of a process that carries the mark.
+    """
+    marked = [process for process in psutil.process_iter() if process.pid == command.pid or _carries_the_mark(process)]
     found = {}
-    for process in psutil.process_iter():
-        try:
+    for process in {one for parent in marked for one in (parent, *_children(parent))}:
+        with suppress(psutil.Error, OSError):
+            kind = "command" if process.pid == command.pid else kind_of(process) or process.name()
             progress = process.environ().get("EVALPRESS_PROGRESS", "")
-            if process.pid == command.pid or (progress and MARKER in process.environ()):
-                kind = "command" if process.pid == command.pid else kind_of(process) or process.name()
-                found[f"{process.pid} {kind}"] = (process.memory_full_info().pss, progress)
-        except (psutil.Error, OSError):
-            continue
+            found[f"{process.pid} {kind}"] = (process.memory_full_info().pss, progress)
     return found
+
+
+def _carries_the_mark(process: psutil.Process) -> bool:
+    with suppress(psutil.Error, OSError):
+        return MARKER in process.environ()
+    return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return list(process.children(recursive=True))
+    return []
 
 
 def step_of(rows: dict[str, tuple[int, str]]) -> str:
@@ -93,6 +106,9 @@ def main() -> int:
                 peaks[step] = (total, told)
             time.sleep(POLL_S)
         time.sleep(1.0)  # the group is removed when its last process is gone
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            if group and (group / name).is_file():
+                print(f"\n{int((group / name).read_text()) / GIB:.2f} GiB by the control group, cached files included")
     for step, (total, told) in peaks.items():
         print(f"{total / GIB:6.2f} GiB  {step or '(no kernel)'}: {told}")
     print(f"\npeak {sum(size for size, _ in top.values()) / GIB:.2f} GiB")

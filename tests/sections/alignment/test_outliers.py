@@ -90,10 +90,24 @@ def test_a_router_may_flip_elsewhere_than_the_noise_floors_and_the_rest_is_judge
 
 
 @pytest.mark.parametrize(
-    ("count", "of_floor", "n", "most"), [(0, 0, 8, 3), (49, 0, 100, 35), (0, 36, 100, 54), (1, 0, 1000, 350)]
+    ("count", "of_floor", "lengths", "most"),
+    [
+        *((0, 0, [8], 3), (49, 0, [100], 35), (0, 36, [100], 54), (1, 0, [1000], 350)),
+        *((11, 0, [16, 16], 16), (11, 0, [16] * 4, 22), (11, 0, [60, 10, 10, 10, 10], 35)),
+    ],
 )
-def test_as_many_positions_as_the_noise_floor_has_of_its_own(count: int, of_floor: int, n: int, most: int) -> None:
-    assert outliers.allowed(count, of_floor, n) == most
+def test_as_many_positions_as_the_noise_floor_has_of_its_own(
+    count: int, of_floor: int, lengths: list[int], most: int
+) -> None:
+    assert outliers.allowed(count, of_floor, lengths) == most
+
+
+@pytest.mark.parametrize(("moved", "status"), [([11, 0], "pass"), ([11, 11], "fail"), ([9, 9, 0], "fail")])
+def test_of_two_texts_a_flip_may_move_one(moved: list[int], status: str) -> None:
+    """Seen in a correct engine: a tiny Mixtral in float16, two texts of 16 generated tokens."""
+    errors_ = np.zeros(16, dtype=[("position", "i8"), ("mse", "f8"), ("mean_difference", "f8")])
+    found: Any = {str(text): (errors_, np.r_[np.full(n, 570.0), np.ones(16 - n)]) for text, n in enumerate(moved)}
+    assert gates._outliers("c", outliers.summary(found, of_floor=0)).status == status
 
 
 @pytest.mark.parametrize("routed", [False, True])
