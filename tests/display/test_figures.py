@@ -20,7 +20,7 @@ from evalpress.sections.alignment.results import Layers
 from evalpress.sections.alignment.results import Results as Alignment
 from evalpress.sections.benchmark.startup_figure import startup_phases
 from evalpress.sections.quality.figures import category_bars
-from evalpress.sections.serving.figures import offered_load
+from evalpress.sections.serving.figures import offered_load, throughput_latency
 from figure_makers import MAKERS
 from filled import filled
 from quality_samples import document, results_of
@@ -137,6 +137,20 @@ def test_a_server_that_keeps_the_slo_for_every_request_is_at_100_per_cent():
     assert "compiled at 14 requests per second: 100% good" in offered_load(document).alt
     assert "eager at 42 requests per second: 71% good" in offered_load(document).alt
     assert "dotted line" not in offered_load(serving_samples.document(slo_ms={})).caption
+
+
+def test_the_highest_percentile_that_a_point_has_is_drawn():
+    """No line and no name in the legend stands for what no point has."""
+    whole = serving_samples.document()
+    assert any("p99" in text for text in texts(throughput_latency(whole)))
+    few = {f"p99_{metric}_ms": None for metric in ("ttft", "tpot")} | {
+        f"p99_{metric}_ms_why": "32 requests in the window, 100 are needed" for metric in ("ttft", "tpot")
+    }
+    points = {key: tuple(p.model_copy(update=few) for p in getattr(whole.data, key)) for key in ("levels", "rates")}
+    whole.data = whole.data.model_copy(update=points)
+    for drawn in (throughput_latency(whole), offered_load(whole)):
+        assert any("p90" in text for text in texts(drawn)) and not any("p99" in text for text in texts(drawn))
+        assert "Not drawn" not in drawn.caption and "p99" not in drawn.caption
 
 
 def test_many_layers_are_named_every_few():

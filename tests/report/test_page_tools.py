@@ -117,12 +117,12 @@ def test_a_column_sorts_both_ways_and_details_stay_with_their_rows(tab):
 def test_a_link_to_a_case_opens_the_folds_around_it(browser, folder):
     with Tab(browser, folder / "report" / "report.html", "#quality-case-knowledge_0") as tab:
         row = tab.page.locator("#quality-case-knowledge_0")
+        tab.page.locator("#quality-case-knowledge_0 + .ep-more pre").first.wait_for()
         assert row.is_visible() and row.bounding_box()["y"] < 900
-        assert tab.page.locator("#quality-case-knowledge_0 + .ep-more pre").first.is_visible()
         tab.page.locator("nav.ep-side a", has_text="Start-up").click()
-        assert tab.page.locator("#benchmark-start-up").is_visible()
+        tab.page.locator("#benchmark-start-up").wait_for()
     with Tab(browser, folder / "report" / "report.html", "#benchmark-figure-startup-phases") as tab:
-        assert tab.page.locator("#benchmark-figure-startup-phases img").is_visible()
+        tab.page.locator("#benchmark-figure-startup-phases img").wait_for()
 
 
 def test_a_command_is_copied(browser, folder):
@@ -147,7 +147,7 @@ def test_everything_can_be_done_with_the_keyboard(tab):
         if fold.evaluate("node => node === document.activeElement"):
             break
     page.keyboard.press("Enter")
-    assert page.locator(f"{QUALITY} .ep-bar").is_visible()
+    page.locator(f"{QUALITY} .ep-bar").wait_for()
     reached = []
     for _ in range(30):
         page.keyboard.press("Tab")

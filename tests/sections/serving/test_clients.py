@@ -53,6 +53,12 @@ def test_every_stream_that_the_formats_allow_is_read(mode):
     assert (shown.chunks, shown.finish_reason) == (4 - fewer, "length")
 
 
+def test_a_text_is_sent_as_a_text():
+    with serving() as url:
+        load = client.closed_loop(client.Target(Endpoint(url), "m", 5), ["a text", [1, 2, 3]], 1)
+    assert [one.input_tokens for one in load.observations] == [5, 3]  # the pretended server counts a text as 5
+
+
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
