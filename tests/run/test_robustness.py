@@ -20,7 +20,7 @@ from evalpress.platforms import provenance
 from evalpress.run import terminal
 from evalpress.run.logs import LogPump
 from evalpress.run.signals import Interrupted, interruptible, raise_if_heard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +228,7 @@ ANY = st.text(st.characters(codec=None, exclude_categories=[]), max_size=80)
 
 @settings(deadline=None)  # the first example imports pandas
 @given(ANY)
+@example("\ud800")  # half of a surrogate pair alone in a column
 def test_any_text_can_be_shown_in_html_markdown_and_on_a_terminal(text):
     table = Table("caption", ["a", "b"], [["x", Code(text)], ["y", output(text * 3)], ["z", text]])
     for shown in (table.html(), table.markdown(), Details("s", text).html(), terminal.printable(text)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalpress.display import language, options, table_html, table_markdown
 from evalpress.display.blocks import Badge, Cell, Inline, MimeBundle, as_plain, bundle, in_every_language
+from evalpress.display.text import without_surrogates
 from evalpress.display.values import SELF_EVIDENT, Change, ChangeInterval, Missing, Quantity, pick
 
 if TYPE_CHECKING:
@@ -172,4 +173,4 @@ def _value(cell: Cell) -> Any:
         return cell.status
     if cell is None or isinstance(cell, Missing):
         return None
-    return as_plain(cell) if isinstance(cell, str | tuple | Inline) else cell
+    return without_surrogates(as_plain(cell)) if isinstance(cell, str | tuple | Inline) else cell

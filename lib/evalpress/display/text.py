@@ -35,6 +35,13 @@ def visible(text: str) -> str:
     return "".join(ch if _is_visible(ch) else f"⟨U+{ord(ch):04X}⟩" for ch in text)
 
 
+def without_surrogates(text: str) -> str:
+    """`text` with every lone surrogate written out as ⟨U+D800⟩: what UTF-8, and so a column of pandas, can hold."""
+    if text.isascii():
+        return text
+    return "".join(f"⟨U+{ord(ch):04X}⟩" if unicodedata.category(ch) == "Cs" else ch for ch in text)
+
+
 def _is_visible(ch: str) -> bool:
     point = ord(ch)
     never_a_character = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
