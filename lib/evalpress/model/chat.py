@@ -115,7 +115,7 @@ def describe(params: Params) -> Asking:
             f"{shown(folder)}: model.base_model: found false, but the model has no chat template; allowed true, or a "
             "model with one"
         )
-    sha256 = hashlib.sha256(template.encode()).hexdigest()
+    sha256 = hashlib.sha256(template.encode("utf-8", "surrogatepass")).hexdigest()
     return Asking(base_model=False, base_model_how=how, chat_template=ChatTemplate(sha256=sha256, text=template))
 
 

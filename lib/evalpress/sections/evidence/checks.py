@@ -123,7 +123,7 @@ class Checks:
         done = [
             completions_alone(self._engine(), self.asked, sampling) for _ in range(self.job.params.evidence.repeats)
         ]
-        texts = {name: {run[name].text.encode() for run in done} for name in self.asked}
+        texts = {name: {run[name].text.encode("utf-8", "surrogatepass") for run in done} for name in self.asked}
         runs = [{name: answer(one) for name, one in run.items()} for run in done]
         more: More = {"identical_bytes": sum(len(found) == 1 for found in texts.values())}
         return Found(runs, cut(self.first, self.repeated), "first", self.asked, more)

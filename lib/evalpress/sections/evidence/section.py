@@ -131,5 +131,5 @@ def _case(case: Prompt, asked: RenderedPrompt, answer: Completion, *, base: bool
         remarks=tuple(remarks(answer.text, answer.finish_reason, base=base)),
         ttft_s=answer.timing.ttft,
         latency_s=answer.timing.e2el,
-        sha256=hashlib.sha256(answer.text.encode()).hexdigest(),
+        sha256=hashlib.sha256(answer.text.encode("utf-8", "surrogatepass")).hexdigest(),
     )
