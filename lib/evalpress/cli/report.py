@@ -41,7 +41,8 @@ def _dry_run(args: argparse.Namespace) -> int:
     from evalpress.run import estimate, pipeline
 
     given = parse_overrides(args.param)
-    found = estimate.rows(pipeline.prepare(args.set, args.reports_dir, force=args.force, overrides=given))
+    asked = pipeline.prepare(args.set, args.reports_dir, force=args.force, overrides=given)
+    found, budget = estimate.rows(asked), asked.params.run.budget_minutes
     total = estimate.total_s(found)
     if args.json:
         minutes = None if total is None else round(total / 60, 2)
@@ -51,7 +52,11 @@ def _dry_run(args: argparse.Namespace) -> int:
         about = "about " if row.from_pilot else ""
         took = "unknown" if row.seconds is None else f"{about}{row.seconds / 60:.1f} min"
         print(f"  {row.section:<11} {row.todo:<11} {took:>14}  {'; '.join(row.why[:3])}".rstrip())
+        if row.left_out:
+            print(f"{'':14}left out for run.budget_minutes: {'; '.join(row.left_out)}")
     print(_in_all(found))
+    if budget is not None and total is not None and total > 60 * budget:
+        print(f"run.budget_minutes is {budget:g}: no section can be made shorter than this")
     return 0
 
 

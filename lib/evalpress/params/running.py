@@ -17,9 +17,10 @@ class RunParams(Block):
     timeout_s: Annotated[float, Field(gt=0)] = 3600
     """Longest time one notebook may take."""
     budget_minutes: Annotated[float, Field(gt=0)] | None = None
-    """About how long the whole report may take; half of it is for the benchmark, which then measures fewer blocks,
-    requests, scaling points and lengths of its optional parts (features), and says in the report what it left out. The
-    other sections measure what the set asks for. None: everything."""
+    """About how long the whole report may take. Every measured section then does less by the same factor, by a pilot
+    of the host and by what the sections before it took: fewer blocks, requests, repeats, scaling points, further
+    starts, positions, output tokens and questions. The report says what was left out. Each section keeps a least amount
+    of work, so a small budget is exceeded. None: everything."""
 
 
 class ReportParams(Block):

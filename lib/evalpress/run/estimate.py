@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from evalpress.core.plain import Json
-from evalpress.run import durations, pilot, plan
+from evalpress.run import plan
 from evalpress.run.plan import Report
+from evalpress.sections import budget, durations, pilot
 from evalpress.sections.registry import EXECUTION
 
 
@@ -20,13 +21,15 @@ class Row:
     seconds: float | None
     from_pilot: bool = False
     """Whether the time comes from a pilot of the host; else it is that of the section's last run."""
+    left_out: tuple[str, ...] = ()
+    """What `run.budget_minutes` leaves out."""
 
     def as_dict(self) -> Json:
         row: Json = {"section": self.section, "todo": self.todo, "why": list(self.why)}
         row["minutes"] = None if self.seconds is None else round(self.seconds / 60, 2)
         if self.seconds is None:
             row["minutes_why"] = "never measured in this report, and no pilot: the model is not there, or not known"
-        return row | {"from": "pilot" if self.from_pilot else "last run"}
+        return row | {"from": "pilot" if self.from_pilot else "last run", "left_out": list(self.left_out)}
 
 
 _TODO = {"nothing": "current", "show": "show again", "measure": "measure", "skip": "skip", "missing": "missing"}
@@ -46,7 +49,22 @@ def rows(asked: Report) -> list[Row]:
         job = asked.job(section)
         why = ("asked for by --force",) if asked.force else tuple(job.why_stale())
         found.append(Row(section.name, "measure", why, durations.last_s(asked.folder, section)))
+    if asked.params.run.budget_minutes is not None:
+        found = _within_budget(asked, found)
     return _with_pilot(asked, found) if any(row.seconds is None for row in found) else found
+
+
+def _within_budget(asked: Report, rows: list[Row]) -> list[Row]:
+    """The same rows, those that would be measured with what they would leave out for the budget."""
+    names = {row.section for row in rows if row.todo == "measure"}
+    wanted = [section for section in EXECUTION if section.name in names]
+    fitted = budget.plans(asked.params, wanted, asked.folder)
+    return [
+        replace(row, seconds=fits.estimate_s, from_pilot=True, left_out=fits.left_out)
+        if (fits := fitted.get(row.section))
+        else row
+        for row in rows
+    ]
 
 
 def _with_pilot(asked: Report, rows: list[Row]) -> list[Row]:

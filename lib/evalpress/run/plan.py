@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from evalpress.params import Params
-from evalpress.run import durations, staleness
+from evalpress.run import staleness
+from evalpress.sections import durations
 from evalpress.sections.job import Job, Measure
 from evalpress.sections.registry import Section, skip_reason
 

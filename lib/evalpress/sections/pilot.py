@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 from evalpress import model
 from evalpress.core.errors import MeasurementError, UserError
@@ -16,7 +17,9 @@ from evalpress.params import prompts
 from evalpress.params.engine import EAGER
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
+from evalpress.sections.evidence.server_answers import OTHERS
 from evalpress.sections.quality import cases
+from evalpress.sections.quality.human_eval import PROBLEMS
 from evalpress.sections.quality.results import Kind
 
 _DEVICE = {"cpu": "cpu", "cuda": "cuda", "ascend": "npu"}
@@ -28,8 +31,10 @@ _SETUP_S, _START_S, _COMPILE_S, _COMPILE_LAYER_S = 15.0, 25.0, 10.0, 3.0
 """Seconds of the setup section, of an engine's or server's start, and of compilation: fixed and per layer."""
 _ANSWERED = 0.4
 """Share of `max_tokens` that answers of quality cases use on average."""
-_CHECKS = 9
-"""Determinism checks of the evidence section, each of `evidence.check_tokens` tokens."""
+_ALONE, _READ = 6, 4
+"""Determinism checks that send one prompt at a time, and passes of transformers over their outputs."""
+_PROMPT, _SHARED = 32, 256
+"""Tokens of an evidence prompt, about, and of the beginning that the check of the prefix cache puts before it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def speed(params: Params) -> Speed | None:
     backend = params.platform.backend
     try:
         found = model.facts(params)
-        measured = rates.peaks(_DEVICE[backend], _COPY_BYTES[backend], [params.engine.dtype], [_SIZE[backend]])
+        measured = _host(backend, params.engine.dtype)
     except (RuntimeError, MeasurementError, UserError):
         return None
     if found.parameters is None or found.weight_bytes is None:
@@ -73,6 +78,22 @@ def speed(params: Params) -> Speed | None:
         bytes_s=max(measured.copies) / 2,
         flop_s=max(product.flop_s for product in measured.products),
     )
+
+
+@cache
+def _host(backend: str, dtype: str) -> rates.Peaks:
+    """The pilot itself, once per process: later the device's memory may be taken."""
+    return rates.peaks(_DEVICE[backend], _COPY_BYTES[backend], [dtype], [_SIZE[backend]])
+
+
+@cache
+def _texts(file: str) -> tuple[prompts.Prompt, ...]:
+    return tuple(prompts.load((file,)))
+
+
+@cache
+def _cases(file: str) -> tuple[cases.Case, ...]:
+    return tuple(cases.load_cases((file,)))
 
 
 def section_s(name: str, params: Params, known: Speed) -> float | None:
@@ -132,7 +153,7 @@ def _features_s(params: Params, known: Speed) -> float:
 
 def _alignment_s(params: Params, known: Speed) -> float:
     asked, total = params.alignment, _START_S
-    for text in prompts.load(asked.prompts):
+    for text in (text for file in asked.prompts for text in _texts(file)):
         tokens = min(asked.max_position, max(1, len(text.text) // 3))
         positions = min(asked.vllm_positions, tokens)
         total += len(params.engine.modes) * positions * known.step_s(max(1, tokens // 2))
@@ -144,12 +165,12 @@ def _alignment_s(params: Params, known: Speed) -> float:
 
 def _quality_s(params: Params, known: Speed) -> float:
     asked = params.quality
-    found = cases.load_cases(asked.cases)
+    found = [case for file in asked.cases for case in _cases(file)]
     kind: Kind = "base" if model.base_model(params)[0] else "chat"
     tokens = sum(case.sampling_for(kind).max_tokens for case in found) / max(len(found), 1)
     total = known.requests_s(len(found), 64, int(_ANSWERED * tokens), params.engine.max_num_seqs)
     if asked.human_eval.run:
-        problems = asked.human_eval.limit or 164
+        problems = asked.human_eval.limit or PROBLEMS
         count, length = problems * (1 + asked.human_eval.samples), int(_ANSWERED * asked.human_eval.max_tokens)
         total += known.requests_s(count, 150, length, params.engine.max_num_seqs) + 0.5 * count
     return total
@@ -162,7 +183,8 @@ def _serving_s(params: Params, known: Speed) -> float:
     total += len(asked.rate_shares) * 1.5 * asked.rate_seconds
     if asked.slo_search:
         total += 2 * asked.slo_search.steps * 1.5 * asked.rate_seconds
-    return _START_S + len(asked.modes) * asked.repeats * total + _further_starts_s(params, known)
+    load = len(asked.modes) * asked.repeats * total
+    return _START_S + load + _server_evidence_s(params, known) + _further_starts_s(params, known)
 
 
 def _further_starts_s(params: Params, known: Speed) -> float:
@@ -177,6 +199,24 @@ def _further_starts_s(params: Params, known: Speed) -> float:
 
 
 def _evidence_s(params: Params, known: Speed) -> float:
+    """Answers, checks one prompt at a time and in batches, and what transformers reads of the outputs."""
     asked = params.evidence
-    alone = known.requests_s(len(prompts.load(asked.prompts)), 32, asked.max_tokens, 1)
-    return _START_S + alone + _CHECKS * asked.check_tokens * known.step_s(1)
+    count, each = _evidence_sizes(params)
+    alone = known.requests_s(count, _PROMPT, asked.max_tokens, 1)
+    one_by_one = _ALONE * known.requests_s(count, _PROMPT, each, 1) + 2 * count * known.step_s(_SHARED)
+    batches = (2 * asked.repeats + 1) * known.requests_s(count, _PROMPT, each, count)
+    read = _READ * count * known.step_s(_PROMPT + each)
+    return 2 * _START_S + alone + one_by_one + batches + read
+
+
+def _server_evidence_s(params: Params, known: Speed) -> float:
+    """The evidence prompts sent to the server of the run book: alone, and among other requests."""
+    count, each = _evidence_sizes(params)
+    together = known.requests_s(count + OTHERS, _PROMPT, each, count + OTHERS)
+    return known.requests_s(count, _PROMPT, each, 1) + together
+
+
+def _evidence_sizes(params: Params) -> tuple[int, int]:
+    """Evidence prompts, and output tokens of each in a determinism check."""
+    count = sum(len(_texts(file)) for file in params.evidence.prompts)
+    return count, math.ceil(params.evidence.check_tokens / max(1, count))
