@@ -43,9 +43,27 @@ SECTIONS = (
     Section("setup", "00_setup", "Setup", (*_HOST, "serving", "benchmark", "claims"), timed=True),
     Section("benchmark", "10_benchmark", "Benchmark", (*_HOST, "benchmark"), _BUDGET, timed=True),
     Section("serving", "20_serving", "Serving", (*_HOST, "serving", "evidence"), _BUDGET, timed=True),
-    Section("evidence", "30_evidence", "Evidence", (*_HOST, "evidence"), _BUDGET, needs_weights=True, timed=True, asks=True,),
+    Section(
+        "evidence",
+        "30_evidence",
+        "Evidence",
+        (*_HOST, "evidence"),
+        _BUDGET,
+        needs_weights=True,
+        timed=True,
+        asks=True,
+    ),
     Section("alignment", "40_alignment", "Alignment", (*_HOST, "alignment"), _BUDGET, needs_weights=True),
-    Section("quality", "50_quality", "Quality", (*_HOST, "quality"), _BUDGET, needs_weights=True, asks=True, tools=("lm_eval",),),
+    Section(
+        "quality",
+        "50_quality",
+        "Quality",
+        (*_HOST, "quality"),
+        _BUDGET,
+        needs_weights=True,
+        asks=True,
+        tools=("lm_eval",),
+    ),
 )
 _MEASURED = ("setup", "benchmark", "alignment", "quality", "serving", "evidence")
 EXECUTION = tuple(next(section for section in SECTIONS if section.name == name) for name in _MEASURED)
