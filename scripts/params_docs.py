@@ -26,7 +26,8 @@ Every key that a params file may hold. Made by `make docs` from `lib/evalpress/p
 
 A file `extends:` another set (beside it, or in `params/`): mappings merge key by key, everything else is replaced.
 Types are strict (`"1"` is no number), unknown keys are refused, and YAML is read as its version 1.2 says. One key can
-be given beside the file: `--param engine.max_num_seqs=32`.
+be given beside the file: `--param engine.max_num_seqs=32`. The names of files (prompts, cases, claims, references) are
+relative to the params file, then to the project.
 """
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 

@@ -113,3 +113,20 @@ def test_a_misspelt_set_name_is_answered_with_the_right_one():
 
 def test_a_set_that_extends_itself_is_refused(tmp_path):
     assert "extends itself" in refusal(tmp_path, "extends: set\n")
+
+
+def test_files_beside_a_params_file_outside_the_project_are_found_and_those_of_the_project_too(tmp_path):
+    for name in ("mine/cases.yaml", "mine/texts.yaml", "prompts.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("[]")
+    stated = (
+        "quality: {cases: [params/quality/card.yaml, mine/cases.yaml]}\n"
+        "evidence: {prompts: [prompts.yaml]}\nalignment: {prompts: [./mine/texts.yaml]}\n"
+    )
+    head = "title: t\nmodel: {path: m}\nplatform: {backend: cpu}\n"
+    found = params.load(write(tmp_path, head + stated))
+    assert found.quality.cases == ("params/quality/card.yaml", str(tmp_path / "mine/cases.yaml"))
+    assert found.evidence.prompts == (str(tmp_path / "prompts.yaml"),)
+    assert found.alignment.prompts == (str(tmp_path / "mine/texts.yaml"),)
+    with pytest.raises(UserError, match=r"quality\.cases\.0: file 'nowhere\.yaml' not found"):
+        params.load(write(tmp_path, head + "quality: {cases: [nowhere.yaml]}\n"))

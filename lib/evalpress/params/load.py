@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,49 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[Json, Origin]:
             raise UserError(f"{at}: {parent[:200]!r} found neither beside the file nor in {told(PARAMS)}/")
         base, origin = _layers(there, (*seen, path))
     origin.update({key: Place(path, line) for key, line in marks.items() if key})
-    return _merge(base, data), origin
+    return _merge(base, _found_beside(data, path.parent.resolve())), origin
+
+
+_FILES: tuple[KeyPath, ...] = (
+    ("benchmark", "features", "speculation", "prompts"),
+    ("evidence", "prompts"),
+    ("alignment", "prompts"),
+    ("alignment", "reference_logits"),
+    ("quality", "cases"),
+    ("quality", "compare_with"),
+    ("quality", "lm_eval", "references"),
+    ("quality", "lm_eval", "include_path"),
+    ("serving", "ca_file"),
+    ("claims",),
+)
+"""Keys whose values name files, one or a list of them."""
+
+
+def _found_beside(data: Json, folder: Path, files: Sequence[KeyPath] = _FILES) -> Json:
+    """The same values, names of files that are in the folder of the params file with that folder."""
+    changed = dict(data)
+    for key in {key[0] for key in files} & data.keys():
+        inner = [rest[1:] for rest in files if rest[0] == key and len(rest) > 1]
+        value = data[key]
+        if inner and isinstance(value, dict):
+            changed[key] = _found_beside(value, folder, inner)
+        elif not inner:
+            changed[key] = (
+                [_beside(one, folder) for one in value] if isinstance(value, list) else _beside(value, folder)
+            )
+    return changed
+
+
+def _beside(name: Any, folder: Path) -> Any:
+    """A name relative to the folder, as one relative to the project or as an absolute one, where there is such a file."""
+    if not isinstance(name, str) or not name or Path(expanded(name)).is_absolute():
+        return name
+    path = folder / name
+    try:
+        there = path.exists()
+    except (OSError, ValueError):
+        return name
+    return (str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)) if there else name
 
 
 def _merge(base: Json, over: Json) -> Json:
