@@ -175,7 +175,7 @@ def _found_beside(data: Json, folder: Path, files: Sequence[KeyPath] = _FILES) -
 
 
 def _beside(name: Any, folder: Path) -> Any:
-    """A name relative to the folder, as one relative to the project or as an absolute one, where there is such a file."""
+    """A name relative to the folder as one relative to the project, or absolute, where there is such a file."""
     if not isinstance(name, str) or not name or Path(expanded(name)).is_absolute():
         return name
     path = folder / name
