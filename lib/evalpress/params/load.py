@@ -144,7 +144,8 @@ def _layers(path: Path, seen: tuple[Path, ...]) -> tuple[Json, Origin]:
     return _merge(base, _found_beside(data, path.parent.resolve())), origin
 
 
-_FILES: tuple[KeyPath, ...] = (
+_Names = Sequence[tuple[str, ...]]
+_FILES: _Names = (
     ("benchmark", "features", "speculation", "prompts"),
     ("evidence", "prompts"),
     ("alignment", "prompts"),
@@ -159,7 +160,7 @@ _FILES: tuple[KeyPath, ...] = (
 """Keys whose values name files, one or a list of them."""
 
 
-def _found_beside(data: Json, folder: Path, files: Sequence[KeyPath] = _FILES) -> Json:
+def _found_beside(data: Json, folder: Path, files: _Names = _FILES) -> Json:
     """The same values, names of files that are in the folder of the params file with that folder."""
     changed = dict(data)
     for key in {key[0] for key in files} & data.keys():
@@ -168,9 +169,8 @@ def _found_beside(data: Json, folder: Path, files: Sequence[KeyPath] = _FILES) -
         if inner and isinstance(value, dict):
             changed[key] = _found_beside(value, folder, inner)
         elif not inner:
-            changed[key] = (
-                [_beside(one, folder) for one in value] if isinstance(value, list) else _beside(value, folder)
-            )
+            several = isinstance(value, list)
+            changed[key] = [_beside(one, folder) for one in value] if several else _beside(value, folder)
     return changed
 
 
