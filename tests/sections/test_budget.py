@@ -22,7 +22,7 @@ MEASURED = ("benchmark", "alignment", "quality", "serving", "evidence")
 
 
 def set_of(minutes: float | None, name: str = "smollm2-135m") -> Params:
-    return params.load(name, {} if minutes is None else {"run.budget_minutes": minutes})
+    return params.load(name, {"run.budget_minutes": minutes})
 
 
 def needed_s(asked: Params) -> float:
