@@ -8,14 +8,15 @@ import sys
 import pytest
 from evalpress import cli, params
 from evalpress.cli import clean, verb
+from evalpress.run import status
 
 
 @pytest.fixture
 def evalpress(capsys):
     def call(*args: str) -> tuple[int, str, str]:
-        status = cli.main(list(args))
+        code = cli.main(list(args))
         told = capsys.readouterr()
-        return status, told.out, told.err
+        return code, told.out, told.err
 
     return call
 
@@ -122,3 +123,15 @@ def test_rendering_without_results_is_one_line_and_2(evalpress, tmp_path):
     told = f"{tmp_path / 'demo'}: no results to render; measure them with `make report SET=demo`"
     assert (status, err) == (2, f"evalpress: {told}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_status_names_three_modules_and_counts_the_others(monkeypatch, capsys):
+    modules = [f"module evalpress.core.m{n} changed" for n in range(20)]
+    why = ("parameter engine.seed: 0 before, 1 now", *modules, "data: edited after it was written")
+    monkeypatch.setattr(status, "of", lambda *_: [status.SectionStatus("serving", "stale", why)])
+    assert cli.main(["status", "--set", "demo"]) == 1
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [*modules[:3], "and 17 more modules of the library (--json names them)", why[-1]]
+    monkeypatch.setattr(status, "of", lambda *_: [status.SectionStatus("serving", "stale", tuple(modules[:3]))])
+    assert cli.main(["status", "--set", "demo"]) == 1
+    assert "more modules" not in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
 from evalpress.cli.verb import Verbs, of_a_set, takes_params
 
@@ -25,8 +26,22 @@ def _status(args: argparse.Namespace) -> int:
         print(json.dumps([one.as_dict() for one in found], ensure_ascii=True))
     else:
         for one in found:
-            first, *rest = one.why or ("",)
+            first, *rest = _folded(one.why) or ("",)
             print(f"  {one.section:<11} {one.state:<8} {first}".rstrip())
             for line in rest:
                 print(f"  {'':<20} {line}")
     return 0 if all(one.state in ("current", "skipped") for one in found) else 1
+
+
+_MOST = 3
+"""Modules of the library that are named; an upgrade of the suite changes dozens."""
+
+
+def _folded(why: Sequence[str]) -> list[str]:
+    """The reasons, with the number of further modules in place of their names."""
+    modules = [line for line in why if line.startswith("module ")]
+    if len(modules) <= _MOST:
+        return list(why)
+    first, *others = modules[_MOST:]
+    more = f"and {1 + len(others)} more modules of the library (--json names them)"
+    return [more if line == first else line for line in why if line not in others]
