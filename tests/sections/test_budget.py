@@ -11,6 +11,7 @@ from evalpress.display.tables import Prose
 from evalpress.params.schema import Params
 from evalpress.run import estimate, pipeline
 from evalpress.sections import budget, pilot
+from evalpress.sections.alignment import budget as alignment
 from evalpress.sections.job import Job
 from evalpress.sections.registry import EXECUTION, by_name, parameters_read
 from evalpress.sections.summary import origin_tables
@@ -67,15 +68,22 @@ def test_whatever_the_factor_the_parameters_stay_valid_and_nothing_grows(name, f
         assert (getattr(less, section) == getattr(asked, section)) == (not words[section])
 
 
+def test_texts_of_a_saved_reference_keep_their_length():
+    asked = params.load("demo").alignment
+    saved = asked.model_copy(update={"reference_logits": "reference.safetensors"})
+    found = [alignment.scaled(one, 0.1)[0] for one in (asked, saved)]
+    assert found[0].max_position < found[1].max_position == asked.max_position
+    assert found[1].vllm_positions == found[0].vllm_positions < asked.vllm_positions
+
+
 @pytest.mark.usefixtures("known")
 def test_a_section_that_took_longer_leaves_less_to_those_after_it(tmp_path):
     asked = set_of(0.6 * needed_s(set_of(None)) / 60)
-    alignment = by_name("alignment")
     as_estimated = budget.plan(asked, by_name("benchmark"), tmp_path)
     stored(tmp_path, "benchmark", int(as_estimated.pilot_s), as_estimated.record())
-    expected = budget.plan(asked, alignment, tmp_path)
+    expected = budget.plan(asked, by_name("alignment"), tmp_path)
     stored(tmp_path, "benchmark", int(2 * as_estimated.pilot_s), as_estimated.record())
-    later = budget.plan(asked, alignment, tmp_path)
+    later = budget.plan(asked, by_name("alignment"), tmp_path)
     assert later.params.alignment.max_position < expected.params.alignment.max_position
     assert later.estimate_s / later.pilot_s == pytest.approx(2, rel=0.05)  # the host is slower than its pilot says
 

@@ -9,11 +9,15 @@ MIN_LENGTH, MIN_POSITIONS, MIN_DECODE = 64, 4, 8
 
 
 def scaled(asked: AlignmentParams, factor: float) -> tuple[AlignmentParams, Words]:
-    """The comparison in about `factor` of its time; all of it from 1 on. Every text and every run stays."""
+    """The comparison in about `factor` of its time; all of it from 1 on. Every text and every run stays.
+
+    Reference logits from a file are of whole texts: these keep their length.
+    """
     if factor >= 1:
         return asked, ()
+    length = asked.max_position if asked.reference_logits else count(asked.max_position, factor, MIN_LENGTH)
     changes = {
-        "max_position": count(asked.max_position, factor, MIN_LENGTH),
+        "max_position": length,
         "vllm_positions": count(asked.vllm_positions, factor, MIN_POSITIONS),
         "decode_tokens": count(asked.decode_tokens, factor, MIN_DECODE),
     }
