@@ -5,7 +5,7 @@ than the clients do. Here both send requests to one server at the same time, eac
 the same rate, so that both meet the same server; in two closed loops, the phases of the two would decide which of them
 waits for the other's prefill. Both send the same prompts as text. Compared are the requests that were sent between the
 first and the last one of `vllm bench serve`. Prints every round, and the paired ratio ours / theirs with its 95 %
-interval.
+interval; then the processor time that each client takes per request, which on few cores delays what it sees.
 
     python benchmarks/clients_together.py [--rounds 6] [--num-prompts 160] [--rate 4]
 """
@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import resource
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import clients
@@ -86,6 +87,24 @@ def one_round(target: Target, load: Load, demo: Params, rate: float, round_: int
     return {who: figures(requests, begin, end) for who, requests in found.items()}
 
 
+def cpu_ms(target: Target, load: Load, demo: Params, rate: float) -> dict[str, float]:
+    """Processor time per request of each client, alone on the server, in ms.
+
+    That of `vllm bench serve` is the difference between a run of all prompts and one of a quarter of them, so that the
+    start of its process does not count.
+    """
+    short = replace(load, prompts=load.prompts[: len(load.prompts) // 4])
+    mine = client.open_loop(target, load.prompts, arrivals(len(load.prompts), rate, 0, 0))
+    used = []
+    for one in (short, load):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        clients.bench_serve(one, demo, {"request_rate": rate})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    more = len(load.prompts) - len(short.prompts)
+    return {"ours": 1e3 * mine.cpu_share * mine.seconds / len(load.prompts), "vllm": 1e3 * (used[1] - used[0]) / more}
+
+
 def main() -> None:
     """Run the rounds and print the paired ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -111,6 +130,9 @@ def main() -> None:
                 rounds.append(one_round(target, load, demo, asked.rate, index))
                 for who, found in rounds[-1].items():
                     clients.show(index, who, found)
+            cost = [cpu_ms(target, load, demo, asked.rate) for _ in range(2)]
+    for one in cost:
+        print("processor time per request, ms:", {who: round(value, 1) for who, value in one.items()})
     clients.report(rounds, ["vllm"])
 
 
