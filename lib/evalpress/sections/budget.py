@@ -60,7 +60,7 @@ def plan(asked: Params, section: Section, folder: Path) -> Plan:
     at = EXECUTION.index(section)
     before, left = EXECUTION[:at], _measured(asked, EXECUTION[at:])
     spent = sum(durations.last_s(folder, one) or 0.0 for one in before)
-    ratio = _ratio(asked, folder, before, known)
+    ratio = _ratio(asked, folder, before, known) or _ratio(asked, folder, EXECUTION, known) or 1.0
     return _fitted(asked, section, left, 60 * asked.run.budget_minutes - spent, ratio, known)
 
 
@@ -71,7 +71,7 @@ def plans(asked: Params, sections: Iterable[Section], folder: Path) -> dict[str,
         return {}
     left = _measured(asked, sections)
     kept = sum(durations.last_s(folder, one) or 0.0 for one in _measured(asked, EXECUTION) if one not in left)
-    ratio, seconds = _ratio(asked, folder, EXECUTION, known), 60 * asked.run.budget_minutes - kept
+    ratio, seconds = _ratio(asked, folder, EXECUTION, known) or 1.0, 60 * asked.run.budget_minutes - kept
     return {one.name: _fitted(asked, one, left, seconds, ratio, known) for one in left}
 
 
@@ -115,8 +115,8 @@ def scaled(asked: Params, factor: float) -> tuple[Params, dict[str, Words]]:
     return asked.model_copy(update=changed), words
 
 
-def _ratio(asked: Params, folder: Path, sections: Iterable[Section], known: pilot.Speed) -> float:
-    """Seconds that these sections took over seconds of the pilot's estimate; 1 where none was measured."""
+def _ratio(asked: Params, folder: Path, sections: Iterable[Section], known: pilot.Speed) -> float | None:
+    """Seconds that these sections took over seconds of the pilot's estimate; None where none was measured."""
     took = estimated = 0.0
     for one in sections:
         seconds = durations.last_s(folder, one)
@@ -126,7 +126,7 @@ def _ratio(asked: Params, folder: Path, sections: Iterable[Section], known: pilo
         if recorded:
             took, estimated = took + seconds, estimated + recorded
     low, high = _RATIOS
-    return min(high, max(low, took / estimated)) if estimated else 1.0
+    return min(high, max(low, took / estimated)) if estimated else None
 
 
 def _recorded(folder: Path, section: Section) -> Json:

@@ -49,6 +49,13 @@ def test_of_the_features_lengths_and_requests_go_and_the_repeats_of_their_interv
     assert scaled(without, 0.1)[0].features == ASKED.features
 
 
+def test_a_throughput_workload_stays_a_batch():
+    least = scaled(ASKED, 0.0)[0].workloads
+    assert (least["throughput"].num_prompts, least["decode"].num_prompts) == (4, 1)
+    one = ASKED.model_copy(update={"workloads": {"throughput": Workload(num_prompts=2, input_len=8, output_len=8)}})
+    assert scaled(one, 0.0)[0].workloads["throughput"].num_prompts == 2
+
+
 @given(st.floats(0, 2))
 def test_whatever_the_factor_a_comparison_keeps_its_interval_and_a_curve_its_ends(factor):
     found = scaled(ASKED, factor)[0]

@@ -7,6 +7,8 @@ from evalpress.sections.fewer import Words, count, gone, thinned, told
 
 MIN_BLOCKS = 3
 """Fewer have no interval."""
+MIN_BATCH = 4
+"""Fewer requests at once are no throughput of a batch any more."""
 
 
 def scaled(asked: BenchmarkParams, factor: float) -> tuple[BenchmarkParams, Words]:
@@ -36,7 +38,8 @@ def scaled(asked: BenchmarkParams, factor: float) -> tuple[BenchmarkParams, Word
 
 
 def _fewer_requests(load: Workload, factor: float) -> Workload:
-    return load.model_copy(update={"num_prompts": count(load.num_prompts, factor)})
+    least = MIN_BATCH if load.kind == "throughput" and load.concurrent else 1
+    return load.model_copy(update={"num_prompts": count(load.num_prompts, factor, least)})
 
 
 def _fewer_points(asked: ScalingParams, factor: float) -> ScalingParams:
