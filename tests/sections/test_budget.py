@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from evalpress import cli, params
+from evalpress.core.paths import ROOT
 from evalpress.display.tables import Prose
 from evalpress.params.schema import Params
 from evalpress.run import estimate, pipeline
@@ -14,7 +15,8 @@ from evalpress.sections import budget, pilot
 from evalpress.sections.alignment import budget as alignment
 from evalpress.sections.job import Job
 from evalpress.sections.registry import EXECUTION, by_name, parameters_read
-from evalpress.sections.summary import origin_tables
+from evalpress.sections.summary import tables
+from evalpress.sections.summary.results import Summary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +35,12 @@ def needed_s(asked: Params) -> float:
 @pytest.fixture
 def known(monkeypatch):
     monkeypatch.setattr(pilot, "speed", lambda _: SPEED)
+
+
+@pytest.fixture(scope="module")
+def made_summary():
+    """The published demo's summary."""
+    return json.loads((ROOT / "reports/published/demo/summary.json").read_text())
 
 
 def stored(folder, section, seconds, budget=None):
@@ -110,18 +118,18 @@ def test_a_job_measures_what_fits_and_its_results_say_what_was_left_out(tmp_path
     assert seen[1].params == whole.params and "budget" not in written[1]
 
 
-def test_the_summary_lists_what_each_section_left_out(tmp_path, monkeypatch):
-    origins = {
-        "serving": {"budget": {"minutes": 5.0, "left_out": ["1 of 2 blocks"], "why": None}},
-        "quality": {"budget": {"minutes": 5.0, "left_out": [], "why": None}},
-        "setup": {},
+def test_the_summary_says_that_it_was_shortened_and_lists_what_each_section_left_out(made_summary):
+    shortened = {
+        "minutes": 5.0,
+        "left_out": {"serving": ["1 of 2 blocks"], "quality": []},
+        "why": {"quality": "no pilot"},
     }
-    job = Job(by_name("summary"), params.load("demo"), tmp_path, "never")
-    monkeypatch.setattr(origin_tables, "_origins", lambda _: origins)
-    shown = origin_tables.left_out(job).markdown()
-    assert "1 of 2 blocks" in shown and "nothing" in shown and "run.budget_minutes is 5" in shown
-    monkeypatch.setattr(origin_tables, "_origins", lambda _: {"setup": {}})
-    assert origin_tables.left_out(job) == Prose("")
+    short = Summary.model_validate(made_summary | {"shortened": shortened})
+    shown = tables.left_out(short).markdown()
+    assert "1 of 2 blocks" in shown and "no pilot" in shown and "run.budget_minutes is 5" in shown
+    assert "to keep to 5 minutes: [what was left out](#summary-sections)." in tables.about(short).source
+    whole = Summary.model_validate(made_summary)
+    assert tables.left_out(whole) == Prose("") and "to keep to" not in tables.about(whole).source
 
 
 @pytest.mark.usefixtures("known")

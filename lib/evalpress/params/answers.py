@@ -69,6 +69,8 @@ class QualityParams(Block):
     """Cases with checkers, and standard tasks."""
 
     cases: tuple[str, ...] = ("params/quality/card.yaml",)
+    limit: PositiveInt | None = None
+    """At most this many cases of each file, the first ones; None: all."""
     mode: Mode = "compiled"
     lm_eval: LmEvalParams = LmEvalParams()
     human_eval: HumanEvalParams = HumanEvalParams()

@@ -18,7 +18,7 @@ from evalpress.params.engine import EAGER
 from evalpress.params.schema import Params
 from evalpress.platforms import rates
 from evalpress.sections.evidence.server_answers import OTHERS
-from evalpress.sections.quality import cases
+from evalpress.sections.quality.budget import cases_of
 from evalpress.sections.quality.human_eval import PROBLEMS
 from evalpress.sections.quality.results import Kind
 
@@ -91,11 +91,6 @@ def _texts(file: str) -> tuple[prompts.Prompt, ...]:
     return tuple(prompts.load((file,)))
 
 
-@cache
-def _cases(file: str) -> tuple[cases.Case, ...]:
-    return tuple(cases.load_cases((file,)))
-
-
 def section_s(name: str, params: Params, known: Speed) -> float | None:
     """Seconds that a section of this set may take, within a factor of about two."""
     estimates = {
@@ -165,7 +160,7 @@ def _alignment_s(params: Params, known: Speed) -> float:
 
 def _quality_s(params: Params, known: Speed) -> float:
     asked = params.quality
-    found = [case for file in asked.cases for case in _cases(file)]
+    found = [case for file in asked.cases for case in cases_of(file)[: asked.limit]]
     kind: Kind = "base" if model.base_model(params)[0] else "chat"
     tokens = sum(case.sampling_for(kind).max_tokens for case in found) / max(len(found), 1)
     total = known.requests_s(len(found), 64, int(_ANSWERED * tokens), params.engine.max_num_seqs)

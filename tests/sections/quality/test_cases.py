@@ -206,3 +206,10 @@ def test_shipped_rules_refuse_nonsense(case):
     for output in ("", " the the the", "I do not know what to say about this question.", case.prompt[:10]):
         for kind in ("chat", "base"):
             assert judging.verdict(case, output, "stop", kind).verdict == "fail", (output, kind)
+
+
+def test_a_limit_takes_the_first_cases_of_each_file():
+    files = ("params/quality/card.yaml", "params/quality/code.yaml")
+    every, few = load_cases(files), load_cases(files, 2)
+    assert [case.source.split(":")[0] for case in few] == [files[0]] * 2 + [files[1]] * 2
+    assert [case for case in every if case.id in {one.id for one in few}] == list(few)

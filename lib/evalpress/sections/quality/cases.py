@@ -91,8 +91,8 @@ class _File(BaseModel):
     cases: Annotated[list[Json], Field(min_length=1)]
 
 
-def load_cases(files: Sequence[str]) -> tuple[Case, ...]:
-    """The cases of all files, in order.
+def load_cases(files: Sequence[str], limit: int | None = None) -> tuple[Case, ...]:
+    """The cases of all files, in order; of each file the first `limit`.
 
     Raises:
         UserError: `file:line: case 'id': …` for an unknown key, checker or argument, a wrong type, an id that
@@ -100,7 +100,7 @@ def load_cases(files: Sequence[str]) -> tuple[Case, ...]:
     """
     found: dict[str, Case] = {}
     for name in files:
-        for case in _load_file(name):
+        for case in _load_file(name)[:limit]:
             if case.id in found:
                 first = found[case.id].source
                 raise UserError(f"{case.source}: case {case.id!r}: this id occurs twice, first at {first}")

@@ -36,7 +36,7 @@ def measure(job: Job) -> Results:
 def stages(job: Job) -> Stages[Results]:
     """`measure` in stages, each with what it found: the answers, their verdicts, then standard tasks and HumanEval."""
     params = job.params
-    cases = judging.load_cases(params.quality.cases)
+    cases = judging.load_cases(params.quality.cases, params.quality.limit)
     made_with = _made_with(job)
     kept = {} if job.measure == "always" else _kept(job, made_with)
     asking = chat.describe(params)

@@ -86,25 +86,6 @@ def times(job: Job) -> Table | Prose:
 _LONGEST = 6
 
 
-def left_out(job: Job) -> Table | Prose:
-    """What each section did not measure to keep to `run.budget_minutes`, where the set has a budget."""
-    rows: list[list[Cell]] = []
-    minutes = None
-    for name, origin in _origins(job).items():
-        budget = origin.get("budget")
-        if budget:
-            minutes = budget["minutes"]
-            told = "; ".join(budget["left_out"]) or budget["why"] or "nothing"
-            rows.append([by_name(name).title, told])
-    if not rows:
-        return Prose("")
-    note = (
-        f"run.budget_minutes is {minutes:g}. What a section leaves out follows from its estimated time and from what "
-        "the sections before it took; without this parameter, nothing is left out."
-    )
-    return Table("Left out for the time budget", ["section", Column("left out", wide=True)], rows, note=note)
-
-
 def environment(job: Job) -> Table:
     """The versions and the device that each section was measured with."""
     heads = {"vllm": "vLLM", "vllm_ascend": "vLLM-Ascend", "torch": "torch", "transformers": "transformers"}

@@ -77,6 +77,14 @@ class ClaimBeside(Model):
     why: str
 
 
+class Shortened(Model):
+    """What was not measured to keep to `run.budget_minutes`."""
+
+    minutes: float = Field(description="The budget of the whole report.")
+    left_out: dict[str, tuple[str, ...]] = Field(description="By section; empty where all of it was measured.")
+    why: dict[str, str] = Field(description="By section: why the budget could not be applied.")
+
+
 class Summary(Model):
     """The whole of `summary.json`."""
 
@@ -96,4 +104,5 @@ class Summary(Model):
     key_figures: tuple[KeyFigure, ...] = Field(default=(), description="Agreement, quality and load within the SLO.")
     claims: tuple[ClaimBeside, ...] = Field(default=(), description="Published figures beside measured ones.")
     sections: dict[str, SummarySection]
+    shortened: Shortened | None = Field(default=None, description="None: the set has no time budget.")
     command: str = Field(description="The command that makes this report again.")

@@ -16,7 +16,7 @@ from evalpress.sections.registry import SECTIONS, skip_reason
 from evalpress.sections.summary import claims, conclusion, gates, key_figures
 from evalpress.sections.summary.headline import headline
 from evalpress.sections.summary.measured import Measured
-from evalpress.sections.summary.results import Summary, SummarySection
+from evalpress.sections.summary.results import Shortened, Summary, SummarySection
 
 Documents = dict[str, results.Document[Any]]
 """Section name -> its results file."""
@@ -52,6 +52,7 @@ def build(job: Job) -> Summary:
             "key_figures": key_figures.figures(data),
             "claims": claims.beside(job.params, data, _device_name(documents)),
             "sections": sections,
+            "shortened": _shortened(documents),
             "command": _command(job),
         }
     )
@@ -59,6 +60,18 @@ def build(job: Job) -> Summary:
     results.check_values(plain, "summary")
     results.write_json(job.folder / "summary.json", plain)
     return summary
+
+
+def _shortened(documents: Documents) -> Shortened | None:
+    """What the sections left out for the time budget; None where none had one."""
+    found = {name: one.provenance["budget"] for name, one in documents.items() if one.provenance.get("budget")}
+    if not found:
+        return None
+    return Shortened(
+        minutes=max(one["minutes"] for one in found.values()),
+        left_out={name: tuple(one["left_out"]) for name, one in found.items()},
+        why={name: one["why"] for name, one in found.items() if one["why"]},
+    )
 
 
 def _command(job: Job) -> str:

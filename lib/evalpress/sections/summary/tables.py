@@ -75,10 +75,18 @@ def conclusion(summary: Summary) -> Prose:
     return Prose(" ".join(told))
 
 
+_LEFT_OUT = "[what was left out](#summary-sections)"
+
+
 def about(summary: Summary) -> Prose:
-    """The description of the set: which model this is and what the report is for."""
+    """The description of the set: which model this is and what the report is for, and whether it was shortened."""
     said = summary.description.strip()
-    return Prose(f"**About this report.** {escape_markdown(said)}" if said else "")
+    told = f"**About this report.** {escape_markdown(said)}" if said else ""
+    if summary.shortened and any(summary.shortened.left_out.values()):
+        minutes = f"{summary.shortened.minutes:g}"
+        short = f"Less than the set asks for was measured, to keep to {minutes} minutes"
+        told += f"\n\n{short}: {_LEFT_OUT}."
+    return Prose(told.strip())
 
 
 def tiles(summary: Summary) -> Tiles:
@@ -166,6 +174,23 @@ def sections(summary: Summary) -> Table | Prose:
     others = "other section was" if done == 1 else f"other {done} sections were"
     note = f"The {others} measured and shown in full." if done else ""
     return Table("Not measured, or not shown in full", ["section", "state", Column("why", wide=True)], rows, note=note)
+
+
+def left_out(summary: Summary) -> Table | Prose:
+    """What each section did not measure to keep to `run.budget_minutes`, where the set has a budget."""
+    found = summary.shortened
+    if found is None:
+        return Prose("")
+    rows: list[list[Cell]] = [
+        [Link(_title(name), name), "; ".join(words) or found.why.get(name, "nothing")]
+        for name, words in found.left_out.items()
+    ]
+    note = (
+        f"run.budget_minutes is {found.minutes:g}. What a section leaves out follows from its estimated time and from "
+        "what the sections before it took; without this parameter, nothing is left out."
+    )
+    heads: list[Column | str] = ["section", Column("left out", wide=True)]
+    return Table("Left out for the time budget", heads, rows, note=note)
 
 
 def reproduce(summary: Summary) -> Prose:
