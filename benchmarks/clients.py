@@ -162,10 +162,10 @@ def show(index: int, who: str, found: Figures) -> None:
     print(f"round {index + 1}  {who:<8} {shown}", flush=True)
 
 
-def report(rounds: list[dict[str, Figures]], clients: list[str]) -> None:
+def report(rounds: list[dict[str, Figures]], clients: list[str], metrics: Sequence[str] = METRICS) -> None:
     """The paired ratios of every client and metric."""
     for who in clients:
-        for name in METRICS:
+        for name in metrics:
             pairs = [(one["ours"][name], one[who][name]) for one in rounds if name in one["ours"] and name in one[who]]
             if len(pairs) > 1:
                 ratio = stats.paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
