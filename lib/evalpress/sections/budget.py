@@ -11,10 +11,9 @@ import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evalpress.core.errors import UserError
-from evalpress.core.plain import Json
+from evalpress.core.plain import Fields, Json
 from evalpress.core.results import read_json
 from evalpress.params.schema import Params
 from evalpress.sections import durations, pilot
@@ -106,7 +105,7 @@ def _fitted(
 
 def scaled(asked: Params, factor: float) -> tuple[Params, dict[str, Words]]:
     """The parameters with every section's work at about `factor` of its time, and what each leaves out."""
-    changed: dict[str, Any] = {}
+    changed: Fields = {}
     words: dict[str, Words] = {}
     for name in _SCALED:
         # Imported by name: what decides how much is measured within a budget is in the results, and no part of digests.
