@@ -12,6 +12,8 @@ from figure_makers import MAKERS
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+pytestmark = pytest.mark.slow
+
 PHONE = 390 / (figure_style.WIDTH * 72)
 """Pixels per point of a figure that is as wide as a phone."""
 

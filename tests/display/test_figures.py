@@ -25,6 +25,8 @@ from figure_makers import MAKERS
 from filled import filled
 from quality_samples import document, results_of
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

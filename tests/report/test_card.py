@@ -17,6 +17,8 @@ from evalpress.report.card.words import number
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0"
 WORDS = yaml.safe_load((ROOT / "lib" / "evalpress" / "report" / "card" / "words.yaml").read_text(encoding="utf-8"))
 PAGES = ("README", "ADAPT_REPORT", "RUNBOOK")

@@ -16,6 +16,8 @@ from huggingface_hub import ModelCard
 from huggingface_hub._eval_results import parse_eval_result_entries
 from pymarkdown.api import PyMarkdownApi
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0"
 SCHEMA = json.loads((ROOT / "tests" / "data" / "every_eval_ever" / "eval.schema.json").read_text(encoding="utf-8"))
 

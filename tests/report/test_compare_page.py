@@ -19,6 +19,8 @@ from evalpress.report.compare.run import Run
 from evalpress.report.compare.tables import figure_words
 from markdown_it import MarkdownIt
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = ROOT / "tests" / "data" / "report-0.1.0"
 
 

@@ -20,6 +20,8 @@ from evalpress.report import render
 from evalpress.report.exporters import _arriving
 from markdown_it import MarkdownIt
 
+pytestmark = pytest.mark.slow
+
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 

@@ -13,6 +13,8 @@ from evalpress.sections.benchmark.figures import eager_vs_compiled, latency_dist
 from evalpress.sections.benchmark.results import PairedMetric, Results
 from evalpress.sections.benchmark.startup_figure import phases, startup_phases
 
+pytestmark = pytest.mark.slow
+
 RATIO = {"eager": 1.0, "compiled": 2.0, "ratio": 2.0, "ci_low": 1.6, "ci_high": 2.5, "n_pairs": 6, "better": "higher"}
 NO_INTERVAL = {"ci_low": None, "ci_high": None, "ci_low_why": "not enough blocks", "ci_high_why": "not enough blocks"}
 

@@ -42,6 +42,7 @@ def keys(value, at=""):
     return {path for item in value for path in keys(item, at)} if isinstance(value, list) else set()
 
 
+@pytest.mark.slow
 def test_the_last_releases_file_is_read_with_every_key_and_shown():
     document = read_results(VERSION_1, "benchmark")
     assert document.data.modes["eager"].workloads["decode"].output_throughput > 0
@@ -50,6 +51,7 @@ def test_the_last_releases_file_is_read_with_every_key_and_shown():
     show(document)
 
 
+@pytest.mark.slow
 def test_a_file_of_one_mode_without_peak_rates_is_read_and_shown(tmp_path):
     whole = json.loads(VERSION_1.read_text(encoding="utf-8"))
     data = whole["data"]
@@ -92,6 +94,7 @@ def emptied(item):
     return out | nulls(nullable, "no device")
 
 
+@pytest.mark.slow
 def test_null_values_are_named_and_not_drawn_as_zero():
     whole = samples.benchmark_json() | {"data": emptied(samples.benchmark().data)}
     document = Document[Results].model_validate(whole)

@@ -39,6 +39,7 @@ def test_every_table_names_every_mode(document, table):
     assert "compiled" not in page.replace("when compiled", "").replace("compiled again", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", FIGURES, ids=lambda one: one.__name__)
 def test_every_figure_draws_every_mode_in_a_colour_of_its_own(document, draw):
     figure = draw(document)
