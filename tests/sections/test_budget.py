@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from evalpress import cli, params
@@ -15,6 +16,7 @@ from evalpress.sections import budget, pilot
 from evalpress.sections.alignment import budget as alignment
 from evalpress.sections.job import Job
 from evalpress.sections.registry import EXECUTION, by_name, parameters_read
+from evalpress.sections.summary import section as summary
 from evalpress.sections.summary import tables
 from evalpress.sections.summary.results import Summary
 from hypothesis import given
@@ -130,6 +132,15 @@ def test_the_summary_says_that_it_was_shortened_and_lists_what_each_section_left
     assert "to keep to 5 minutes: [what was left out](#summary-sections)." in tables.about(short).source
     whole = Summary.model_validate(made_summary)
     assert tables.left_out(whole) == Prose("") and "to keep to" not in tables.about(whole).source
+
+
+def test_a_budget_that_somebody_edited_out_of_the_provenance_ends_no_summary():
+    def document(budget):
+        return SimpleNamespace(provenance={"budget": budget})
+
+    found = summary._shortened({"serving": document({"minutes": 5.0, "left_out": ["1 of 2 blocks"]})})
+    assert found.left_out == {"serving": ("1 of 2 blocks",)} and found.why == {}
+    assert summary._shortened({"serving": document({}), "quality": document("?"), "setup": document(None)}) is None
 
 
 @pytest.mark.usefixtures("known")

@@ -121,7 +121,9 @@ def _ratio(asked: Params, folder: Path, sections: Iterable[Section], known: pilo
         seconds = durations.last_s(folder, one)
         if seconds is None or one.name not in _SCALED:
             continue
-        recorded = _recorded(folder, one).get("pilot_s") or pilot.section_s(one.name, asked, known)
+        recorded = _recorded(folder, one).get("pilot_s")
+        if not isinstance(recorded, float):
+            recorded = pilot.section_s(one.name, asked, known)
         if recorded:
             took, estimated = took + seconds, estimated + recorded
     low, high = _RATIOS

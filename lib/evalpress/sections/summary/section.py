@@ -64,13 +64,14 @@ def build(job: Job) -> Summary:
 
 def _shortened(documents: Documents) -> Shortened | None:
     """What the sections left out for the time budget; None where none had one."""
-    found = {name: one.provenance["budget"] for name, one in documents.items() if one.provenance.get("budget")}
+    recorded = {name: one.provenance.get("budget") for name, one in documents.items()}
+    found = {name: one for name, one in recorded.items() if isinstance(one, dict) and one.get("minutes")}
     if not found:
         return None
     return Shortened(
-        minutes=max(one["minutes"] for one in found.values()),
-        left_out={name: tuple(one["left_out"]) for name, one in found.items()},
-        why={name: one["why"] for name, one in found.items() if one["why"]},
+        minutes=max(float(one["minutes"]) for one in found.values()),
+        left_out={name: tuple(map(str, one.get("left_out") or ())) for name, one in found.items()},
+        why={name: str(one["why"]) for name, one in found.items() if one.get("why")},
     )
 
 
