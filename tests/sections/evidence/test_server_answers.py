@@ -82,8 +82,11 @@ def test_answers_are_kept_and_read_for_the_same_prompts_only(server, tmp_path):
     assert {body["max_tokens"] for body in _Server.asked} == {4, 2}
     with pytest.raises(MeasurementError, match="other prompts"):
         server_answers.answers(job, asked | {"capital-of-france": [1]})
+    assert server_answers.answers(job_of(tmp_path, check_tokens=50), asked) == found  # shorter or longer is compared
+    seeded = job.params.engine.model_copy(update={"seed": 1 + job.params.engine.seed})
+    other = Job(job.section, job.params.model_copy(update={"engine": seeded}), tmp_path, "always")
     with pytest.raises(MeasurementError, match="another model or other settings"):
-        server_answers.answers(job_of(tmp_path, check_tokens=50), asked)
+        server_answers.answers(other, asked)
 
 
 def test_a_server_without_token_ids_or_none_at_all_is_a_reason_not_a_crash(server, tmp_path, monkeypatch):
