@@ -24,11 +24,18 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 class ReportClient(PapermillNotebookClient):
     """Attaches to a kernel and keeps widget output out of the notebook."""
 
-    def __init__(self, manager: Any, kernel: SharedKernel, goes_on: Callable[[], bool], **options: Any) -> None:
+    def __init__(
+        self,
+        manager: Any,
+        kernel: SharedKernel,
+        goes_on: Callable[[], bool],
+        after_cell: Callable[[], None],
+        **options: Any,
+    ) -> None:
         # nbclient's 4 s for a cell's last output are short on a machine whose cores are all busy.
         super().__init__(manager, km=kernel.manager, log=SILENT, iopub_timeout=60, **options)
         self.kc = kernel.client
-        self._goes_on = goes_on
+        self._goes_on, self._after_cell = goes_on, after_cell
 
     def papermill_execute_cells(self) -> None:
         """Execute the cells; after an error go on while `goes_on()`: measured results are there, a table is missing."""
@@ -42,6 +49,7 @@ class ReportClient(PapermillNotebookClient):
                     return
             finally:
                 self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+            self._after_cell()
 
     def output(self, outs: list[Any], msg: Json, display_id: str, cell_index: int) -> Any:
         """Drop progress bars drawn as widgets: they need a front end and a live kernel."""

@@ -38,6 +38,7 @@ class SharedKernelEngine:
         watch: Watch,
         timeout_s: float,
         goes_on: Callable[[], bool],
+        after_cell: Callable[[], None],
         output_path: str | None = None,
         **_: Any,
     ) -> NotebookNode:
@@ -48,6 +49,7 @@ class SharedKernelEngine:
             watch: called for each cell.
             timeout_s: for the whole notebook.
             goes_on: asked after a cell with an error: whether the cells after it are executed.
+            after_cell: called after each cell, while the kernel waits.
 
         Raises:
             CellTimeoutError: the notebook takes longer.
@@ -66,7 +68,10 @@ class SharedKernelEngine:
         manager = NotebookExecutionManager(nb, progress_bar=False)
         manager.notebook_start()
         try:
-            ReportClient(manager, kernel, goes_on, timeout_func=left, on_cell_start=watch.cell_started).execute()
+            client = ReportClient(
+                manager, kernel, goes_on, after_cell, timeout_func=left, on_cell_start=watch.cell_started
+            )
+            client.execute()
         except Exception:
             _mark_failed(manager)
             raise

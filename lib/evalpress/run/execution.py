@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,14 @@ class Outcome:
     not_shown: str | None = None
 
 
-def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[str, Any]) -> Outcome:
-    """Run a section's notebook.
+def run(
+    report: Report,
+    step: Step,
+    shared: SharedKernel,
+    parameters: Mapping[str, Any],
+    measured: Callable[[], None] | None = None,
+) -> Outcome:
+    """Run a section's notebook; `measured` is called once, after the cell that writes the results.
 
     Where results were measured (or are only shown), `notebooks/` holds the executed notebook, even if a table of it
     could not be drawn. Otherwise `failed/` holds what was reached and `notebooks/` nothing.
@@ -45,7 +51,7 @@ def run(report: Report, step: Step, shared: SharedKernel, parameters: Mapping[st
     with Watch(section.notebook, cells, lambda: shared.step, report.took_s(step)) as watch:
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
-            why = _attempt(source, partial, report, step, shared, parameters, watch)
+            why = _attempt(source, partial, report, step, shared, parameters, watch, _Measured(report, step, measured))
             outcome = _kept(report, step, source, partial, why)
         except MeasurementError as error:
             outcome = Outcome(failed=str(error))
@@ -85,6 +91,7 @@ def _attempt(
     shared: SharedKernel,
     parameters: Mapping[str, Any],
     watch: Watch,
+    after_cell: Callable[[], None],
 ) -> str | None:
     log = report.log(step.section)
     try:
@@ -94,8 +101,20 @@ def _attempt(
         return f"{error} (see {log.parent.name}/{log.name})"
     timeout_s = report.params.run.timeout_s
     return notebook.execute(
-        source, partial, parameters, shared, timeout_s, watch, lambda: _lacking(report, step) is None
+        source, partial, parameters, shared, timeout_s, watch, lambda: _lacking(report, step) is None, after_cell
     )
+
+
+class _Measured:
+    """Called after each cell of a notebook: calls `then` once, when the results are there."""
+
+    def __init__(self, report: Report, step: Step, then: Callable[[], None] | None) -> None:
+        self._report, self._step, self._then = report, step, then
+
+    def __call__(self) -> None:
+        if self._then is not None and _lacking(self._report, self._step) is None:
+            then, self._then = self._then, None
+            then()
 
 
 def _lacking(report: Report, step: Step) -> str | None:

@@ -36,6 +36,7 @@ def execute(
     timeout_s: float,
     watch: Watch,
     goes_on: Callable[[], bool],
+    after_cell: Callable[[], None],
 ) -> str | None:
     """Run `source` on the kernel and write it to `target`.
 
@@ -58,6 +59,7 @@ def execute(
             watch=watch,
             timeout_s=timeout_s,
             goes_on=goes_on,
+            after_cell=after_cell,
         )
     except PapermillExecutionError as error:
         return reason(error.ename, error.evalue)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,12 @@ class ReportRun:
         self._serves = plan.step(self.asked, by_name("serving"), before).todo == "measure"
         self._unaskable = self._told_unaskable(before)
         with self._stack:
-            for section in EXECUTION:
+            for section, after in zip(EXECUTION, (*EXECUTION[1:], None), strict=True):
                 step = plan.step(self.asked, section, before)
-                self._start_ahead(step)
-                self._section(step)
+                if self._is_untimed(step):
+                    self._start_ahead()
+                beside = after is not None and self._is_untimed(plan.step(self.asked, after, before))
+                self._section(step, self._start_ahead if beside else None)
             states.write(self.asked.folder, {section.name: self._state(section) for section in SECTIONS})
             self._summary()
         rendered = self._render()
@@ -70,20 +72,18 @@ class ReportRun:
             say(f"evalpress: {why}; not measured: {', '.join(names)}")
         return why
 
-    def _start_ahead(self, step: Step) -> None:
-        """Before the first section that is not timed: let serving's servers start beside it.
+    def _is_untimed(self, step: Step) -> bool:
+        return step.todo == "measure" and not step.section.timed
 
-        A section with a kernel is about to run anyway.
-        """
-        if step.section.timed or step.todo != "measure" or self._kernel is None:
-            return
-        if self._serves and not self._ahead:
+    def _start_ahead(self) -> None:
+        """Let serving's servers start beside sections that are not timed, and beside the figures before them."""
+        if self._serves and not self._ahead and self._kernel is not None:
             self._ahead = True
             self._kernel.quietly(
                 _AHEAD.format(self.asked.set_name, self.asked.reports_dir, self.asked.params.overrides)
             )
 
-    def _section(self, step: Step) -> None:
+    def _section(self, step: Step, measured: Callable[[], None] | None) -> None:
         section = step.section
         if step.todo == "nothing":
             self._tell(section.notebook, "up to date", "")
@@ -94,9 +94,9 @@ class ReportRun:
         elif step.todo == "show":
             self._run(step)
         else:
-            self._measure(step)
+            self._measure(step, measured)
 
-    def _measure(self, step: Step) -> None:
+    def _measure(self, step: Step, measured: Callable[[], None] | None) -> None:
         section, folder = step.section, self.asked.folder
         try:
             backup.save(folder, section.name)
@@ -108,7 +108,7 @@ class ReportRun:
                 self.asked.executed(section).unlink(missing_ok=True)
                 self._fail(section, self._unaskable)
             else:
-                self._run(step)
+                self._run(step, measured)
             raise_if_heard()  # caught where it was raised, an interrupt looks like a notebook that failed
         except BaseException:
             self._stack.close()  # no kernel that may still be writing when the old results are put back
@@ -121,8 +121,8 @@ class ReportRun:
         self.failures[section.name] = why
         self._tell(section.notebook, "failed", why)
 
-    def _run(self, step: Step) -> None:
-        """Run one notebook and record its outcome."""
+    def _run(self, step: Step, measured: Callable[[], None] | None = None) -> None:
+        """Run one notebook and record its outcome; `measured` is called when its results are there."""
         if self._told is not None:
             told, self._told = self._told, None
             for line in told:
@@ -135,7 +135,7 @@ class ReportRun:
 
         asked = self.asked
         given = notebook_parameters(asked.set_name, asked.reports_dir, asked.measure(step), asked.params.overrides)
-        outcome = execution.run(self.asked, step, self._kernel, given)
+        outcome = execution.run(self.asked, step, self._kernel, given, measured)
         if outcome.failed is not None:
             self.failures[step.section.name] = outcome.failed
         elif outcome.not_shown is not None:
