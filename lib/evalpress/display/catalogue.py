@@ -80,6 +80,7 @@ class Catalogue:
         self._templates = index_of({msgid: text for msgid, text in known.items() if FIELD.search(msgid)})
         self.text = lru_cache(maxsize=20_000)(self._text)
         self._best = lru_cache(maxsize=50_000)(self._find_best)
+        self._matches = lru_cache(maxsize=50_000)(self._find_matches)
 
     def _text(self, source: str) -> str:
         """`source` in this language; a text that is not in the catalogue stays unchanged."""
@@ -140,20 +141,20 @@ class Catalogue:
 
     def _wholes(self, text: str, depth: int, without: re.Pattern[str] | None = None) -> Iterator[str]:
         """`text` as one msgid, no value of which has `without` in it."""
-        for template in self._candidates(text):
-            match = template.match(text)
-            if match is None or (without and any(map(without.search, match.groups()))):
+        for template, match in self._matches(text):
+            if without and any(map(without.search, match.groups())):
                 continue
             values = {name: self._best(value, depth + 1) for name, value in match.groupdict().items()}
             if template.letters < _WEAK and any(_is_unknown(match[name], values[name]) for name in values):
                 continue
             yield _filled(template.translation, values)
 
-    def _candidates(self, text: str) -> Iterator[Template]:
-        """Templates that may match, those with the most letters first."""
+    def _find_matches(self, text: str) -> tuple[tuple[Template, re.Match[str]], ...]:
+        """The templates that `text` can be, those with the most letters first."""
         words = {word.lower() for word in WORD.findall(text)} | {""}
         found = [one for word in words for one in self._templates.get(word, ()) if one.words <= words]
-        return iter(sorted(found, key=lambda one: -one.letters))
+        matches = [(one, match) for one in found if (match := one.match(text))]
+        return tuple(sorted(matches, key=lambda one: (-one[0].letters, one[0].pattern.pattern)))
 
     def _in_parts(self, text: str, depth: int) -> Iterator[str]:
         """A text that is several msgids one after the other, or a list of them."""
