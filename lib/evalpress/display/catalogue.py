@@ -228,6 +228,7 @@ class Catalogue:
             yield f"{found[1]} {unit}"
 
 
+@lru_cache(maxsize=50_000)
 def _english(text: str) -> int:
     """How many words of running English a text has, without names that stay."""
     return sum(word not in _STAYS for word in _ENGLISH.findall(text))

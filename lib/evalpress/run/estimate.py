@@ -33,8 +33,6 @@ class Row:
 
 
 _TODO = {"nothing": "current", "show": "show again", "measure": "measure", "skip": "skip", "missing": "missing"}
-_SHOW_S = 3.0
-"""Seconds that executing a notebook on stored results takes, its kernel's start shared."""
 
 
 def rows(asked: Report) -> list[Row]:
@@ -43,7 +41,7 @@ def rows(asked: Report) -> list[Row]:
     for section in EXECUTION:
         step = plan.step(asked, section, {})
         if step.todo != "measure":
-            seconds = {"show": _SHOW_S}.get(step.todo, 0.0)
+            seconds = {"show": budget.SHOWN_S}.get(step.todo, 0.0)
             found.append(Row(section.name, _TODO[step.todo], (step.why,) if step.why else (), seconds))
             continue
         job = asked.job(section)
@@ -81,6 +79,8 @@ def _with_pilot(asked: Report, rows: list[Row]) -> list[Row]:
 
 
 def total_s(found: list[Row]) -> float | None:
-    """Seconds of all rows; None where one is not known."""
+    """Seconds of all rows with their tables and figures, the start and the end; None where one is not known."""
     known = [row.seconds for row in found if row.seconds is not None]
-    return sum(known) if len(known) == len(found) else None
+    measured = sum(row.todo == "measure" for row in found)
+    around = budget.SHOWN_S * (measured + 2) if any(known) else 0.0
+    return sum(known) + around if len(known) == len(found) else None

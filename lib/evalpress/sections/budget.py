@@ -25,6 +25,9 @@ _SCALED = tuple(section.name for section in EXECUTION if KEY in section.reads_if
 _UNKNOWN = "the time of this model cannot be estimated here: its files or its facts are not known"
 _HALVINGS = 12
 """Steps of the search for the factor: to 1 part in 4,096."""
+SHOWN_S = 4.0
+"""Seconds of a section's tables and figures, which no section's measurement contains; the start and the end of a report
+are two more of it."""
 _RATIOS = (0.25, 8.0)
 """Limits of the correction by sections measured before; beyond them something else than the host differs."""
 
@@ -58,7 +61,7 @@ def plan(asked: Params, section: Section, folder: Path) -> Plan:
         return Plan(asked, why=_UNKNOWN)
     at = EXECUTION.index(section)
     before, left = EXECUTION[:at], _measured(asked, EXECUTION[at:])
-    spent = sum(durations.last_s(folder, one) or 0.0 for one in before)
+    spent = sum(durations.last_s(folder, one) or 0.0 for one in before) + SHOWN_S * (len(before) + 1)
     ratio = _ratio(asked, folder, before, known) or _ratio(asked, folder, EXECUTION, known) or 1.0
     return _fitted(asked, section, left, 60 * asked.run.budget_minutes - spent, ratio, known)
 
@@ -70,7 +73,8 @@ def plans(asked: Params, sections: Iterable[Section], folder: Path) -> dict[str,
         return {}
     left = _measured(asked, sections)
     kept = sum(durations.last_s(folder, one) or 0.0 for one in _measured(asked, EXECUTION) if one not in left)
-    ratio, seconds = _ratio(asked, folder, EXECUTION, known) or 1.0, 60 * asked.run.budget_minutes - kept
+    ratio = _ratio(asked, folder, EXECUTION, known) or 1.0
+    seconds = 60 * asked.run.budget_minutes - kept - SHOWN_S
     return {one.name: _fitted(asked, one, left, seconds, ratio, known) for one in left}
 
 
@@ -89,7 +93,8 @@ def _fitted(
 
     def needed(factor: float) -> float:
         less = scaled(asked, factor)[0]
-        return ratio * sum(pilot.section_s(one.name, less, known) or 0.0 for one in left)
+        measured = ratio * sum(pilot.section_s(one.name, less, known) or 0.0 for one in left)
+        return measured + SHOWN_S * (len(left) + 1)
 
     low, high = 0.0, 1.0
     if needed(1.0) <= seconds:

@@ -33,6 +33,8 @@ _ANSWERED = 0.4
 """Share of `max_tokens` that answers of quality cases use on average."""
 _ALONE, _READ = 6, 4
 """Determinism checks that send one prompt at a time, and passes of transformers over their outputs."""
+_BESIDE = 2.0
+"""How many times as long the alignment section takes on a CPU, beside which servers start."""
 _PROMPT, _SHARED = 32, 256
 """Tokens of an evidence prompt, about, and of the beginning that the check of the prefix cache puts before it."""
 
@@ -155,7 +157,7 @@ def _alignment_s(params: Params, known: Speed) -> float:
         if text.kind == "prompt":
             total += len(params.engine.modes) * 2 * known.requests_s(1, tokens, asked.decode_tokens, 1)
         total += 4 * known.step_s(tokens)  # reference, noise floor and the second implementation
-    return total
+    return total * (_BESIDE if params.platform.backend == "cpu" else 1.0)
 
 
 def _quality_s(params: Params, known: Speed) -> float:
