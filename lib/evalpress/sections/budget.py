@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evalpress.core.errors import UserError
@@ -18,7 +18,7 @@ from evalpress.core.results import read_json
 from evalpress.params.schema import Params
 from evalpress.sections import durations, pilot
 from evalpress.sections.fewer import Words
-from evalpress.sections.registry import EXECUTION, Section, skip_reason
+from evalpress.sections.registry import EXECUTION, Section, by_name, skip_reason
 
 KEY = "run.budget_minutes"
 _SCALED = tuple(section.name for section in EXECUTION if KEY in section.reads_if_set)
@@ -56,7 +56,7 @@ def plan(asked: Params, section: Section, folder: Path) -> Plan:
     Args:
         folder: the report's folder, whose results say how long those sections took.
     """
-    known = pilot.speed(asked)
+    known = _speed(asked, folder)
     if known is None or asked.run.budget_minutes is None:
         return Plan(asked, why=_UNKNOWN)
     at = EXECUTION.index(section)
@@ -68,7 +68,7 @@ def plan(asked: Params, section: Section, folder: Path) -> Plan:
 
 def plans(asked: Params, sections: Iterable[Section], folder: Path) -> dict[str, Plan]:
     """What every one of these sections would measure, were they all begun now; empty where no estimate is possible."""
-    known = pilot.speed(asked)
+    known = _speed(asked, folder)
     if known is None or asked.run.budget_minutes is None:
         return {}
     left = _measured(asked, sections)
@@ -76,6 +76,17 @@ def plans(asked: Params, sections: Iterable[Section], folder: Path) -> dict[str,
     ratio = _ratio(asked, folder, EXECUTION, known) or 1.0
     seconds = 60 * asked.run.budget_minutes - kept - SHOWN_S
     return {one.name: _fitted(asked, one, left, seconds, ratio, known) for one in left}
+
+
+def _speed(asked: Params, folder: Path) -> pilot.Speed | None:
+    """The pilot's, with how long starts take here where the setup section was measured."""
+    known, took = pilot.speed(asked), durations.last_s(folder, by_name("setup"))
+    return replace(known, starts=_within(took / pilot.SETUP_S)) if known and took else known
+
+
+def _within(ratio: float) -> float:
+    low, high = _RATIOS
+    return min(high, max(low, ratio))
 
 
 def _measured(asked: Params, sections: Iterable[Section]) -> list[Section]:
@@ -131,8 +142,7 @@ def _ratio(asked: Params, folder: Path, sections: Iterable[Section], known: pilo
             recorded = pilot.section_s(one.name, asked, known)
         if recorded:
             took, estimated = took + seconds, estimated + recorded
-    low, high = _RATIOS
-    return min(high, max(low, took / estimated)) if estimated else None
+    return _within(took / estimated) if estimated else None
 
 
 def _recorded(folder: Path, section: Section) -> Json:

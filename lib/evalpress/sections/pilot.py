@@ -27,8 +27,9 @@ _COPY_BYTES = {"cpu": 2**27, "cuda": 2**30, "ascend": 2**30}
 _SIZE = {"cpu": 512, "cuda": 4096, "ascend": 4096}
 _STEP_S, _LAYER_S = 0.002, 0.0003
 """Seconds of an engine step and of each layer in it that are neither reading nor multiplying."""
-_SETUP_S, _START_S, _COMPILE_S, _COMPILE_LAYER_S = 15.0, 25.0, 10.0, 3.0
-"""Seconds of the setup section, of an engine's or server's start, and of compilation: fixed and per layer."""
+SETUP_S, _START_S, _COMPILE_S, _COMPILE_LAYER_S = 15.0, 25.0, 65.0, 0.7
+"""Seconds of the setup section, of an engine's or server's start, and of compilation: fixed and per layer (whose graphs
+are equal and compiled once)."""
 _ANSWERED = 0.4
 """Share of `max_tokens` that answers of quality cases use on average."""
 _ALONE, _READ = 6, 4
@@ -48,6 +49,18 @@ class Speed:
     layers: int
     bytes_s: float
     flop_s: float
+    starts: float = 1.0
+    """How long starts take here, as a multiple of the seconds above; the setup section, which imports vLLM, says it."""
+
+    @property
+    def start_s(self) -> float:
+        """Seconds of an engine's or server's start from a filled compile cache."""
+        return self.starts * _START_S
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds that an empty compile cache adds."""
+        return self.starts * (_COMPILE_S + _COMPILE_LAYER_S * self.layers)
 
     def step_s(self, tokens: int) -> float:
         """Seconds of one engine step over `tokens` tokens, prompt or generated."""
@@ -96,7 +109,7 @@ def _texts(file: str) -> tuple[prompts.Prompt, ...]:
 def section_s(name: str, params: Params, known: Speed) -> float | None:
     """Seconds that a section of this set may take, within a factor of about two."""
     estimates = {
-        "setup": lambda: _SETUP_S,
+        "setup": lambda: SETUP_S * known.starts,
         "benchmark": lambda: _benchmark_s(params, known),
         "alignment": lambda: _alignment_s(params, known),
         "quality": lambda: _quality_s(params, known),
@@ -109,7 +122,7 @@ def section_s(name: str, params: Params, known: Speed) -> float | None:
 def _starts_s(params: Params, known: Speed) -> float:
     """Engines of all modes from an empty compile cache, and once more from the filled one."""
     compiled = sum(mode != EAGER for mode in params.engine.modes)
-    return _START_S * len(params.engine.modes) + compiled * 1.5 * (_COMPILE_S + _COMPILE_LAYER_S * known.layers)
+    return known.start_s * (len(params.engine.modes) + compiled) + compiled * known.compile_s
 
 
 def _benchmark_s(params: Params, known: Speed) -> float:
@@ -145,11 +158,11 @@ def _features_s(params: Params, known: Speed) -> float:
         runs += cache.requests * cache.positions * known.step_s(cache.input_len)
         total, engines = total + 2 * len(cache.dtypes) * runs, engines + len(cache.dtypes)
     engines += bool(wanted.depth or wanted.prefix_cache)
-    return total + engines * _START_S
+    return total + engines * known.start_s
 
 
 def _alignment_s(params: Params, known: Speed) -> float:
-    asked, total = params.alignment, _START_S
+    asked, total = params.alignment, known.start_s
     for text in (text for file in asked.prompts for text in _texts(file)):
         tokens = min(asked.max_position, max(1, len(text.text) // 3))
         positions = min(asked.vllm_positions, tokens)
@@ -181,7 +194,7 @@ def _serving_s(params: Params, known: Speed) -> float:
     if asked.slo_search:
         total += 2 * asked.slo_search.steps * 1.5 * asked.rate_seconds
     load = len(asked.modes) * asked.repeats * total
-    return _START_S + load + _server_evidence_s(params, known) + _further_starts_s(params, known)
+    return known.start_s + load + _server_evidence_s(params, known) + _further_starts_s(params, known)
 
 
 def _further_starts_s(params: Params, known: Speed) -> float:
@@ -189,9 +202,8 @@ def _further_starts_s(params: Params, known: Speed) -> float:
     asked = params.serving.starts
     if params.serving.base_url:
         return 0.0
-    compiled = sum(mode != EAGER for mode in params.serving.modes) * (_COMPILE_S + _COMPILE_LAYER_S * known.layers)
-    cold = len(params.serving.modes) * _START_S + compiled
-    warm = len(params.serving.modes) * _START_S
+    warm = len(params.serving.modes) * known.start_s
+    cold = warm + sum(mode != EAGER for mode in params.serving.modes) * known.compile_s
     return (2 if asked.bench else 1) * (asked.cold * cold + asked.warm * warm)
 
 
@@ -203,7 +215,7 @@ def _evidence_s(params: Params, known: Speed) -> float:
     one_by_one = _ALONE * known.requests_s(count, _PROMPT, each, 1) + 2 * count * known.step_s(_SHARED)
     batches = (2 * asked.repeats + 1) * known.requests_s(count, _PROMPT, each, count)
     read = _READ * count * known.step_s(_PROMPT + each)
-    return 2 * _START_S + alone + one_by_one + batches + read
+    return 2 * known.start_s + alone + one_by_one + batches + read
 
 
 def _server_evidence_s(params: Params, known: Speed) -> float:

@@ -13,6 +13,7 @@ ASKED = BenchmarkParams(
     blocks=6,
     workloads={
         "throughput": Workload(num_prompts=50, input_len=64, output_len=50),
+        "prefill": Workload(num_prompts=50, input_len=512, output_len=2, concurrent=False),
         "decode": Workload(kind="decode", num_prompts=1, input_len=32, output_len=128),
     },
     scaling=ScalingParams(batch_sizes=(1, 2, 4, 8, 16, 32), prompt_lens=(64, 256, 1024), repeats=3),
@@ -29,10 +30,10 @@ def test_blocks_go_first_and_then_requests_and_points():
     assert half.blocks == 3 and half.workloads == ASKED.workloads
     assert left_out[0] == "3 of 6 blocks"
     tenth, left_out = scaled(ASKED, 0.1)
-    assert (tenth.blocks, tenth.workloads["throughput"].num_prompts) == (3, 10)
+    assert (tenth.blocks, tenth.workloads["prefill"].num_prompts) == (3, 10)
     assert tenth.workloads["decode"].num_prompts == 1
     assert (tenth.scaling.batch_sizes, tenth.scaling.repeats) == ((1, 32), 1)
-    assert "40 of 50 requests per block of throughput" in left_out
+    assert "40 of 50 requests per block of prefill" in left_out
     assert "batch sizes: 2, 4, 8, 16" in left_out and "2 of 3 repeats of the scaling curves" in left_out
 
 
@@ -40,8 +41,8 @@ def test_of_the_features_lengths_and_requests_go_and_the_repeats_of_their_interv
     asked = params.load("demo-features").benchmark
     tenth, left_out = scaled(asked, 0.1)
     found = tenth.features
-    assert (found.depth.points, found.speculation.requests, found.kv_cache.requests) == (2, 1, 1)
-    assert found.prefix_cache == asked.features.prefix_cache
+    assert (found.depth.points, found.speculation.requests) == (2, 1)
+    assert (found.prefix_cache, found.kv_cache) == (asked.features.prefix_cache, asked.features.kv_cache)
     assert [getattr(found, key).repeats for key in ("depth", "speculation", "kv_cache")] == [6, 3, 3]
     assert {"3 of 5 lengths of cached context", "3 of 4 requests of N-gram speculation"} <= set(left_out)
     assert BenchmarkParams.model_validate(tenth.model_dump()) == tenth
@@ -49,11 +50,10 @@ def test_of_the_features_lengths_and_requests_go_and_the_repeats_of_their_interv
     assert scaled(without, 0.1)[0].features == ASKED.features
 
 
-def test_a_throughput_workload_stays_a_batch():
+def test_requests_that_are_sent_together_stay_together():
     least = scaled(ASKED, 0.0)[0].workloads
-    assert (least["throughput"].num_prompts, least["decode"].num_prompts) == (4, 1)
-    one = ASKED.model_copy(update={"workloads": {"throughput": Workload(num_prompts=2, input_len=8, output_len=8)}})
-    assert scaled(one, 0.0)[0].workloads["throughput"].num_prompts == 2
+    assert least["throughput"] == ASKED.workloads["throughput"]
+    assert (least["prefill"].num_prompts, least["decode"].num_prompts) == (1, 1)
 
 
 @given(st.floats(0, 2))

@@ -7,16 +7,14 @@ from evalpress.sections.fewer import Words, count, gone, thinned, told
 
 MIN_BLOCKS = 3
 """Fewer have no interval."""
-MIN_BATCH = 4
-"""Fewer requests at once are no throughput of a batch any more."""
 
 
 def scaled(asked: BenchmarkParams, factor: float) -> tuple[BenchmarkParams, Words]:
     """The benchmark in about `factor` of its time; all of it from 1 on.
 
-    Blocks and repeated starts are left out first, blocks down to `MIN_BLOCKS`, then requests of each workload, of the
-    scaling curves repeats and points (their first and last stay), and of the features lengths of cached context and
-    requests.
+    Blocks and repeated starts are left out first, blocks down to `MIN_BLOCKS`, then requests of workloads that are sent
+    one by one, of the scaling curves repeats and points (their first and last stay), and of the features lengths of
+    cached context and requests. Requests that are sent together all stay: a smaller batch has another throughput.
     """
     if factor >= 1:
         return asked, ()
@@ -38,8 +36,7 @@ def scaled(asked: BenchmarkParams, factor: float) -> tuple[BenchmarkParams, Word
 
 
 def _fewer_requests(load: Workload, factor: float) -> Workload:
-    least = MIN_BATCH if load.kind == "throughput" and load.concurrent else 1
-    return load.model_copy(update={"num_prompts": count(load.num_prompts, factor, least)})
+    return load if load.concurrent else load.model_copy(update={"num_prompts": count(load.num_prompts, factor)})
 
 
 def _fewer_points(asked: ScalingParams, factor: float) -> ScalingParams:
@@ -55,15 +52,14 @@ def _fewer_points(asked: ScalingParams, factor: float) -> ScalingParams:
 
 
 def _fewer_of_features(asked: FeatureParams, factor: float) -> FeatureParams:
-    """Repeats stay, because fewer have no interval; prefix caching stays, because its hits are counted exactly."""
-    depth, speculation, kv_cache = asked.depth, asked.speculation, asked.kv_cache
+    """Repeats stay, because fewer have no interval; prefix caching stays, because its hits are counted exactly, and KV
+    cache dtypes, because their requests are sent together."""
+    depth, speculation = asked.depth, asked.speculation
     if depth:
         depth = depth.model_copy(update={"points": count(depth.points, factor, 2)})
     if speculation:
         speculation = speculation.model_copy(update={"requests": count(speculation.requests, factor)})
-    if kv_cache:
-        kv_cache = kv_cache.model_copy(update={"requests": count(kv_cache.requests, factor)})
-    return asked.model_copy(update={"depth": depth, "speculation": speculation, "kv_cache": kv_cache})
+    return asked.model_copy(update={"depth": depth, "speculation": speculation})
 
 
 def _features_in_words(asked: FeatureParams, chosen: FeatureParams) -> Words:
@@ -72,8 +68,6 @@ def _features_in_words(asked: FeatureParams, chosen: FeatureParams) -> Words:
         said += told(asked.depth.points, chosen.depth.points, "lengths of cached context")
     if asked.speculation and chosen.speculation:
         said += told(asked.speculation.requests, chosen.speculation.requests, "requests of N-gram speculation")
-    if asked.kv_cache and chosen.kv_cache:
-        said += told(asked.kv_cache.requests, chosen.kv_cache.requests, "requests of KV cache dtypes")
     return said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalpress.params.schema import ServingParams, SloSearchParams, StartsParams
 from evalpress.sections.fewer import Words, count, gone, thinned, told
+from evalpress.sections.serving.left_out import COLD, SEARCH, WARM
 
 MIN_REQUESTS = 8
 MIN_RATE_S = 5.0
@@ -42,7 +43,7 @@ def scaled(asked: ServingParams, factor: float) -> tuple[ServingParams, Words]:
 
 def _fewer_starts(asked: StartsParams, factor: float) -> tuple[StartsParams, Words]:
     cold, warm = count(asked.cold, factor, 0), count(asked.warm, factor, 0)
-    said = told(asked.cold, cold, "further cold starts") + told(asked.warm, warm, "further warm starts")
+    said = told(asked.cold, cold, COLD) + told(asked.warm, warm, WARM)
     return asked.model_copy(update={"cold": cold, "warm": warm}), said
 
 
@@ -51,5 +52,5 @@ def _shorter_search(asked: SloSearchParams | None, factor: float) -> tuple[SloSe
         return None, ()
     steps = int(asked.steps * factor)
     if steps < min(asked.steps, MIN_STEPS):
-        return None, ("the search for the highest rate that keeps the SLO",)
+        return None, (SEARCH,)
     return asked.model_copy(update={"steps": steps}), told(asked.steps, steps, "steps of the search for a rate")

@@ -18,6 +18,7 @@ from evalpress.sections.serving import (
     http_cost,
     invariants,
     knee,
+    left_out,
     load,
     replicas,
     search,
@@ -125,7 +126,7 @@ def stages(job: Job) -> Stages[Results]:
         knees_why=no_knees,
         starts=again,
         starts_why=no_starts,
-        **_absent(params, found),
+        **_absent(job, found),
         **energy.described(found.meters),
         identities=invariants.check(found.repeats, params.serving.input_len, params.serving.output_len),
         slo_ms={str(name): limit for name, limit in params.serving.slo.items()},
@@ -143,11 +144,12 @@ def _searched(params: Params, loads: Loads, peak: dict[str, Saturation]) -> dict
     return search.search(loads, asked, {mode: at.request_throughput for mode, at in peak.items()})
 
 
-def _absent(params: Params, found: _Found) -> Fields:
+def _absent(job: Job, found: _Found) -> Fields:
     """Figures that were not measured, with the reason."""
+    params, not_asked = job.params, left_out.why(job, (left_out.SEARCH,), _NO_SEARCH)
     absent: Fields = {"slo_search": found.searched or None}
     if not found.searched:
-        absent["slo_search_why"] = _NO_SEARCH if not params.serving.slo_search else _NO_SLO
+        absent["slo_search_why"] = _NO_SLO if params.serving.slo_search else not_asked
     if not found.http_cost:
         absent["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     return absent

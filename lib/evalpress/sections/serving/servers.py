@@ -87,6 +87,8 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         yield [_existing(job.params)]
         return
     launched = _ahead.pop(_key(job), {})
+    while _ahead:
+        _stop(_ahead.popitem()[1])  # with other commands: nobody asks for them any more
     ahead = bool(launched)
     fits = ahead or fits_beside(job.params)
     if not fits:
@@ -100,8 +102,13 @@ def targets(job: Job, modes: Sequence[Mode]) -> Iterator[list[Target]]:
         with _alive(launched):
             yield found
     finally:
-        with ThreadPoolExecutor() as side_by_side:  # each takes seconds to end
-            list(side_by_side.map(lambda launch_: launch_.stop(), launched.values()))
+        _stop(launched)
+
+
+def _stop(launched: Mapping[Mode, server.Launch]) -> None:
+    """Stop servers side by side: each takes seconds to end."""
+    with ThreadPoolExecutor() as side_by_side:
+        list(side_by_side.map(lambda launch_: launch_.stop(), launched.values()))
 
 
 @contextlib.contextmanager
@@ -132,7 +139,13 @@ def endpoint_of(params: Params) -> Endpoint:
 
 
 def _key(job: Job) -> str:
-    return digest([str(job.folder), job.params.model_dump(mode="json")])
+    """The same for jobs with the same servers: report, commands and variables.
+
+    How much is asked of the servers is no part of it: a budget may shorten it after they were started.
+    """
+    params = job.params
+    commands = [launch.serve_argv(params, mode, _port(params, mode)) for mode in params.serving.modes]
+    return digest([str(job.folder), commands, environment.server_env(params)])
 
 
 def _may_be_beside(params: Params) -> bool:

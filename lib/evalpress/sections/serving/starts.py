@@ -23,7 +23,7 @@ from evalpress.engine import release, require_server, server, start_log
 from evalpress.launch import environment
 from evalpress.params.schema import Mode, Params
 from evalpress.sections.job import Job
-from evalpress.sections.serving import servers
+from evalpress.sections.serving import left_out, servers
 from evalpress.sections.serving.start_results import PHASES, Kind, ServedStart, StartFigures, Starts
 
 _NONE = "the set asks for none (serving.starts)"
@@ -48,7 +48,7 @@ def measure(job: Job) -> tuple[Starts | None, str | None]:
     if job.params.serving.base_url:
         return None, "the server was already running (serving.base_url)"
     if not asked.cold and not asked.warm:
-        return None, _NONE
+        return None, left_out.why(job, (left_out.COLD, left_out.WARM), _NONE)
     require_server(job.params)
     if not servers.fits_beside(job.params):
         release()
