@@ -14,7 +14,6 @@ from evalpress.core.paths import ROOT
 from evalpress.core.results import read
 from evalpress.display.tables import Prose
 from evalpress.sections.serving import (
-    http_cost,
     invariants,
     load,
     percentiles,
@@ -27,7 +26,6 @@ from evalpress.sections.serving import (
 from evalpress.sections.serving.counters import Counted
 from evalpress.sections.serving.gates import gates
 from evalpress.sections.serving.results import Results
-from scipy.stats import ttest_ind
 
 SLO = {"ttft": 100.0, "tpot": 50.0}
 
@@ -136,25 +134,6 @@ def test_saturation_is_the_highest_point_that_the_client_kept_up_with():
     assert "runs 16 at a time" in load.saturation(levels, 16)["eager"].reached_why
     bound = [made.level("eager", 1, client_bound=True), made.level("eager", 4, client_bound=True)]
     assert load.saturation(bound)["eager"].concurrency == 1
-
-
-def test_http_cost_is_the_served_figure_minus_the_one_in_process():
-    served = [made.observation(i, ttft, [0.003, 0.003]) for i, ttft in enumerate((0.05, 0.008, 0.010, 0.009))]
-    inside = [made.observation(0, 0.003, [0.004]), made.observation(1, 0.005, [0.004])]
-    repeat = made.repeat(served, 1)
-    counted = [1e3 * one.ttft_s for one in repeat.window.counted]
-    (row,) = http_cost.compare(
-        [made.level("eager", 1, [repeat])], {("eager", "concurrency-1"): [repeat]}, {"eager": inside}
-    )
-    assert row.added_ttft_ms == pytest.approx(np.mean(counted) - 4)
-    expected = ttest_ind(counted, [3.0, 5.0], equal_var=False).confidence_interval(0.95)
-    assert (row.added_ttft_ms_low, row.added_ttft_ms_high) == pytest.approx((expected.low, expected.high))
-    single = [made.observation(0, 0.003, []), made.observation(1, 0.003, [])]
-    (row,) = http_cost.compare(
-        [made.level("eager", 1, [repeat])], {("eager", "concurrency-1"): [repeat]}, {"eager": single}
-    )
-    assert row.added_tpot_ms is None and row.in_process.mean_tpot_ms is None and row.added_ttft_ms is not None
-    assert "n/a" in tables.http_cost(made.document(http_cost=(row,), http_cost_why=None)).markdown()
 
 
 def checked(*repeats):

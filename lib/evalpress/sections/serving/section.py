@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from evalpress import engine
 from evalpress.core.plain import Fields
 from evalpress.core.progress import step
-from evalpress.params.schema import Mode, Params
+from evalpress.params.schema import Params
 from evalpress.platforms.host import usable_cores
 from evalpress.platforms.power import Meter
 from evalpress.sections.evidence import server_answers
@@ -97,7 +97,7 @@ def stages(job: Job) -> Stages[Results]:
             before = replicas.counted(params, existing) if existing else {}
             _ask(job, targets, found)
             yield "seconds until ready", {target.mode: target.facts.ready_s for target in targets}
-            inside = http_cost.in_process(job, _loaded(job, targets), prompts)
+            found.http_cost += http_cost.measure(job, targets, prompts)
             loads = Loads(job, targets, prompts)
             with energy.meter(params) as meter:
                 loads.measure()
@@ -106,7 +106,6 @@ def stages(job: Job) -> Stages[Results]:
             found.searched |= _searched(params, loads, peak)
             after = replicas.counted(params, existing) if existing else {}
         found.add(loads, peak, meter)
-        found.http_cost += http_cost.compare(loads.levels, loads.repeats, inside)
     again, no_starts = starts.or_why(job)
     each, no_each = replicas.shares(before, after) if params.serving.base_url else (None, replicas.OWN)
     knees, no_knees = knee.knees(found.levels, found.saturation)
@@ -153,14 +152,6 @@ def _absent(job: Job, found: _Found) -> Fields:
     if not found.http_cost:
         absent["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
     return absent
-
-
-def _loaded(job: Job, targets: list[Target]) -> tuple[Mode, ...]:
-    """Modes whose engine fits into this process beside the servers; none where no level is a single stream."""
-    if 1 not in job.params.serving.concurrency:
-        return ()
-    fitting = {target.mode for target in targets if target.beside_engines}
-    return tuple(mode for mode in job.params.serving.modes if mode in fitting)
 
 
 def _ask(job: Job, targets: list[Target], found: _Found) -> None:
