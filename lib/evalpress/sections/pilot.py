@@ -194,9 +194,8 @@ def _serving_s(params: Params, known: Speed) -> float:
     if asked.slo_search:
         total += 2 * asked.slo_search.steps * 1.5 * asked.rate_seconds
     load = len(asked.modes) * asked.repeats * total
-    if not asked.base_url:  # over HTTP and without it
-        one_by_one = known.requests_s(asked.requests_per_level, asked.input_len, asked.output_len, 1)
-        load += 2 * len(asked.modes) * one_by_one
+    if not asked.base_url:  # without HTTP, for comparison
+        load += len(asked.modes) * known.requests_s(asked.requests_per_level, asked.input_len, asked.output_len, 1)
     return known.start_s + load + _server_evidence_s(params, known) + _further_starts_s(params, known)
 
 

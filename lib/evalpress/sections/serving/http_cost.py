@@ -1,9 +1,9 @@
-"""The latency that HTTP adds: the same requests over HTTP and in this process without a server, in turn."""
+"""The latency that HTTP adds: a level of the load curve beside the same requests in this process, without a server."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,83 +12,90 @@ from evalpress.core import stats
 from evalpress.core.plain import Fields
 from evalpress.core.progress import step
 from evalpress.sections.job import Job
-from evalpress.sections.serving import client
 from evalpress.sections.serving.client import Observation, why_untimed
-from evalpress.sections.serving.point import nullable
+from evalpress.sections.serving.point import Repeat, nullable
+from evalpress.sections.serving.points import Level
 from evalpress.sections.serving.prompts import Prompts
 from evalpress.sections.serving.results import Compared, HttpCost
 from evalpress.sections.serving.servers import Target
 
-NAME = "http-cost"
-"""The name under which prompts are drawn."""
-TURNS = 4
-"""Parts of the requests; the side that goes first alternates (A B, B A), so that a machine that becomes slower or
-faster favours neither side."""
-_SETTLE_S = 0.3
-"""Pause before a side's turn, s: threads of OpenMP runtimes spin for up to 0.2 s after the other side's last step."""
+NAME = "concurrency-1"
+"""The point whose prompts are sent again."""
 _METRICS = ("ttft", "tpot", "e2el")
 _NO_INTERVAL = "fewer than two requests"
-_Side = Callable[[Sequence[list[int]]], Sequence[Observation]]
 
 
-def measure(job: Job, targets: Sequence[Target], prompts: Prompts) -> tuple[HttpCost, ...]:
-    """One row per server beside which memory holds this process's engine: figures of both sides, and the difference.
+class Inside:
+    """The requests of the single stream in this process, for the modes whose engine fits beside the servers.
 
-    One request at a time, because HTTP's share of a latency is largest there: there is no queue.
+    One at a time, because HTTP's share of a latency is largest there: there is no queue. A part of them is sent before
+    and a part after every run over HTTP, so that a machine that becomes slower or faster favours neither side.
     """
-    return tuple(_of_mode(job, target, prompts) for target in targets if target.own and target.beside_engines)
+
+    def __init__(self, job: Job, targets: Sequence[Target], prompts: Prompts) -> None:
+        serving = job.params.serving
+        fitting = [target.mode for target in targets if target.own and target.beside_engines]
+        self._job = job
+        self._engines = {mode: engine.get(job.params, mode) for mode in fitting if 1 in serving.concurrency}
+        self._parts = 2 * serving.repeats
+        self._drawn = prompts.draw(serving.requests_per_level, NAME, 0)
+        self._warm_up = prompts.draw(1, f"{NAME}-warm-up", 0)[0]
+        self.found: dict[str, list[Observation]] = {mode: [] for mode in self._engines}
+
+    @contextlib.contextmanager
+    def around(self, mode: str, repeat: int) -> Iterator[None]:
+        """Around the block that sends a repeat of the single stream over HTTP."""
+        self._send(mode, 2 * repeat)
+        yield
+        self._send(mode, 2 * repeat + 1)
+
+    def _send(self, mode: str, part: int) -> None:
+        if mode not in self._engines:
+            return
+        step(f"the same requests without a server, {mode}")
+        self._observed(mode, self._warm_up)  # not counted: threads of the other side may still be spinning
+        self.found[mode] += [self._observed(mode, prompt) for prompt in self._drawn[part :: self._parts]]
+        self._job.raw(f"{mode}-in-process", [{"ttft": o.ttft_s, "e2el": o.e2el_s} for o in self.found[mode]])
+
+    def _observed(self, mode: str, prompt: list[int]) -> Observation:
+        sampling = engine.Sampling(max_tokens=self._job.params.serving.output_len, ignore_eos=True)
+        (done,) = self._engines[mode].generate([prompt], sampling)
+        ttft, e2el = done.timing.ttft, done.timing.e2el
+        return Observation(0.0, e2el, ttft, (e2el - ttft,), len(prompt), len(done.token_ids))
 
 
-def _of_mode(job: Job, target: Target, prompts: Prompts) -> HttpCost:
-    loaded = engine.get(job.params, target.mode)
-    step(f"the same requests over HTTP and without a server, {target.mode}")
-    output_len = job.params.serving.output_len
-    whom = client.Target(target.endpoint, target.offers.name, output_len, target.offers.by_vllm)
-    sides: dict[str, _Side] = {
-        "over-http": lambda drawn: client.closed_loop(whom, drawn, 1).observations,
-        "in-process": lambda drawn: [_observed(loaded, prompt, output_len) for prompt in drawn],
-    }
-    for send in sides.values():
-        send(prompts.draw(1, f"{NAME}-warm-up", 0))
-    found = in_turn(sides, prompts.draw(job.params.serving.requests_per_level, NAME, 0))
-    for side, observations in found.items():
-        job.raw(f"{target.mode}-{side}", [{"ttft": o.ttft_s, "e2el": o.e2el_s} for o in observations])
-    return compare(target.mode, found["over-http"], found["in-process"])
+def compare(
+    levels: Sequence[Level],
+    repeats: Mapping[tuple[str, str], Sequence[Repeat]],
+    inside: Mapping[str, Sequence[Observation]],
+) -> tuple[HttpCost, ...]:
+    """One row per mode: the served figure at one request at a time, the in-process figure, the difference."""
+    rows = []
+    for level in levels:
+        if level.concurrency == 1 and inside.get(level.mode):
+            counted = [one for repeat in repeats[level.mode, NAME] for one in repeat.window.counted]
+            rows.append(_row(level, counted, inside[level.mode]))
+    return tuple(rows)
 
 
-def in_turn(sides: dict[str, _Side], drawn: Sequence[list[int]]) -> dict[str, list[Observation]]:
-    """Every prompt sent on every side, in `TURNS` parts; the order of the sides alternates."""
-    found: dict[str, list[Observation]] = {name: [] for name in sides}
-    for turn in range(min(TURNS, len(drawn))):
-        for name in sides if turn % 2 == 0 else reversed(sides):
-            time.sleep(_SETTLE_S)
-            found[name] += sides[name](drawn[turn::TURNS])
-    return found
-
-
-def _observed(loaded: engine.Engine, prompt: list[int], output_len: int) -> Observation:
-    (done,) = loaded.generate([prompt], engine.Sampling(max_tokens=output_len, ignore_eos=True))
-    ttft, e2el = done.timing.ttft, done.timing.e2el
-    return Observation(0.0, e2el, ttft, (e2el - ttft,), len(prompt), len(done.token_ids))
-
-
-def compare(mode: str, served: Sequence[Observation], inside: Sequence[Observation]) -> HttpCost:
-    """The figures of the same requests on both sides, and their differences."""
+def _row(level: Level, served: Sequence[Observation], inside: Sequence[Observation]) -> HttpCost:
     differences: Fields = {}
-    for name in _METRICS:
-        ours, theirs = _values(inside, name), _values(served, name)
-        differences |= _added(name, theirs, ours, why_untimed(inside if theirs else served))
-    return HttpCost(mode=mode, served=_figures(served), in_process=_figures(inside), **differences)
-
-
-def _figures(observations: Sequence[Observation]) -> Compared:
     means: Fields = {}
     for name in _METRICS:
-        values = _values(observations, name)
-        means |= nullable(f"mean_{name}_ms", float(np.mean(values)) if values else None, why_untimed(observations))
-    seconds = sum(one.e2el_s or 0.0 for one in observations)
-    tokens = sum(one.output_tokens for one in observations if one.e2el_s is not None)
-    return Compared(**means, output_throughput=tokens / seconds if seconds else 0.0)
+        ours, theirs = _values(inside, name), _values(served, name)
+        means |= nullable(f"mean_{name}_ms", float(np.mean(ours)) if ours else None, why_untimed(inside))
+        differences |= _added(name, theirs, ours, why_untimed(inside if theirs else served))
+    throughput = sum(one.output_tokens for one in inside) / sum(one.ended_s - one.sent_s for one in inside)
+    keys = [f"mean_{name}_ms" for name in _METRICS]
+    over_http: Fields = {}
+    for key in keys:
+        over_http |= nullable(key, getattr(level, key), getattr(level, f"{key}_why") or "")
+    return HttpCost(
+        mode=level.mode,
+        served=Compared(**over_http, output_throughput=level.output_throughput),
+        in_process=Compared(**means, output_throughput=throughput),
+        **differences,
+    )
 
 
 def _added(name: str, served: list[float], inside: list[float], why: str) -> Fields:

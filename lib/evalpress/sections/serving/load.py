@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,10 @@ _WARM_UP = (4, 8)
 """Requests of a warm-up: as many as streams, within these bounds."""
 
 
+def _nothing(mode: str, repeat: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass
 class Loads:
     """The load that one section puts on its servers, and what was observed.
@@ -36,6 +41,8 @@ class Loads:
     job: Job
     targets: Sequence[Target]
     prompts: Prompts
+    around_single: Callable[[str, int], AbstractContextManager[None]] = _nothing
+    """Called with mode and repeat: a context for a run of one request at a time."""
     levels: list[Level] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     repeats: dict[tuple[str, str], list[Repeat]] = field(default_factory=dict)
@@ -102,7 +109,9 @@ class Loads:
             client.closed_loop(self._whom(target), warm_up, concurrency)
         count = max(self.job.params.serving.requests_per_level, concurrency) + 2 * concurrency
         drawn = self.prompts.draw(count, name, repeat)
-        load, tokens = self._sent(target, lambda whom: client.closed_loop(whom, drawn, concurrency))
+        around = self.around_single if concurrency == 1 else _nothing
+        with around(target.mode, repeat):
+            load, tokens = self._sent(target, lambda whom: client.closed_loop(whom, drawn, concurrency))
         found = Repeat(load, window.closed_loop(load.observations, concurrency), concurrency, tokens)
         self._keep(target, name, found)
 

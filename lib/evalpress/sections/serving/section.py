@@ -97,8 +97,8 @@ def stages(job: Job) -> Stages[Results]:
             before = replicas.counted(params, existing) if existing else {}
             _ask(job, targets, found)
             yield "seconds until ready", {target.mode: target.facts.ready_s for target in targets}
-            found.http_cost += http_cost.measure(job, targets, prompts)
-            loads = Loads(job, targets, prompts)
+            inside = http_cost.Inside(job, targets, prompts)
+            loads = Loads(job, targets, prompts, inside.around)
             with energy.meter(params) as meter:
                 loads.measure()
             peak = load.saturation(loads.levels, params.engine.max_num_seqs)
@@ -106,6 +106,7 @@ def stages(job: Job) -> Stages[Results]:
             found.searched |= _searched(params, loads, peak)
             after = replicas.counted(params, existing) if existing else {}
         found.add(loads, peak, meter)
+        found.http_cost += http_cost.compare(loads.levels, loads.repeats, inside.found)
     again, no_starts = starts.or_why(job)
     each, no_each = replicas.shares(before, after) if params.serving.base_url else (None, replicas.OWN)
     knees, no_knees = knee.knees(found.levels, found.saturation)
@@ -150,8 +151,14 @@ def _absent(job: Job, found: _Found) -> Fields:
     if not found.searched:
         absent["slo_search_why"] = _NO_SLO if params.serving.slo_search else not_asked
     if not found.http_cost:
-        absent["http_cost_why"] = _ALONE if not params.serving.base_url else "the server is not this suite's own"
+        absent["http_cost_why"] = _no_http_cost(params)
     return absent
+
+
+def _no_http_cost(params: Params) -> str:
+    if params.serving.base_url:
+        return "the server is not this suite's own"
+    return _ALONE if 1 in params.serving.concurrency else "no level of one request at a time (serving.concurrency)"
 
 
 def _ask(job: Job, targets: list[Target], found: _Found) -> None:

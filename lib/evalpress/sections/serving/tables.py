@@ -247,10 +247,10 @@ def http_cost(document: Document[Results]) -> Table:
     note = (
         "The difference includes the HTTP server, communication with the engine's process, streaming and the client. "
         "Without HTTP: an engine in another process with the same settings and prompts, beside servers that are idle "
-        "then. Both sides send the requests in turn, a part at a time, so that a machine that becomes slower or faster "
-        "favours neither; the levels above and the benchmark have other prompts, so their figures differ. Interval: "
-        "Welch's, over requests; one that contains 0 shows no difference. Medians are robust to a single late answer, "
-        "means are not."
+        "then, which gets a part of the requests before and a part after every run over HTTP, so that a machine that "
+        "becomes slower or faster favours neither; the benchmark has other prompts and no servers beside it, so its "
+        "figures differ. Interval: Welch's, over requests; one that contains 0 shows no difference. Medians are robust "
+        "to a single late answer, means are not."
     )
     return Table(title, heads, rows, note=note)
 
