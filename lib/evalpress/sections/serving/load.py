@@ -102,7 +102,8 @@ class Loads:
         )
 
     def _closed_loop(self, target: Target, concurrency: int, repeat: int) -> None:
-        step(f"load on the {target.mode} server: {concurrency} at a time{self._counted(repeat)}")
+        told = f"load on the {target.mode} server: {concurrency} at a time{self._counted(repeat)}"
+        step(told)
         name = f"concurrency-{concurrency}"
         if repeat == 0:
             warm_up = self.prompts.draw(_warm_ups(concurrency), f"{name}-warm-up", 0)
@@ -111,6 +112,7 @@ class Loads:
         drawn = self.prompts.draw(count, name, repeat)
         around = self.around_single if concurrency == 1 else _nothing
         with around(target.mode, repeat):
+            step(told)
             load, tokens = self._sent(target, lambda whom: client.closed_loop(whom, drawn, concurrency))
         found = Repeat(load, window.closed_loop(load.observations, concurrency), concurrency, tokens)
         self._keep(target, name, found)
