@@ -202,7 +202,7 @@ def test_the_search_brackets_and_bisects(monkeypatch):
 
 
 def test_servers_take_turns(monkeypatch):
-    demo = params.load("demo")
+    demo = params.load("demo", {"serving.repeats": 2})
     asked: list[tuple[str, int, int]] = []
     job = type("Job", (), {"params": demo})()
     targets = [type("Target", (), {"mode": mode})() for mode in ("compiled", "eager")]
