@@ -8,6 +8,7 @@ from evalpress.params.engine import EAGER
 from evalpress.sections.benchmark.results import PairedMetric
 from evalpress.sections.benchmark.results import Results as Benchmark
 from evalpress.sections.gate import Gate, gate
+from evalpress.sections.serving.points import Rate
 from evalpress.sections.serving.results import Results as Serving
 from evalpress.sections.summary.measured import Measured, throughput_workload
 
@@ -56,9 +57,9 @@ def _of_pair(mode: str, offline: PairedMetric, serving: Serving) -> Iterator[str
     if here < there * (1 - _MARGIN):
         yield f"{told} served at saturation {1 - here / there:.0%} fewer"
     for share in sorted({rate.share_of_saturation for rate in serving.rates if rate.share_of_saturation is not None}):
-        kept = {rate.mode: rate.slo_attainment for rate in serving.rates if rate.share_of_saturation == share}
-        one, other = kept.get(first), kept.get(second)
-        if one is not None and other is not None and one < other - _MARGIN:
+        at = {rate.mode: rate for rate in serving.rates if rate.share_of_saturation == share}
+        if first in at and second in at and _keeps_less(at[first], at[second]):
+            one, other = at[first].slo_attainment, at[second].slo_attainment
             kept_by = f"for {one:.1%} of the requests, the {second} server for {other:.1%}"
             yield f"{told} at {share:.0%} of saturation its server keeps the SLO {kept_by}"
     searched = serving.slo_search or {}
@@ -66,6 +67,15 @@ def _of_pair(mode: str, offline: PairedMetric, serving: Serving) -> Iterator[str
     if lower is not None and higher is not None and lower < higher * (1 - _MARGIN):
         rates = f"up to {lower:.3g} requests per second, the {second} server up to {higher:.3g}"
         yield f"{told} its server keeps the SLO {rates}"
+
+
+def _keeps_less(one: Rate, other: Rate) -> bool:
+    """Whether `one` keeps the SLO less often, beyond the margin and, where the intervals are known, beyond chance."""
+    if one.slo_attainment is None or other.slo_attainment is None:
+        return False
+    high, low = one.slo_attainment_high, other.slo_attainment_low
+    apart = high is None or low is None or high < low
+    return apart and one.slo_attainment < other.slo_attainment - _MARGIN
 
 
 def _one_stream(benchmark: Benchmark, serving: Serving) -> Iterator[str]:
