@@ -99,10 +99,8 @@ def levels(document: Document[Results]) -> Table:
     columns: Columns = {"concurrency": Column("requests in flight"), "mode": "server"}
     data = document.data
     first = data.levels[0]
-    note = (
-        f"About {fmt(first.input_len)} input and {fmt(first.output_len)} output tokens per request. "
-        f"{_counted(data, 'levels')} {_client(data)}"
-    )
+    sizes = f"About {fmt(first.input_len)} input and {fmt(first.output_len)} output tokens per request."
+    note = " ".join((sizes, _counted(data, "levels"), _client(data)))
     return Table.from_records("Closed loop", columns | _POINT, _records(data, data.levels), note=note)
 
 
