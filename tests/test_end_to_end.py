@@ -112,12 +112,15 @@ def test_serving_recomputes_from_raw(demo_report):
         assert len(repeats) == point["repeats"] == params.load("demo", SHORT).serving.repeats
         counted = [_counted(kept) for kept in repeats]
         ttft, e2el, tokens, itl = (np.concatenate([part[key] for part in counted]) for key in range(4))
-        tpot = (e2el - ttft) / (tokens - 1)
+        timed = e2el > ttft  # not where the machine stalled the client, so that all tokens of an answer came at once
+        tpot = ((e2el - ttft) / (tokens - 1))[timed]
         for name, values in (("ttft", ttft), ("tpot", tpot), ("itl", itl), ("e2el", e2el)):
             assert point[f"mean_{name}_ms"] == pytest.approx(values.mean(), rel=1e-6)
             expected = pytest.approx(np.percentile(values, 99), rel=1e-6) if len(ttft) >= 100 else None
             assert point[f"p99_{name}_ms"] == expected
-        good = (ttft <= found["slo_ms"]["ttft"]) & (tpot <= found["slo_ms"]["tpot"])
+        late = np.ones(len(ttft), bool)  # without a TPOT the limit is not known to be kept
+        late[timed] = tpot > found["slo_ms"]["tpot"]
+        good = (ttft <= found["slo_ms"]["ttft"]) & ~late
         assert point["slo_attainment"] == pytest.approx(good.mean())
         assert point["window_requests"] == len(ttft) and point["failed"] == 0
         assert point["output_throughput"] * point["duration"] == pytest.approx(point["total_output_tokens"])
@@ -138,7 +141,7 @@ def _counted(kept):
     inside = (sent >= begin) & (sent < min(sent[ended > end], default=np.inf))
     ttft = 1e3 * np.array(kept["ttfts"])
     e2el = ttft + 1e3 * np.array([sum(gaps) for gaps in kept["itls"]])
-    gaps = 1e3 * np.concatenate([one for one, counts in zip(kept["itls"], inside, strict=True) if counts])
+    gaps = 1e3 * np.concatenate([one for one, counts in zip(kept["itls"], inside, strict=True) if counts and sum(one)])
     return ttft[inside], e2el[inside], np.array(kept["output_lens"])[inside], gaps
 
 

@@ -93,8 +93,8 @@ def test_logits_of_each_variant_are_told():
 def test_a_contradiction_of_one_variant_is_named_with_it(document):
     rates = (
         serving_samples.rate("piecewise", 9.0, slo_attainment=1.0),
-        serving_samples.rate("full", 9.0, slo_attainment=1.0),
-        serving_samples.rate("eager", 8.0, slo_attainment=0.6),
+        serving_samples.rate("full", 9.0, slo_attainment=1.0, slo_attainment_low=0.9),
+        serving_samples.rate("eager", 8.0, slo_attainment=0.6, slo_attainment_high=0.7),
     )
     level = serving_samples.results().levels[0]
     levels = tuple(level.model_copy(update={"mode": mode}) for mode in ("piecewise", "full", "eager"))
