@@ -99,6 +99,17 @@ def test_a_section_that_took_longer_leaves_less_to_those_after_it(tmp_path):
     assert later.estimate_s / later.pilot_s == pytest.approx(2, rel=0.05)  # the host is slower than its pilot says
 
 
+@pytest.mark.usefixtures("known")
+def test_starts_take_as_long_as_the_setup_section_says(tmp_path):
+    asked = set_of(10_000.0)
+    usual = budget.plan(asked, by_name("benchmark"), tmp_path).pilot_s
+    found = {}
+    for times in (0.5, 2, 200):
+        stored(tmp_path, "setup", int(times * pilot.SETUP_S), {})
+        found[times] = budget.plan(asked, by_name("benchmark"), tmp_path).pilot_s
+    assert found[0.5] < usual < found[2] < found[200] < 20 * usual  # within limits, however long it took
+
+
 def test_without_an_estimate_everything_is_measured_and_the_reason_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(pilot, "speed", lambda _: None)
     found = budget.plan(set_of(1.0), by_name("serving"), tmp_path)
